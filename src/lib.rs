@@ -1,0 +1,4 @@
+//! fastrpc: plain blocking code, asynchronous efficiency.
+//!
+//! Coroutines with real stacks that never change thread, and an RPC server and client on top of
+//! them. See `docs/architecture.md` for how the layers fit together.
