@@ -2,3 +2,5 @@
 //!
 //! Coroutines with real stacks that never change thread, and an RPC server and client on top of
 //! them. See `docs/architecture.md` for how the layers fit together.
+
+pub(crate) mod wheel;
