@@ -1,0 +1,128 @@
+//! Coroutine-local storage.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::worker::Worker;
+
+/// A key to one value per coroutine, and per thread outside of coroutines.
+///
+/// The values of a coroutine are dropped when it ends, before those who join it go on; a value
+/// whose destructor sets a key again is dropped as well, up to four rounds, like the values of
+/// pthread_key_create(3). `thread_local!` data, by contrast, is shared by all coroutines of a
+/// worker.
+///
+/// ```
+/// use fastrpc::rt::Key;
+///
+/// static REQUEST_ID: Key<u64> = Key::new();
+/// REQUEST_ID.set(7);
+/// assert_eq!(REQUEST_ID.get(), Some(7));
+/// assert_eq!(fastrpc::rt::spawn(|| REQUEST_ID.get()).unwrap().join().unwrap(), None);
+/// ```
+pub struct Key<T: 'static> {
+    index: OnceLock<usize>,
+    _values: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static> Key<T> {
+    /// A key without values.
+    #[expect(clippy::new_without_default, reason = "keys are statics; each is its own")]
+    pub const fn new() -> Key<T> {
+        Key { index: OnceLock::new(), _values: PhantomData }
+    }
+
+    /// Sets the caller's value and gives back the one before.
+    pub fn set(&self, value: T) -> Option<T> {
+        self.replace(Some(value))
+    }
+
+    /// Takes the caller's value out.
+    pub fn take(&self) -> Option<T> {
+        self.replace(None)
+    }
+
+    /// A copy of the caller's value.
+    pub fn get(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.with(T::clone)
+    }
+
+    /// Calls `f` with the caller's value, if it has one. `f` must not set the same key.
+    pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        with_map(|map| {
+            let values = map.values.borrow();
+            let value = values.get(self.index())?.as_ref()?;
+            value.downcast_ref().map(f)
+        })
+    }
+
+    fn replace(&self, value: Option<T>) -> Option<T> {
+        let value = value.map(|value| Box::new(value) as Box<dyn Any>);
+        let old = with_map(|map| map.replace(self.index(), value))?;
+        old.downcast().ok().map(|old| *old)
+    }
+
+    fn index(&self) -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        *self.index.get_or_init(|| NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The values of one coroutine or thread, by key.
+pub(super) struct LocalMap {
+    values: RefCell<Vec<Option<Box<dyn Any>>>>,
+}
+
+impl LocalMap {
+    pub(super) const fn new() -> LocalMap {
+        LocalMap { values: RefCell::new(Vec::new()) }
+    }
+
+    fn replace(&self, index: usize, value: Option<Box<dyn Any>>) -> Option<Box<dyn Any>> {
+        let mut values = self.values.borrow_mut();
+        if index >= values.len() {
+            value.as_ref()?;
+            values.resize_with(index + 1, || None);
+        }
+        std::mem::replace(&mut values[index], value)
+    }
+
+    /// Drops all values. Their destructors may use keys.
+    #[inline]
+    pub(super) fn clear(&self) {
+        for _ in 0..DESTRUCTOR_ROUNDS {
+            let values = std::mem::take(&mut *self.values.borrow_mut());
+            if values.is_empty() {
+                return;
+            }
+            drop(values);
+        }
+        // What is set again and again is given up, not run for ever.
+        std::mem::forget(std::mem::take(&mut *self.values.borrow_mut()));
+    }
+}
+
+impl Drop for LocalMap {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn with_map<R>(f: impl FnOnce(&LocalMap) -> R) -> R {
+    match Worker::current().and_then(Worker::running) {
+        Some(fiber) => f(&fiber.locals),
+        None => THREAD.with(f),
+    }
+}
+
+thread_local! {
+    static THREAD: LocalMap = const { LocalMap::new() };
+}
+
+const DESTRUCTOR_ROUNDS: usize = 4;

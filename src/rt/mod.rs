@@ -1,0 +1,157 @@
+//! The runtime: coroutines with real stacks that never leave their worker thread.
+//!
+//! **What it offers.** Coroutines ([`spawn`], [`Builder`], [`JoinHandle`]), time ([`sleep`],
+//! [`Timer`], [`Deadline`]), waits on fds ([`wait_fd`], [`poll_fds`]) and coroutine-local storage
+//! ([`Key`]). The process has one runtime, which starts by its first use with one worker thread;
+//! [`configure`] changes that beforehand.
+//!
+//! **What holds.** A coroutine is born on a worker and stays there, so that errno,
+//! `thread_local!`, the owner of a mutex and thread-bound libraries are right without further
+//! care. Coroutines of one worker never run in parallel and switch only in calls that wait. All
+//! that waits may be called by plain threads as well, which block. Cancellation and time-outs are
+//! errors of the call that waited; nothing is unwound.
+//!
+//! **What it may call.** The timer wheel, libc, and `may`, which is named in `engine` alone.
+//!
+//! **What it must never do.** Let a coroutine be resumed by another thread than its own: every
+//! wake goes through [`Waker`], which takes the inbox of the home worker when it is called
+//! elsewhere.
+
+mod engine;
+mod fiber;
+mod local;
+mod pinned;
+mod poller;
+mod rawfd;
+mod reactor;
+mod source;
+mod stack;
+mod start;
+mod task;
+mod time;
+mod timer;
+mod wait;
+mod worker;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+pub use self::local::Key;
+pub use self::rawfd::{Interest, notify_close, poll_fds, wait_fd};
+pub use self::start::{Options, configure, has_started, worker_count};
+pub use self::task::{Builder, JoinError, JoinHandle, spawn};
+pub use self::time::Deadline;
+pub use self::timer::Timer;
+
+pub(crate) use self::pinned::Pinned;
+pub(crate) use self::source::Source;
+pub(crate) use self::start::{ensure, pick_worker};
+pub(crate) use self::task::{panic_text, spawn_detached};
+pub(crate) use self::wait::{WaitError, Waiter, Waker};
+
+use self::worker::{Message, Worker};
+
+/// Lets every other coroutine of this worker that can run do so first; the worker also looks at
+/// its fds and timers regularly, however long the others keep yielding. In a plain thread, what
+/// sched_yield(2) does.
+pub fn yield_now() {
+    match Worker::current() {
+        Some(worker) if worker.running().is_some() && !worker.is_forked() => worker.yield_now(),
+        _ => std::thread::yield_now(),
+    }
+}
+
+/// Suspends the coroutine, or blocks the plain thread, for at least `duration`.
+///
+/// # Errors
+/// `ECANCELED` when the coroutine is cancelled, and an error in a forked child.
+pub fn sleep(duration: Duration) -> io::Result<()> {
+    sleep_by(Deadline::after(duration))
+}
+
+/// The same until `instant`.
+///
+/// # Errors
+/// As for [`sleep`].
+pub fn sleep_until(instant: Instant) -> io::Result<()> {
+    sleep_by(Deadline::at(instant))
+}
+
+fn sleep_by(deadline: Deadline) -> io::Result<()> {
+    if deadline.has_passed() {
+        // A loop of such sleeps must not keep the others from running.
+        yield_now();
+    }
+    match Waiter::new().wait(deadline) {
+        Ok(()) | Err(WaitError::TimedOut) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the caller runs in a coroutine.
+#[inline]
+pub fn is_coroutine() -> bool {
+    Worker::current().and_then(Worker::running).is_some()
+}
+
+/// The index of the calling worker; `None` in a plain thread.
+pub fn worker_index() -> Option<usize> {
+    Worker::current().map(Worker::index)
+}
+
+/// The calling coroutine; `None` in a plain thread.
+pub fn current() -> Option<Current> {
+    let fiber = Worker::current().and_then(Worker::running)?;
+    let name = fiber.name.borrow().as_str().to_owned();
+    Some(Current { id: fiber.id.get(), name, stack_size: fiber.stack().size() })
+}
+
+/// What is known of the calling coroutine.
+#[derive(Clone, Debug)]
+pub struct Current {
+    id: u64,
+    name: String,
+    stack_size: usize,
+}
+
+impl Current {
+    /// Its number, unique in this process.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The name it was given, or that of its kind.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The size of its stack in bytes.
+    pub fn stack_size(&self) -> usize {
+        self.stack_size
+    }
+
+    /// The number of the running coroutine, without the rest; 0 in a plain thread.
+    fn running_id() -> u64 {
+        Worker::current().and_then(Worker::running).map_or(0, |fiber| fiber.id.get())
+    }
+}
+
+/// Whether the calling coroutine was cancelled: its waits fail. False in a plain thread.
+pub fn is_canceled() -> bool {
+    Worker::current().and_then(Worker::running).is_some_and(|fiber| fiber.parker().is_cancelled())
+}
+
+/// Fails in a process that was forked from one in which the runtime had started.
+pub(crate) fn check_usable() -> io::Result<()> {
+    if worker::is_forked() { Err(worker::forked_error()) } else { Ok(()) }
+}
+
+/// Calls `f` soon in the reactor of worker `index`, which must exist. `f` must not wait.
+///
+/// # Errors
+/// In a forked child.
+pub(crate) fn post(index: usize, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    check_usable()?;
+    worker::send(index, Message::Run(Box::new(f)));
+    Ok(())
+}

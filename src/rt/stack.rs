@@ -1,0 +1,246 @@
+//! Stacks: their sizes, their guards, and what happens when one overflows.
+//!
+//! The engine maps a stack as `[guard page][stack]`. We ask for more and protect the lowest part
+//! as well, so that the guard is [`GUARD`] bytes and a C++ frame of some pages cannot step over
+//! it. The guard stays one mapping, so that this costs no further entry of `vm.max_map_count`.
+
+use std::io;
+use std::sync::OnceLock;
+
+use super::worker::Worker;
+use crate::sys::syscall;
+
+/// Where a coroutine's stack lies.
+pub(super) struct Stack {
+    /// The lowest usable byte, above the guard.
+    bottom: usize,
+    size: usize,
+    /// Whether `bottom` is exact: else the guard is not widened.
+    exact: bool,
+}
+
+impl Stack {
+    /// The stack on which `marker` lies, a local of the body of a coroutine that was made with
+    /// `mapped_size(size)` bytes.
+    pub(super) fn enclosing(marker: usize, size: usize) -> Stack {
+        // The same body at the same depth: its distance from the top is the same on every
+        // stack, so that the map is read once.
+        static DEPTH: OnceLock<Option<usize>> = OnceLock::new();
+        let mapped = mapped_size(size);
+        let depth = DEPTH.get_or_init(|| {
+            let start = mapping_start(marker)?;
+            (start + mapped).checked_sub(marker).filter(|depth| *depth < mapped)
+        });
+        let top = match depth {
+            Some(depth) => marker + depth,
+            None => marker.next_multiple_of(page_size()),
+        };
+        Stack { bottom: top - size, size, exact: depth.is_some() }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Protects the extra part below the stack. A failure leaves the engine's own guard page.
+    pub(super) fn widen_guard(&self) {
+        self.protect_extra(libc::PROT_NONE);
+    }
+
+    /// Undoes that: the engine reads the lowest words of a stack that it takes back.
+    pub(super) fn restore_guard(&self) {
+        self.protect_extra(libc::PROT_READ | libc::PROT_WRITE);
+    }
+
+    fn protect_extra(&self, protection: libc::c_int) {
+        if self.exact {
+            let extra = (self.bottom - EXTRA_GUARD) as *mut libc::c_void;
+            // The range belongs to this coroutine's own stack mapping and holds no frame.
+            let _ = syscall!(mprotect(extra, EXTRA_GUARD, protection));
+        }
+    }
+
+    fn guard_contains(&self, address: usize) -> bool {
+        let slack = if self.exact { 0 } else { page_size() };
+        (self.bottom - GUARD..self.bottom + slack).contains(&address)
+    }
+}
+
+/// The stack size that serves a wish for `bytes`: whole pages, within bounds.
+///
+/// # Errors
+/// `EINVAL` beyond [`MAX_STACK`].
+pub(super) fn size_class(bytes: usize) -> io::Result<usize> {
+    if bytes > MAX_STACK {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    Ok(bytes.max(MIN_STACK).next_multiple_of(page_size()))
+}
+
+/// What the engine is asked for to give a stack of `size` bytes and a wide guard.
+pub(super) fn mapped_size(size: usize) -> usize {
+    size + EXTRA_GUARD
+}
+
+/// Whether a stack of `size` bytes can be mapped now.
+pub(super) fn probe(size: usize) -> io::Result<()> {
+    let length = mapped_size(size) + page_size();
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing.
+    let address = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, -1, 0) };
+    if address == libc::MAP_FAILED {
+        return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+    }
+    // Splitting the mapping takes a further entry of `vm.max_map_count`, as the guard will. The
+    // range is inside the mapping made above.
+    let guarded = syscall!(mprotect(address, page_size(), libc::PROT_NONE));
+    // SAFETY: exactly the mapping made above, which nobody else knows of.
+    unsafe { libc::munmap(address, length) };
+    guarded.map(drop).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))
+}
+
+/// The start of the mapping that holds `address`.
+fn mapping_start(address: usize) -> Option<usize> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let start = usize::from_str_radix(start, 16).ok()?;
+        let end = usize::from_str_radix(end, 16).ok()?;
+        (start..end).contains(&address).then_some(start)
+    })
+}
+
+fn page_size() -> usize {
+    static PAGE_SIZE: OnceLock<usize> = OnceLock::new();
+    // SAFETY: a query without side effects, which always succeeds.
+    *PAGE_SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
+}
+
+// ---- overflow ----
+
+/// The actions for SIGSEGV and SIGBUS as they were before the engine put its own in.
+pub(super) struct FaultActions([libc::sigaction; 2]);
+
+impl FaultActions {
+    pub(super) fn current() -> FaultActions {
+        FaultActions(FAULTS.map(|signal| {
+            // SAFETY: all-zero bytes are a valid `sigaction`.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            // Reads the action of a valid signal into a valid place.
+            let _ = syscall!(sigaction(signal, std::ptr::null(), &mut action));
+            action
+        }))
+    }
+}
+
+/// Puts our handler in the place of the engine's, which would print, unwind out of the signal and
+/// go on. Ours says whose stack overflowed and lets the process die by the original signal.
+pub(super) fn handle_overflow(original: FaultActions) {
+    if ORIGINAL.set(original).is_err() {
+        return;
+    }
+    // SAFETY: all-zero bytes are a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    action.sa_sigaction = on_fault as *const () as libc::sighandler_t;
+    for signal in FAULTS {
+        // A valid action for a valid signal; the handler keeps to async-signal-safe calls.
+        let _ = syscall!(sigaction(signal, &action, std::ptr::null_mut()));
+    }
+}
+
+extern "C" fn on_fault(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    // SAFETY: the kernel hands SA_SIGINFO handlers a valid siginfo; for these signals it holds
+    // the address.
+    let address = unsafe { (*info).si_addr() } as usize;
+    let fiber = Worker::current().and_then(Worker::running);
+    let overflowed = fiber.filter(|fiber| fiber.stack().guard_contains(address));
+    if let Some(fiber) = overflowed {
+        let mut message = Message::new();
+        message.text("fastrpc: stack overflow in coroutine '");
+        // The name cannot be under change: the fault came from the coroutine's body.
+        message.text(fiber.name.try_borrow().as_ref().map_or("?", |name| name.as_str()));
+        message.text("' (id ");
+        message.number(fiber.id.get());
+        message.text("): its stack has ");
+        message.number((fiber.stack().size() / 1024) as u64);
+        message.text(" KiB; give it more with the stack_size option\n");
+        message.write();
+    }
+    let Some(original) = ORIGINAL.get() else { return };
+    let index = FAULTS.iter().position(|fault| *fault == signal).unwrap_or(0);
+    let action = &original.0[index];
+    let is_function = action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN;
+    if overflowed.is_none() && is_function && action.sa_flags & libc::SA_SIGINFO != 0 {
+        // SAFETY: with SA_SIGINFO this is a handler of this type, and it was installed for this
+        // signal.
+        let handler = unsafe {
+            std::mem::transmute::<
+                libc::sighandler_t,
+                extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void),
+            >(action.sa_sigaction)
+        };
+        return handler(signal, info, context);
+    }
+    // Back as it was: the instruction runs again, faults again, and the original action follows.
+    let _ = syscall!(sigaction(signal, action, std::ptr::null_mut()));
+}
+
+/// Gives the calling worker thread a stack for signal handlers.
+pub(super) fn install_signal_stack() {
+    let memory = Box::leak(vec![0u8; SIGNAL_STACK].into_boxed_slice());
+    let stack =
+        libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: memory.len() };
+    // The memory is never freed: workers live as long as the process.
+    let _ = syscall!(sigaltstack(&stack, std::ptr::null_mut()));
+}
+
+/// A line for standard error, put together without allocation or locks.
+struct Message {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl Message {
+    fn new() -> Message {
+        Message { bytes: [0; 256], length: 0 }
+    }
+
+    fn text(&mut self, text: &str) {
+        for byte in text.bytes() {
+            if let Some(place) = self.bytes.get_mut(self.length) {
+                *place = byte;
+                self.length += 1;
+            }
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        if number >= 10 {
+            self.number(number / 10);
+        }
+        let digit = [b'0' + (number % 10) as u8];
+        self.text(std::str::from_utf8(&digit).unwrap_or("?"));
+    }
+
+    fn write(&self) {
+        // SAFETY: bytes of a live array.
+        unsafe { libc::write(libc::STDERR_FILENO, self.bytes.as_ptr().cast(), self.length) };
+    }
+}
+
+static ORIGINAL: OnceLock<FaultActions> = OnceLock::new();
+const FAULTS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+
+/// Inaccessible bytes below each stack, the engine's guard page included.
+const GUARD: usize = 64 * 1024;
+const EXTRA_GUARD: usize = GUARD - 4096;
+const MIN_STACK: usize = 16 * 1024;
+/// The largest stack that may be asked for.
+pub(super) const MAX_STACK: usize = 1 << 30;
+const SIGNAL_STACK: usize = 64 * 1024;

@@ -1,0 +1,205 @@
+//! The runtime of the process: its options, its start at first use, its end in a forked child.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+
+use super::stack::{self, FaultActions};
+use super::worker::{self, Shared, Worker};
+use super::{engine, reactor};
+use crate::sys::syscall;
+
+/// How the runtime of this process is set up. Takes effect if given to [`configure`] before the
+/// runtime's first use.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Worker threads; 1 by default, so that code in coroutines needs no locks among itself.
+    pub workers: usize,
+    /// The stack of a coroutine that does not ask for another size, in bytes; 256 KiB by default.
+    /// Virtual memory: a page counts once it was touched.
+    pub stack_size: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { workers: 1, stack_size: DEFAULT_STACK }
+    }
+}
+
+impl Options {
+    /// Sets the number of worker threads.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Sets the default stack size in bytes.
+    #[must_use]
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = bytes;
+        self
+    }
+}
+
+/// Sets the options of the runtime, which starts by its first use.
+///
+/// # Errors
+/// `AlreadyExists` once the runtime has started; `InvalidInput` for no or more than
+/// 1,024 workers, or a stack of more than 1 GiB.
+pub fn configure(options: Options) -> io::Result<()> {
+    let invalid = |text: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, text.to_owned()));
+    if !(1..=MAX_WORKERS).contains(&options.workers) {
+        return invalid("the number of workers is between 1 and 1024");
+    }
+    if options.stack_size > stack::MAX_STACK {
+        return invalid("a coroutine's stack has at most 1 GiB");
+    }
+    let mut wish = WISH.lock().unwrap_or_else(PoisonError::into_inner);
+    if RUNTIME.get().is_some() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the runtime has started: options must be set before its first use",
+        ));
+    }
+    *wish = Some(options);
+    Ok(())
+}
+
+/// The number of worker threads: of the running runtime, or of the one that would start now.
+pub fn worker_count() -> usize {
+    match workers() {
+        Some(workers) => workers.len(),
+        None => wish().workers,
+    }
+}
+
+/// Whether the runtime has started in this process or the one it was forked from.
+pub fn has_started() -> bool {
+    RUNTIME.get().is_some()
+}
+
+/// Starts the runtime unless it runs.
+///
+/// # Errors
+/// When threads, memory or fds are lacking, and in a forked child.
+pub(crate) fn ensure() -> io::Result<()> {
+    if worker::is_forked() {
+        return Err(worker::forked_error());
+    }
+    if RUNTIME.get().is_some() {
+        return Ok(());
+    }
+    start()
+}
+
+/// The worker for new work of the caller: its own in a coroutine, the next in turn elsewhere.
+pub(crate) fn pick_worker() -> io::Result<usize> {
+    ensure()?;
+    if let Some(worker) = Worker::current() {
+        return Ok(worker.index());
+    }
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    Ok(NEXT.fetch_add(1, Ordering::Relaxed) % worker_count())
+}
+
+pub(super) fn workers() -> Option<&'static [Shared]> {
+    RUNTIME.get().map(|runtime| &*runtime.workers)
+}
+
+#[inline]
+pub(super) fn default_stack_size() -> usize {
+    RUNTIME.get().map_or(DEFAULT_STACK, |runtime| runtime.stack_size)
+}
+
+struct Runtime {
+    workers: Box<[Shared]>,
+    stack_size: usize,
+}
+
+fn wish() -> Options {
+    WISH.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+}
+
+#[cold]
+fn start() -> io::Result<()> {
+    static STARTING: Mutex<Option<StartFailure>> = Mutex::new(None);
+    let mut failure = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(failure) = &*failure {
+        return Err(failure.error());
+    }
+    if RUNTIME.get().is_some() {
+        return Ok(());
+    }
+    let (options, shared) = {
+        let wish = WISH.lock().unwrap_or_else(PoisonError::into_inner);
+        let options = wish.clone().unwrap_or_default();
+        let shared = (0..options.workers).map(|_| Ok(Shared::new(eventfd()?)));
+        (options.clone(), shared.collect::<io::Result<Box<[Shared]>>>()?)
+    };
+    let stack_size = stack::size_class(options.stack_size)?;
+    let faults = FaultActions::current();
+    engine::start(options.workers);
+    RUNTIME.set(Runtime { workers: shared, stack_size }).ok().expect("started once, under a lock");
+    let started = start_reactors(options.workers);
+    stack::handle_overflow(faults);
+    // Registers a handler that only stores to an atomic.
+    let registered = {
+        // SAFETY: a function without arguments that stays for the life of the process.
+        unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) }
+    };
+    if let Err(error) = started {
+        *failure = Some(StartFailure(error.raw_os_error(), error.to_string()));
+        return Err(error);
+    }
+    if registered != 0 {
+        return Err(io::Error::from_raw_os_error(registered));
+    }
+    Ok(())
+}
+
+fn start_reactors(workers: usize) -> io::Result<()> {
+    let (report, reports) = mpsc::channel();
+    for index in 0..workers {
+        let report = report.clone();
+        let body = move || {
+            reactor::run(index, move |started| {
+                // The receiver waits for all of them.
+                let _ = report.send(started);
+            });
+        };
+        engine::spawn_on(index, REACTOR_STACK, body)?;
+    }
+    (0..workers).try_for_each(|_| reports.recv().expect("every reactor reports"))
+}
+
+/// Why the start failed: it is not tried again, for the engine cannot be started twice.
+struct StartFailure(Option<i32>, String);
+
+impl StartFailure {
+    fn error(&self) -> io::Error {
+        match self.0 {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::other(self.1.clone()),
+        }
+    }
+}
+
+extern "C" fn after_fork_in_child() {
+    worker::set_forked();
+}
+
+fn eventfd() -> io::Result<OwnedFd> {
+    let fd = syscall!(eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC))?;
+    // SAFETY: a new fd that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+static WISH: Mutex<Option<Options>> = Mutex::new(None);
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+
+const DEFAULT_STACK: usize = 256 * 1024;
+const REACTOR_STACK: usize = 256 * 1024;
+const MAX_WORKERS: usize = 1024;

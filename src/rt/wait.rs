@@ -1,0 +1,336 @@
+//! The one primitive behind every wait of a coroutine or a plain thread.
+//!
+//! Each coroutine and each thread has one [`Parker`]. A wait is an *epoch* of it: the waiter opens
+//! the epoch, hands wakers of it to whoever may end the wait, and waits. Exactly one of {a wake,
+//! the deadline, a cancellation} ends an epoch, decided by one compare-and-swap, and a waker learns
+//! whether it was the one. A wake of an epoch that is over does nothing, so wakers may be kept and
+//! used late.
+
+use std::cell::Cell;
+use std::io;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use super::engine::Coroutine;
+use super::time::Deadline;
+use super::worker::{self, Message, Worker};
+
+/// One wait of the calling coroutine or thread. At most one is open at a time.
+pub(crate) struct Waiter {
+    parker: *const Parker,
+    epoch: u64,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Waiter {
+    /// Opens a wait.
+    #[inline]
+    pub(crate) fn new() -> Waiter {
+        let parker = Parker::current();
+        // SAFETY: the parker of the running coroutine or thread lives while that runs.
+        let state = unsafe { &(*parker).state };
+        let old = state.load(Ordering::Relaxed);
+        debug_assert_ne!(old & PHASE, WAITING, "a wait is already open here");
+        let epoch = (old & !PHASE) + EPOCH;
+        state.store(epoch | WAITING, Ordering::Relaxed);
+        Waiter { parker, epoch, _not_send: PhantomData }
+    }
+
+    /// A handle that can end this wait, from any thread, now or later.
+    #[inline]
+    pub(crate) fn waker(&self) -> Waker {
+        // SAFETY: `parker` came from an `Arc` that its coroutine or thread holds while it runs.
+        unsafe { Arc::increment_strong_count(self.parker) };
+        // SAFETY: the count was raised for this new owner.
+        Waker { parker: unsafe { Arc::from_raw(self.parker) }, epoch: self.epoch }
+    }
+
+    /// Suspends the caller until a waker of this wait is used, the deadline passes, or the
+    /// coroutine is cancelled.
+    #[inline]
+    pub(crate) fn wait(self, deadline: Deadline) -> Result<(), WaitError> {
+        // SAFETY: as in `new`.
+        let parker = unsafe { &*self.parker };
+        match &parker.kind {
+            Kind::Fiber(fiber) => self.wait_as_fiber(parker, fiber, deadline),
+            Kind::Thread(_) => self.wait_as_thread(parker, deadline),
+        }
+    }
+
+    fn wait_as_fiber(
+        &self,
+        parker: &Parker,
+        fiber: &FiberSlot,
+        deadline: Deadline,
+    ) -> Result<(), WaitError> {
+        let worker = Worker::current().expect("a coroutine runs on a worker");
+        if worker.is_forked() {
+            return Err(WaitError::Forked);
+        }
+        if fiber.cancelled.get() && parker.finish(self.epoch, CANCELED) {
+            return Err(WaitError::Canceled);
+        }
+        let timer = match deadline {
+            Deadline::NEVER => None,
+            _ if parker.phase() == WAITING => {
+                if deadline.has_passed() && parker.finish(self.epoch, TIMED_OUT) {
+                    return Err(WaitError::TimedOut);
+                }
+                Some(worker.add_wake_timer(deadline, self.parker, self.epoch))
+            }
+            _ => None,
+        };
+        while parker.phase() == WAITING {
+            fiber.parked.set(true);
+            worker.switch_away();
+        }
+        if let Some(timer) = timer {
+            worker.cancel_timer(timer);
+        }
+        parker.outcome()
+    }
+
+    fn wait_as_thread(&self, parker: &Parker, deadline: Deadline) -> Result<(), WaitError> {
+        if worker::is_forked() {
+            return Err(WaitError::Forked);
+        }
+        loop {
+            if parker.phase() != WAITING {
+                return parker.outcome();
+            }
+            match deadline.remaining() {
+                None => thread::park(),
+                Some(Duration::ZERO) => {
+                    if parker.finish(self.epoch, TIMED_OUT) {
+                        return Err(WaitError::TimedOut);
+                    }
+                }
+                Some(left) => thread::park_timeout(left),
+            }
+        }
+    }
+}
+
+/// A wait that is given up makes its wakers answer false from then on.
+impl Drop for Waiter {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: as in `new`.
+        let parker = unsafe { &*self.parker };
+        if parker.phase() == WAITING {
+            parker.finish(self.epoch, IDLE);
+        }
+    }
+}
+
+/// Ends one wait of a coroutine or thread. Kept after that wait it is harmless.
+#[derive(Clone)]
+pub(crate) struct Waker {
+    parker: Arc<Parker>,
+    epoch: u64,
+}
+
+impl Waker {
+    /// Ends the wait. True if this very call ended it; false if it was over already, by another
+    /// wake, its deadline, a cancellation, or because it was given up.
+    #[inline]
+    pub(crate) fn wake(&self) -> bool {
+        let won = self.parker.finish(self.epoch, WOKEN);
+        if won {
+            self.parker.resume();
+        }
+        won
+    }
+
+    /// Whether the wait is still open: a hint, for dropping dead wakers from a queue.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.parker.state.load(Ordering::Relaxed) == self.epoch | WAITING
+    }
+}
+
+/// Why a wait ended without a wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitError {
+    /// The deadline passed first.
+    TimedOut,
+    /// The coroutine was cancelled.
+    Canceled,
+    /// This process is a fork of the one that started the runtime: nobody would ever wake it.
+    Forked,
+}
+
+impl From<WaitError> for io::Error {
+    fn from(error: WaitError) -> Self {
+        io::Error::from_raw_os_error(match error {
+            WaitError::TimedOut => libc::ETIMEDOUT,
+            WaitError::Canceled => libc::ECANCELED,
+            WaitError::Forked => return worker::forked_error(),
+        })
+    }
+}
+
+/// What a coroutine or a plain thread waits on.
+pub(crate) struct Parker {
+    /// The epoch in the upper bits, its phase in the lowest three.
+    state: AtomicU64,
+    kind: Kind,
+}
+
+enum Kind {
+    Fiber(FiberSlot),
+    Thread(Thread),
+}
+
+/// The part of a coroutine that its wakers need.
+struct FiberSlot {
+    home: usize,
+    coroutine: OnceLock<Coroutine>,
+    /// Suspended in the engine and not yet queued again. Home worker only.
+    parked: Cell<bool>,
+    /// Every wait fails with `Canceled`. Home worker only.
+    cancelled: Cell<bool>,
+}
+
+// SAFETY: the cells of `FiberSlot` are touched on the home worker's thread alone: `resume` checks
+// for it, and the others run inside the coroutine itself.
+unsafe impl Send for Parker {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Parker {}
+
+impl Parker {
+    pub(super) fn for_fiber(home: usize) -> Arc<Parker> {
+        Arc::new(Parker {
+            state: AtomicU64::new(IDLE),
+            kind: Kind::Fiber(FiberSlot {
+                home,
+                coroutine: OnceLock::new(),
+                parked: Cell::new(false),
+                cancelled: Cell::new(false),
+            }),
+        })
+    }
+
+    fn for_thread() -> Arc<Parker> {
+        Arc::new(Parker { state: AtomicU64::new(IDLE), kind: Kind::Thread(thread::current()) })
+    }
+
+    /// The parker of the running coroutine, or of the thread outside of one.
+    #[inline]
+    fn current() -> *const Parker {
+        match Worker::current().and_then(Worker::running) {
+            Some(fiber) => Arc::as_ptr(fiber.parker()),
+            None => THREAD.with(|parker| Arc::as_ptr(parker)),
+        }
+    }
+
+    /// Names the engine's coroutine behind this parker. Once, by the coroutine itself.
+    pub(super) fn bind(&self, coroutine: Coroutine) {
+        let bound = self.fiber().coroutine.set(coroutine);
+        assert!(bound.is_ok(), "a parker is bound once");
+    }
+
+    /// Readies the parker for the next task of its coroutine.
+    #[inline]
+    pub(super) fn set_cancelled(&self, cancelled: bool) {
+        self.fiber().cancelled.set(cancelled);
+    }
+
+    #[inline]
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.fiber().cancelled.get()
+    }
+
+    /// Marks the coroutine as about to park outside of any wait.
+    #[inline]
+    pub(super) fn set_parked(&self) {
+        self.fiber().parked.set(true);
+    }
+
+    #[inline]
+    fn fiber(&self) -> &FiberSlot {
+        match &self.kind {
+            Kind::Fiber(fiber) => fiber,
+            Kind::Thread(_) => unreachable!("only coroutines are asked this"),
+        }
+    }
+
+    #[inline]
+    fn phase(&self) -> u64 {
+        self.state.load(Ordering::Acquire) & PHASE
+    }
+
+    fn outcome(&self) -> Result<(), WaitError> {
+        match self.phase() {
+            TIMED_OUT => Err(WaitError::TimedOut),
+            CANCELED => Err(WaitError::Canceled),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves `epoch` from waiting to `phase`; true if this call did.
+    #[inline]
+    fn finish(&self, epoch: u64, phase: u64) -> bool {
+        self.state
+            .compare_exchange(epoch | WAITING, epoch | phase, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// The deadline of `epoch` has come. Home worker only.
+    pub(super) fn time_out(&self, epoch: u64) {
+        if self.finish(epoch, TIMED_OUT) {
+            self.resume_home();
+        }
+    }
+
+    /// Fails the wait that is open, if any. Home worker only.
+    pub(super) fn cancel_wait(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & PHASE == WAITING && self.finish(state & !PHASE, CANCELED) {
+            self.resume_home();
+        }
+    }
+
+    /// Lets the waiter see that its wait is over.
+    #[inline]
+    fn resume(self: &Arc<Self>) {
+        match &self.kind {
+            Kind::Thread(thread) => thread.unpark(),
+            Kind::Fiber(fiber) => match Worker::current() {
+                Some(worker) if worker.index() == fiber.home => self.resume_on(worker),
+                _ => worker::send(fiber.home, Message::Resume(self.clone())),
+            },
+        }
+    }
+
+    /// The same on the home worker, where every resumption ends.
+    #[inline]
+    pub(super) fn resume_home(&self) {
+        let worker = Worker::current().expect("called on the home worker");
+        self.resume_on(worker);
+    }
+
+    #[inline]
+    fn resume_on(&self, worker: &Worker) {
+        let fiber = self.fiber();
+        debug_assert_eq!(worker.index(), fiber.home);
+        // Not parked yet: it will look at its state before it parks.
+        if fiber.parked.replace(false) {
+            worker.enqueue(fiber.coroutine.get().expect("a parked coroutine is bound"));
+        }
+    }
+}
+
+thread_local! {
+    static THREAD: Arc<Parker> = Parker::for_thread();
+}
+
+const PHASE: u64 = 7;
+const EPOCH: u64 = 8;
+const IDLE: u64 = 0;
+const WAITING: u64 = 1;
+const WOKEN: u64 = 2;
+const TIMED_OUT: u64 = 3;
+const CANCELED: u64 = 4;

@@ -1,0 +1,403 @@
+//! A worker: one thread, its run queue, its reactor, its timers, its pool of coroutines.
+//!
+//! Everything here but [`Shared`] is touched on the worker's own thread alone. Whoever is
+//! elsewhere goes through [`send`]: a message in the inbox, and an eventfd write if the worker
+//! sleeps.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::engine::{self, Coroutine};
+use super::fiber::{Fiber, FiberPool};
+use super::poller::Poller;
+use super::rawfd::RawFds;
+use super::start;
+use super::time::{self, Deadline};
+use super::timer::TimerEvent;
+use super::wait::Parker;
+use crate::wheel::{TimerId, Wheel};
+
+pub(crate) struct Worker {
+    index: usize,
+    shared: &'static Shared,
+    /// Coroutines in the engine's run queue, the reactor not counted.
+    ready: Cell<usize>,
+    /// Switches since the reactor last ran, and the coarse clock at that time.
+    switches: Cell<u32>,
+    polled_at: Cell<u64>,
+    reactor: OnceLock<Coroutine>,
+    reactor_queued: Cell<bool>,
+    running: Cell<*const Fiber>,
+    timers: RefCell<Wheel<TimerEvent>>,
+    pub(super) fibers: FiberPool,
+    pub(super) poller: Poller,
+    pub(super) raw_fds: RawFds,
+    cxx_globals: *mut CxxGlobals,
+}
+
+impl Worker {
+    /// The worker whose thread this is.
+    #[inline]
+    pub(crate) fn current() -> Option<&'static Worker> {
+        let worker = CURRENT.get();
+        // SAFETY: set once per worker thread, to a worker that is never freed.
+        unsafe { worker.as_ref() }
+    }
+
+    /// Makes the calling thread worker `index`. Its reactor coroutine calls this first.
+    pub(super) fn adopt_thread(index: usize, reactor: Coroutine) -> io::Result<&'static Worker> {
+        let shared = shared(index);
+        let poller = Poller::new(&shared.wake_fd)?;
+        let worker = Box::leak(Box::new(Worker {
+            index,
+            shared,
+            ready: Cell::new(0),
+            switches: Cell::new(0),
+            polled_at: Cell::new(0),
+            reactor: OnceLock::from(reactor),
+            reactor_queued: Cell::new(false),
+            running: Cell::new(std::ptr::null()),
+            timers: RefCell::new(Wheel::new(time::now_ns())),
+            fibers: FiberPool::new(),
+            raw_fds: RawFds::new(&poller)?,
+            poller,
+            cxx_globals: cxx_globals(),
+        }));
+        CURRENT.set(worker);
+        Ok(worker)
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The coroutine that runs; none while the reactor does.
+    #[inline]
+    pub(super) fn running(&self) -> Option<&'static Fiber> {
+        // SAFETY: set by the running coroutine to its own fiber, which outlives its running.
+        unsafe { self.running.get().as_ref() }
+    }
+
+    #[inline]
+    pub(super) fn set_running(&self, fiber: *const Fiber) {
+        self.running.set(fiber);
+    }
+
+    pub(super) fn is_forked(&self) -> bool {
+        is_forked()
+    }
+
+    /// Puts a parked coroutine at the end of the run queue.
+    #[inline]
+    pub(super) fn enqueue(&self, coroutine: &Coroutine) {
+        self.ready.set(self.ready.get() + 1);
+        coroutine.unpark();
+    }
+
+    /// Suspends the running coroutine, which somebody will [`enqueue`](Self::enqueue).
+    #[inline]
+    pub(super) fn switch_away(&self) {
+        self.suspended(engine::park);
+    }
+
+    /// Lets every coroutine that is ready run, and the reactor poll if it is due.
+    #[inline]
+    pub(super) fn yield_now(&self) {
+        if self.ready.get() == 0 && !self.reactor_queued.get() && !self.count_switch() {
+            return;
+        }
+        self.suspended(|| {
+            self.ready.set(self.ready.get() + 1);
+            engine::yield_now();
+        });
+    }
+
+    /// Runs `switch` with all that belongs to the coroutine and not to the thread put aside.
+    #[inline]
+    fn suspended(&self, switch: impl FnOnce()) {
+        let fiber = self.running.get();
+        let errno = Errno::save();
+        let exceptions = self.save_exceptions();
+        self.call_reactor_if_due();
+        switch();
+        self.ready.set(self.ready.get() - 1);
+        self.running.set(fiber);
+        self.restore_exceptions(exceptions);
+        errno.restore();
+    }
+
+    /// Parks a fiber whose job is done: of the job nothing is left to put aside.
+    #[inline]
+    pub(super) fn finish_job(&self) {
+        self.call_reactor_if_due();
+        engine::park();
+    }
+
+    /// The last act of a fiber that ends.
+    pub(super) fn leave(&self) {
+        self.call_reactor_if_due();
+    }
+
+    /// The coroutine's first moment: nothing put aside yet.
+    #[inline]
+    pub(super) fn started(&self, fiber: *const Fiber) {
+        self.ready.set(self.ready.get() - 1);
+        self.running.set(fiber);
+        self.restore_exceptions(CxxGlobals::NONE);
+    }
+
+    /// The reactor runs when nothing else can, and else often enough that a busy worker still
+    /// serves its fds and timers.
+    #[inline]
+    fn call_reactor_if_due(&self) {
+        if !self.reactor_queued.get() && (self.count_switch() || self.ready.get() == 0) {
+            self.reactor_queued.set(true);
+            self.reactor.get().expect("set at birth").unpark();
+        }
+    }
+
+    /// Counts a switch; true if the fds and timers should be looked at by now.
+    #[inline]
+    fn count_switch(&self) -> bool {
+        let switches = self.switches.get() + 1;
+        self.switches.set(switches);
+        switches >= SWITCHES_PER_POLL || time::coarse_ns() != self.polled_at.get()
+    }
+
+    /// The reactor's wait for its turn.
+    pub(super) fn park_reactor(&self) {
+        engine::park();
+        self.reactor_queued.set(false);
+        self.running.set(std::ptr::null());
+    }
+
+    pub(super) fn ready(&self) -> usize {
+        self.ready.get()
+    }
+
+    /// Notes that the fds were looked at.
+    pub(super) fn polled(&self) {
+        self.switches.set(0);
+        self.polled_at.set(time::coarse_ns());
+    }
+
+    // ---- timers ----
+
+    pub(super) fn add_timer(&self, deadline: Deadline, event: TimerEvent) -> TimerId {
+        self.timers.borrow_mut().insert(deadline.ns(), event)
+    }
+
+    #[inline]
+    pub(super) fn add_wake_timer(
+        &self,
+        deadline: Deadline,
+        parker: *const Parker,
+        epoch: u64,
+    ) -> TimerId {
+        self.add_timer(deadline, TimerEvent::Wake { parker, epoch })
+    }
+
+    #[inline]
+    pub(super) fn cancel_timer(&self, id: TimerId) -> Option<TimerEvent> {
+        self.timers.borrow_mut().cancel(id)
+    }
+
+    pub(super) fn next_timer(&self) -> Deadline {
+        self.timers.borrow_mut().next_deadline().map_or(Deadline::NEVER, Deadline::from_ns)
+    }
+
+    /// Moves what is due into `fired`.
+    pub(super) fn expire_timers(&self, fired: &mut Vec<TimerEvent>) {
+        let mut timers = self.timers.borrow_mut();
+        if !timers.is_empty() {
+            timers.expire(time::now_ns(), fired);
+        }
+    }
+
+    // ---- the inbox ----
+
+    pub(super) fn take_inbox(&self, into: &mut Vec<Message>) {
+        if self.shared.pending.load(Ordering::Acquire) {
+            let mut inbox = self.shared.inbox.lock().unwrap();
+            self.shared.pending.store(false, Ordering::Relaxed);
+            into.append(&mut inbox);
+        }
+    }
+
+    /// Announces that this worker is about to block; false if a message came meanwhile.
+    pub(super) fn may_sleep(&self) -> bool {
+        self.shared.sleeping.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        !self.shared.pending.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn woke_up(&self) {
+        self.shared.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    // ---- C++ exceptions ----
+
+    #[inline]
+    fn save_exceptions(&self) -> CxxGlobals {
+        if self.cxx_globals.is_null() {
+            return CxxGlobals::NONE;
+        }
+        // SAFETY: not null, so it is this thread's own `__cxa_eh_globals`, which lives as long
+        // as the thread.
+        unsafe { *self.cxx_globals }
+    }
+
+    #[inline]
+    fn restore_exceptions(&self, saved: CxxGlobals) {
+        if !self.cxx_globals.is_null() {
+            // SAFETY: as in `save_exceptions`.
+            unsafe { *self.cxx_globals = saved }
+        }
+    }
+}
+
+/// What other threads see of a worker.
+pub(super) struct Shared {
+    inbox: Mutex<Vec<Message>>,
+    /// Whether the inbox holds anything: spares the lock.
+    pending: AtomicBool,
+    /// Whether the worker blocks, or is about to, and must be woken by its eventfd.
+    sleeping: AtomicBool,
+    wake_fd: OwnedFd,
+}
+
+impl Shared {
+    pub(super) fn new(wake_fd: OwnedFd) -> Shared {
+        Shared {
+            inbox: Mutex::new(Vec::new()),
+            pending: AtomicBool::new(false),
+            sleeping: AtomicBool::new(false),
+            wake_fd,
+        }
+    }
+}
+
+/// What can be asked of a worker from anywhere.
+pub(super) enum Message {
+    /// The coroutine's wait is over: queue it.
+    Resume(Arc<Parker>),
+    /// Call this in the reactor.
+    Run(Box<dyn FnOnce() + Send>),
+}
+
+/// Leaves `message` for worker `index`, which must exist, and wakes it if it sleeps.
+pub(super) fn send(index: usize, message: Message) {
+    let shared = shared(index);
+    shared.inbox.lock().unwrap().push(message);
+    shared.pending.store(true, Ordering::Release);
+    // Pairs with the fence of `may_sleep`: either the worker sees `pending`, or we see `sleeping`.
+    fence(Ordering::SeqCst);
+    if shared.sleeping.swap(false, Ordering::Relaxed) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: eight bytes from a live array. It can only fail with EAGAIN, when the worker
+        // has long been woken.
+        unsafe { libc::write(shared.wake_fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+}
+
+fn shared(index: usize) -> &'static Shared {
+    &start::workers().expect("the runtime has started")[index]
+}
+
+/// Whether this process is a fork of the one in which the runtime was started.
+pub(super) fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
+/// Called in the child right after a fork.
+pub(super) fn set_forked() {
+    FORKED.store(true, Ordering::Relaxed);
+}
+
+pub(super) fn forked_error() -> io::Error {
+    io::Error::other(ForkedError)
+}
+
+/// The error of every call into the runtime in a forked child.
+#[derive(Debug)]
+pub(crate) struct ForkedError;
+
+impl std::fmt::Display for ForkedError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "the fastrpc runtime was started before this process was forked and does not run in \
+             the child: fork before the first use",
+        )
+    }
+}
+
+impl std::error::Error for ForkedError {}
+
+/// The two words that the C++ run-time library keeps per thread about exceptions in flight:
+/// `__cxa_eh_globals` of the Itanium C++ ABI, 2.2.2. They belong to the coroutine: without them
+/// `throw;` after a wait inside a `catch` would rethrow another coroutine's exception.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct CxxGlobals {
+    caught_exceptions: *mut libc::c_void,
+    uncaught_exceptions: libc::c_uint,
+}
+
+impl CxxGlobals {
+    const NONE: CxxGlobals =
+        CxxGlobals { caught_exceptions: std::ptr::null_mut(), uncaught_exceptions: 0 };
+}
+
+/// This thread's C++ exception state; null in a program without the C++ run-time library.
+fn cxx_globals() -> *mut CxxGlobals {
+    #[cfg(feature = "capi")]
+    {
+        unsafe extern "C" {
+            fn __cxa_get_globals() -> *mut CxxGlobals;
+        }
+        // SAFETY: takes nothing, and answers a pointer that lives as long as the thread.
+        unsafe { __cxa_get_globals() }
+    }
+    #[cfg(not(feature = "capi"))]
+    {
+        // SAFETY: the name is a C string.
+        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__cxa_get_globals".as_ptr()) };
+        if symbol.is_null() {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: a symbol of this name is the function that the C++ ABI defines.
+        let get_globals = unsafe {
+            std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> *mut CxxGlobals>(symbol)
+        };
+        get_globals()
+    }
+}
+
+/// The thread's errno, carried over a switch.
+struct Errno(libc::c_int);
+
+impl Errno {
+    #[inline]
+    fn save() -> Errno {
+        // SAFETY: the location is valid for as long as the thread runs.
+        Errno(unsafe { *libc::__errno_location() })
+    }
+
+    #[inline]
+    fn restore(self) {
+        // SAFETY: as in `save`.
+        unsafe { *libc::__errno_location() = self.0 }
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
+}
+
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// How many switches a busy worker makes before it looks at its fds and timers again.
+const SWITCHES_PER_POLL: u32 = 61;
