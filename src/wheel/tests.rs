@@ -143,7 +143,7 @@ fn memory_of_cancelled_timers_is_reused() {
         assert_eq!(wheel.slab.high_water(), 101);
         assert!(wheel.heap.len() < 1_000, "{} entries", wheel.heap.len());
         assert_eq!(expire(&mut wheel, SECOND + delay).len(), 101);
-        assert!(wheel.heap.is_empty());
+        assert!(wheel.heap.is_empty() && wheel.stale == 0);
     }
 }
 
@@ -291,6 +291,8 @@ impl Checked {
         assert!(sorted.iter().eq(deadlines.keys()), "fired {sorted:?}, due {deadlines:?}");
         assert!(fired.is_sorted_by_key(|value| deadlines[value]), "order of {fired:?}");
 
+        // A tick that lags behind does no harm but puts new timers on higher levels than needed.
+        assert!(self.wheel.tick >= now >> TICK_BITS);
         let next = self.wheel.next_deadline();
         assert!(next.is_none_or(|next| next > now), "at {now} the next deadline is {next:?}");
     }
@@ -368,7 +370,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn it_does_what_a_sorted_map_does(
