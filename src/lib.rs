@@ -3,6 +3,7 @@
 //! Coroutines with real stacks that never change thread, and an RPC server and client on top of
 //! them. See `docs/architecture.md` for how the layers fit together.
 
+pub mod net;
 pub mod rt;
 
 mod sys;

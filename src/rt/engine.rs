@@ -70,7 +70,7 @@ pub(super) fn spawn_here(stack_size: usize, f: impl FnOnce() + Send + 'static) -
 
 /// The engine counts stacks in words, and takes an odd number for a wish to trace their use.
 fn words(bytes: usize) -> usize {
-    bytes / size_of::<usize>() & !1
+    (bytes / size_of::<usize>()) & !1
 }
 
 const UNUSED_STACK_WORDS: usize = 0x1000 / size_of::<usize>();

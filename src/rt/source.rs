@@ -79,13 +79,27 @@ impl Source {
         self.operate(interest, deadline, |fd| op(fd).map(|result| (result, false)))
     }
 
-    /// Waits until the fd is ready for `interest`, without an operation.
-    pub(crate) fn wait(&self, interest: Interest, deadline: Deadline) -> io::Result<()> {
-        if Worker::current().and_then(Worker::running).is_none() {
+    /// Waits until an operation is worth trying.
+    pub(crate) fn wait_ready(&self, interest: Interest, deadline: Deadline) -> io::Result<()> {
+        if self.is_closed() {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        if !super::is_coroutine() {
             return rawfd::wait_in_thread(self.fd.as_raw_fd(), interest, deadline).map(drop);
         }
         let side = self.registration()?.side(interest);
-        side.wait(&self.closed, deadline)
+        if side.ready.get() {
+            // As far as we know; the kernel knows better, and a wait for an edge that has been
+            // seen would be for ever.
+            let ready = rawfd::wait_in_thread(self.fd.as_raw_fd(), interest, Deadline::NOW);
+            if ready.is_ok() {
+                return Ok(());
+            }
+            side.ready.set(false);
+        }
+        side.wait(&self.closed, deadline)?;
+        side.done(false);
+        Ok(())
     }
 
     /// Ends it for everybody: each waiter wakes with `EBADF`, and the peer of a socket sees the
@@ -113,8 +127,7 @@ impl Source {
         deadline: Deadline,
         mut op: impl FnMut(BorrowedFd<'_>) -> io::Result<(R, bool)>,
     ) -> io::Result<R> {
-        let in_coroutine = Worker::current().and_then(Worker::running).is_some();
-        let registration = if in_coroutine { Some(self.registration()?) } else { None };
+        let registration = if super::is_coroutine() { Some(self.registration()?) } else { None };
         let side = registration.map(|registration| registration.side(interest));
         // Whoever waits already comes first.
         let mut in_turn = side.is_none_or(|side| side.waiters.borrow().is_empty());

@@ -1,0 +1,240 @@
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use socket2::{SockRef, Socket, Type};
+
+use super::Addr;
+use crate::rt::{self, Deadline, Interest, Source};
+
+/// A connection. Reading and writing go on independently of each other, from any number of
+/// coroutines and threads.
+pub struct Stream {
+    source: Source,
+    peer: Addr,
+    timeouts: Mutex<Timeouts>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Timeouts {
+    read: Option<Duration>,
+    write: Option<Duration>,
+}
+
+impl Stream {
+    /// Connects to `addr`. TCP connections send small writes at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// Those of connect(2); `ETIMEDOUT` at the deadline or when the kernel gives up first;
+    /// `ECANCELED`.
+    pub fn connect_by(addr: &Addr, deadline: Deadline) -> io::Result<Stream> {
+        let socket = Socket::new(addr.domain(), Type::STREAM.nonblocking().cloexec(), None)?;
+        let pending = loop {
+            match socket.connect(&addr.to_sockaddr()?) {
+                Ok(()) => break false,
+                Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => break true,
+                // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if deadline.has_passed() {
+                        return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
+                    }
+                    rt::sleep(QUEUE_FULL_PAUSE)?;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        if matches!(addr, Addr::Inet(_)) {
+            socket.set_tcp_nodelay(true)?;
+        }
+        let source = Source::new(socket.into())?;
+        if pending {
+            wait_connected(&source, deadline)?;
+        }
+        Ok(Stream { source, peer: addr.clone(), timeouts: Mutex::default() })
+    }
+
+    /// Resolves `target` (see [`Addr`]) and connects to the first of its addresses that answers.
+    ///
+    /// # Errors
+    /// Those of [`Addr::resolve`] and, of the address that was tried last,
+    /// [`connect_by`](Stream::connect_by).
+    pub fn connect(target: &str, deadline: Deadline) -> io::Result<Stream> {
+        let mut last = None;
+        for addr in Addr::resolve(target, deadline)? {
+            match Stream::connect_by(&addr, deadline) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+    }
+
+    pub(super) fn accepted(fd: OwnedFd, local: &Addr) -> io::Result<Stream> {
+        let socket = SockRef::from(&fd);
+        let peer = match local {
+            Addr::Inet(_) => {
+                socket.set_tcp_nodelay(true)?;
+                // The peer may have gone already; reading will tell.
+                socket.peer_addr().map(|addr| Addr::from_sockaddr(&addr))
+            }
+            Addr::Unix(_) => Ok(Addr::Unix(Default::default())),
+        };
+        let peer = peer.unwrap_or_else(|_| Addr::Inet(([0, 0, 0, 0], 0).into()));
+        Ok(Stream { source: Source::new(fd)?, peer, timeouts: Mutex::default() })
+    }
+
+    /// Reads what there is, at most `buf.len()` bytes; 0 is the end of the stream. Suspends the
+    /// coroutine, blocks a plain thread.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`, `ECANCELED`, `EBADF` after [`close`](Stream::close), or those of read(2).
+    pub fn read_by(&self, buf: &mut [u8], deadline: Deadline) -> io::Result<usize> {
+        self.source.read(buf, deadline)
+    }
+
+    /// Fills `buf`.
+    ///
+    /// # Errors
+    /// As for [`read_by`](Stream::read_by), and `UnexpectedEof`.
+    pub fn read_exact_by(&self, mut buf: &mut [u8], deadline: Deadline) -> io::Result<()> {
+        while !buf.is_empty() {
+            match self.read_by(buf, deadline)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => buf = &mut buf[read..],
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what there is room for, and answers how much that was. A peer that is gone is
+    /// `EPIPE`, without a signal.
+    ///
+    /// # Errors
+    /// As for [`read_by`](Stream::read_by), or those of send(2).
+    pub fn write_by(&self, buf: &[u8], deadline: Deadline) -> io::Result<usize> {
+        self.source.write(buf, deadline)
+    }
+
+    /// Writes all of `buf`. If several write at once, their bytes may mix.
+    ///
+    /// # Errors
+    /// As for [`write_by`](Stream::write_by); a part may have been written.
+    pub fn write_all_by(&self, mut buf: &[u8], deadline: Deadline) -> io::Result<()> {
+        while !buf.is_empty() {
+            let written = self.write_by(buf, deadline)?;
+            buf = &buf[written..];
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to read, the end of the stream included.
+    ///
+    /// # Errors
+    /// As for [`read_by`](Stream::read_by).
+    pub fn wait_readable(&self, deadline: Deadline) -> io::Result<()> {
+        self.source.wait_ready(Interest::Read, deadline)
+    }
+
+    /// Ends one direction or both: the peer reads the end of the stream (shutdown(2)).
+    ///
+    /// # Errors
+    /// `NotConnected` when the peer is gone.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket().shutdown(how)
+    }
+
+    /// Ends the connection for all who use it: whoever waits on it gets `EBADF`.
+    pub fn close(&self) {
+        self.source.close();
+    }
+
+    /// The other end.
+    pub fn peer_addr(&self) -> &Addr {
+        &self.peer
+    }
+
+    /// This end.
+    ///
+    /// # Errors
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<Addr> {
+        Ok(Addr::from_sockaddr(&self.socket().local_addr()?))
+    }
+
+    /// How long [`Read::read`] waits; `None` for ever, which is the default.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.timeouts.lock().unwrap_or_else(|error| error.into_inner()).read = timeout;
+    }
+
+    /// How long [`Write::write`] waits; `None` for ever, which is the default.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) {
+        self.timeouts.lock().unwrap_or_else(|error| error.into_inner()).write = timeout;
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        *self.timeouts.lock().unwrap_or_else(|error| error.into_inner())
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        SockRef::from(self)
+    }
+}
+
+impl Read for &Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_by(buf, self.timeouts().read.into())
+    }
+}
+
+impl Write for &Stream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_by(buf, self.timeouts().write.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.fd()
+    }
+}
+
+fn wait_connected(source: &Source, deadline: Deadline) -> io::Result<()> {
+    source.run(Interest::Write, deadline, |fd| {
+        let socket = SockRef::from(&fd);
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        // Without an error and without a peer it is not decided yet.
+        match socket.peer_addr() {
+            Ok(_) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Err(error) => Err(error),
+        }
+    })
+}
+
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(1);
