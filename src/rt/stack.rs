@@ -4,6 +4,7 @@
 //! as well, so that the guard is [`GUARD`] bytes and a C++ frame of some pages cannot step over
 //! it. The guard stays one mapping, so that this costs no further entry of `vm.max_map_count`.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::OnceLock;
 
@@ -17,6 +18,8 @@ pub(super) struct Stack {
     size: usize,
     /// Whether `bottom` is exact: else the guard is not widened.
     exact: bool,
+    /// The lowest words, in which the engine leaves a mark that it wants to find again.
+    mark: Cell<[usize; MARK_WORDS]>,
 }
 
 impl Stack {
@@ -35,28 +38,43 @@ impl Stack {
             Some(depth) => marker + depth,
             None => marker.next_multiple_of(page_size()),
         };
-        Stack { bottom: top - size, size, exact: depth.is_some() }
+        Stack { bottom: top - size, size, exact: depth.is_some(), mark: Cell::default() }
     }
 
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// Protects the extra part below the stack. A failure leaves the engine's own guard page.
+    /// Protects the extra part below the stack, and gives back the page that the engine's mark
+    /// takes there: half of what an idle coroutine weighs. A failure leaves the engine's own
+    /// guard page.
     pub(super) fn widen_guard(&self) {
+        if self.exact {
+            // SAFETY: `extra` is mapped, writable and belongs to this coroutine's stack alone.
+            self.mark.set(unsafe { self.extra().cast::<[usize; MARK_WORDS]>().read() });
+            // The range holds no frame, and what it held is kept in `mark`.
+            let _ = syscall!(madvise(self.extra(), EXTRA_GUARD, libc::MADV_DONTNEED));
+        }
         self.protect_extra(libc::PROT_NONE);
     }
 
-    /// Undoes that: the engine reads the lowest words of a stack that it takes back.
+    /// Undoes that, for the engine takes the stack back.
     pub(super) fn restore_guard(&self) {
         self.protect_extra(libc::PROT_READ | libc::PROT_WRITE);
+        if self.exact {
+            // SAFETY: as in `widen_guard`.
+            unsafe { self.extra().cast::<[usize; MARK_WORDS]>().write(self.mark.get()) };
+        }
+    }
+
+    fn extra(&self) -> *mut libc::c_void {
+        (self.bottom - EXTRA_GUARD) as *mut libc::c_void
     }
 
     fn protect_extra(&self, protection: libc::c_int) {
         if self.exact {
-            let extra = (self.bottom - EXTRA_GUARD) as *mut libc::c_void;
             // The range belongs to this coroutine's own stack mapping and holds no frame.
-            let _ = syscall!(mprotect(extra, EXTRA_GUARD, protection));
+            let _ = syscall!(mprotect(self.extra(), EXTRA_GUARD, protection));
         }
     }
 
@@ -240,6 +258,8 @@ const FAULTS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 /// Inaccessible bytes below each stack, the engine's guard page included.
 const GUARD: usize = 64 * 1024;
 const EXTRA_GUARD: usize = GUARD - 4096;
+/// As many as the engine writes when it makes a stack.
+const MARK_WORDS: usize = 8;
 const MIN_STACK: usize = 16 * 1024;
 /// The largest stack that may be asked for.
 pub(super) const MAX_STACK: usize = 1 << 30;

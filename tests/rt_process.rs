@@ -1,0 +1,300 @@
+//! What needs a process of its own: forks, overflows, limits, and how still an idle one is.
+
+mod cases;
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use cases::{is_alone, run_alone, soon};
+use fastrpc::rt::{self, Builder, Deadline, Interest, Options, Timer};
+
+const WORKERS: usize = 2;
+const ALONE: &str = "FASTRPC_TEST_ALONE";
+
+/// Runs the calling test again in a process of its own and checks that it ended well.
+fn alone(test: &str) -> bool {
+    if is_alone(ALONE) {
+        return true;
+    }
+    let output = run_alone(test, ALONE);
+    assert!(output.status.success(), "{output:?}");
+    false
+}
+
+#[test]
+fn a_forked_child_gets_errors_and_never_hangs() {
+    if !alone("a_forked_child_gets_errors_and_never_hangs") {
+        return;
+    }
+    cases::init();
+    let running = rt::spawn(|| rt::sleep(Duration::from_millis(300))).unwrap();
+    // SAFETY: the child calls what this test is about, and then ends without unwinding.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let code = i32::from(!child_sees_errors());
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(code) };
+    }
+    assert_eq!(wait_for(child), 0, "the child's checks");
+    running.join().unwrap().unwrap();
+    assert_eq!(rt::spawn(|| 5).unwrap().join().unwrap(), 5, "the parent works on");
+}
+
+fn child_sees_errors() -> bool {
+    let start = Instant::now();
+    let spawn = rt::spawn(|| ()).is_err();
+    let sleep = rt::sleep(Duration::from_secs(30)).is_err();
+    let wait = rt::wait_fd(0, Interest::Read, Deadline::NEVER).is_err();
+    let timer = Timer::after(Duration::ZERO, || ()).is_err();
+    let text = rt::spawn(|| ()).unwrap_err().to_string();
+    rt::notify_close(0);
+    rt::yield_now();
+    let told = text.contains("forked");
+    let quick = start.elapsed() < Duration::from_secs(5);
+    let right = spawn && sleep && wait && timer && told && quick;
+    if !right {
+        eprintln!("{:?} {text}", (spawn, sleep, wait, timer, told, quick));
+    }
+    right
+}
+
+#[test]
+fn a_coroutine_may_fork_and_its_child_ends_with_it() {
+    if !alone("a_coroutine_may_fork_and_its_child_ends_with_it") {
+        return;
+    }
+    cases::init();
+    let child = rt::spawn(|| {
+        // SAFETY: the child only tries to wait, and then ends by leaving the coroutine.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            assert!(rt::sleep(Duration::from_secs(30)).is_err());
+            rt::yield_now();
+        }
+        child
+    })
+    .unwrap();
+    // In the child this line is never reached: its only thread is the worker.
+    assert_eq!(wait_for(child.join().unwrap()), 0);
+}
+
+fn wait_for(child: libc::pid_t) -> libc::c_int {
+    let mut status = 0;
+    // SAFETY: a child of ours and a place for its status.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    status
+}
+
+#[test]
+fn an_overflow_names_the_coroutine_and_kills_by_the_signal() {
+    #[inline(never)]
+    fn endless(depth: usize) -> usize {
+        let frame = std::hint::black_box([depth; 64]);
+        if depth == usize::MAX { 0 } else { endless(depth + 1) + frame[depth % 64] }
+    }
+    const NAME: &str = "an_overflow_names_the_coroutine_and_kills_by_the_signal";
+    if is_alone(ALONE) {
+        cases::init();
+        let deep = Builder::new().name("deep one").stack_size(128 * 1024);
+        deep.spawn(|| endless(0)).unwrap().join().unwrap();
+        unreachable!("the process is dead");
+    }
+    let output = run_alone(NAME, ALONE);
+    assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("stack overflow in coroutine 'deep one'"), "{text}");
+    assert!(text.contains("128 KiB"), "{text}");
+}
+
+#[test]
+fn a_fault_that_is_no_overflow_is_left_to_whoever_had_the_signal() {
+    const NAME: &str = "a_fault_that_is_no_overflow_is_left_to_whoever_had_the_signal";
+    extern "C" fn handler(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        // SAFETY: ends the process; async-signal-safe.
+        unsafe { libc::_exit(42) };
+    }
+    if is_alone(ALONE) {
+        // SAFETY: all-zero bytes are a valid `sigaction`.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_flags = libc::SA_SIGINFO;
+        action.sa_sigaction = handler as *const () as usize;
+        // SAFETY: a valid action for a valid signal.
+        unsafe { libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut()) };
+        cases::in_coroutine(|| {
+            // SAFETY: none: this is the fault that the test is about.
+            unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) };
+        });
+        unreachable!("the handler ends the process");
+    }
+    let output = run_alone(NAME, ALONE);
+    assert_eq!(output.status.code(), Some(42), "{output:?}");
+}
+
+#[test]
+fn spawning_beyond_memory_is_an_error() {
+    if !alone("spawning_beyond_memory_is_an_error") {
+        return;
+    }
+    cases::init();
+    let body = || {
+        let size: u64 = std::fs::read_to_string("/proc/self/statm")
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let limit = size * 4096 + (100 << 20);
+        let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+        // SAFETY: a valid limit for this process, which exists for this test.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+        let mut handles = Vec::new();
+        loop {
+            match rt::spawn(|| rt::sleep(Duration::from_secs(1000))) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => {
+                    handles.iter().for_each(|handle| handle.cancel());
+                    let spawned = handles.len();
+                    for handle in handles {
+                        assert!(handle.join().unwrap().is_err());
+                    }
+                    return (error, spawned);
+                }
+            }
+        }
+    };
+    let on_first = || Builder::new().worker(0);
+    let (error, spawned) = on_first().spawn(body).unwrap().join().unwrap();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+    assert!((100..1000).contains(&spawned), "{spawned} stacks of 256 KiB in 100 MiB");
+    assert_eq!(on_first().spawn(|| 1).unwrap().join().unwrap(), 1, "and it goes on");
+    // The other worker has no stack yet, and can have none.
+    let error = Builder::new().worker(1).spawn(|| 1).unwrap().join().unwrap_err();
+    assert!(error.is_not_started(), "{error}");
+}
+
+#[test]
+fn spawning_beyond_the_map_count_is_an_error_too() {
+    if !alone("spawning_beyond_the_map_count_is_an_error_too") {
+        return;
+    }
+    cases::init();
+    let limit: usize =
+        std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap().trim().parse().unwrap();
+    // Where the limit is far away there is nothing to see.
+    if limit > 100_000 {
+        return;
+    }
+    let outcome = rt::spawn(move || {
+        let spawn = || rt::spawn(|| rt::sleep(Duration::from_secs(1000)));
+        let mut handles = Vec::with_capacity(limit);
+        while handles.len() < limit {
+            match spawn() {
+                Ok(handle) => handles.push(handle),
+                Err(error) => {
+                    handles.iter().for_each(|handle| handle.cancel());
+                    return Some(error);
+                }
+            }
+        }
+        None
+    });
+    let error = outcome.unwrap().join().unwrap().expect("every stack takes two maps");
+    assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+}
+
+#[test]
+fn an_idle_process_hardly_wakes() {
+    if !alone("an_idle_process_hardly_wakes") {
+        return;
+    }
+    rt::configure(Options::default().workers(4)).unwrap();
+    let handles: Vec<_> =
+        (0..1000).map(|_| rt::spawn(|| rt::sleep(Duration::from_millis(20))).unwrap()).collect();
+    for handle in handles {
+        handle.join().unwrap().unwrap();
+    }
+    let before = context_switches();
+    std::thread::sleep(Duration::from_secs(2));
+    let wakes = context_switches() - before;
+    // This thread's own sleep is one of them, and idle stacks are given back meanwhile, once a
+    // second on each worker.
+    assert!(wakes < 10 + 4 * 2, "{wakes} wake-ups in two seconds");
+    std::thread::sleep(Duration::from_secs(8));
+    let before = context_switches();
+    std::thread::sleep(Duration::from_secs(1));
+    let wakes = context_switches() - before;
+    assert!(wakes < 5, "{wakes} wake-ups in a second");
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        let own = std::fs::read_to_string("/proc/self/status").unwrap();
+        let cpus = |text: &str| {
+            text.lines().find(|line| line.starts_with("Cpus_allowed:")).unwrap().to_owned()
+        };
+        assert_eq!(cpus(&status), cpus(&own), "no worker is tied to a processor");
+    }
+}
+
+/// Voluntary context switches of all threads of this process.
+fn context_switches() -> u64 {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .map(|task| {
+            let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            let line = status.lines().find(|line| line.starts_with("voluntary_ctxt")).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+        })
+        .sum()
+}
+
+#[test]
+fn a_parked_coroutine_takes_at_most_nine_kib() {
+    if !alone("a_parked_coroutine_takes_at_most_nine_kib") {
+        return;
+    }
+    cases::init();
+    rt::spawn(|| ()).unwrap().join().unwrap();
+    let (before, count) = (resident_kib(), 5000);
+    let handles: Vec<_> =
+        (0..count).map(|_| rt::spawn(|| rt::sleep(Duration::from_secs(1000))).unwrap()).collect();
+    // Each worker runs its coroutines in order: one more after them has seen them all parked.
+    for worker in 0..WORKERS {
+        Builder::new().worker(worker).spawn(|| ()).unwrap().join().unwrap();
+    }
+    let each = (resident_kib() - before) as f64 / f64::from(count);
+    assert!(each > 1.0, "measured nothing: {each}");
+    // Frames of unoptimised code are larger, but the pages are the same.
+    assert!(each <= 9.5, "{each} KiB");
+    handles.iter().for_each(|handle| handle.cancel());
+    for handle in handles {
+        assert!(handle.join_by(soon()).expect("ends").unwrap().is_err());
+    }
+    // And the stacks are given back in time.
+    cases::eventually("memory is given back", || resident_kib() < before + 2 * 64 * 10 + 4096);
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn options_cannot_be_changed_once_it_runs() {
+    if !alone("options_cannot_be_changed_once_it_runs") {
+        return;
+    }
+    for (workers, stack_size) in [(0, 1 << 18), (5000, 1 << 18), (1, 1 << 40)] {
+        let options = Options::default().workers(workers).stack_size(stack_size);
+        let error = rt::configure(options).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    }
+    rt::configure(Options::default().workers(3).stack_size(64 * 1024)).unwrap();
+    assert!(!rt::has_started());
+    assert_eq!(rt::worker_count(), 3);
+    let size = rt::spawn(|| rt::current().unwrap().stack_size()).unwrap().join().unwrap();
+    assert_eq!(size, 64 * 1024);
+    assert!(rt::has_started());
+    let error = rt::configure(Options::default()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+}
