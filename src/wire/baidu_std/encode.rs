@@ -276,3 +276,62 @@ fn put_user_fields(out: &mut Vec<u8>, fields: &[(&[u8], &[u8])]) {
         put_bytes_field(out, 2, field.1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn what_the_format_cannot_say_is_refused_before_a_byte_is_written() {
+        let largest_meta = 100;
+        let (request, response) = (RequestHead::default(), ResponseHead::default());
+        let too_large = u32::MAX as usize;
+        assert!(Sizes::of_request(&request, too_large - largest_meta, 0).is_ok());
+        for (body, attachment) in
+            [(too_large, 0), (usize::MAX, 0), (0, 1 << 31), (usize::MAX, 1), (too_large, 9)]
+        {
+            let of_request = Sizes::of_request(&request, body, attachment);
+            assert!(of_request.is_err_and(|error| error.is_too_large()), "{body} {attachment}");
+            let of_response = Sizes::of_response(&response, body, attachment);
+            assert!(of_response.is_err_and(|error| error.is_too_large()), "{body} {attachment}");
+        }
+        let mut out = b"before".to_vec();
+        let fill = |_: &mut [u8]| unreachable!("there is no room to fill");
+        assert!(encode_request_with(&mut out, &request, too_large, fill, b"").is_err());
+        assert!(encode_response_with(&mut out, &response, too_large, fill, b"").is_err());
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn a_panic_while_filling_leaves_no_half_frame() {
+        let mut out = b"before".to_vec();
+        let head = ResponseHead::default();
+        let encode = || encode_response_with(&mut out, &head, 5, |_| panic!("on purpose"), b"a");
+        assert!(catch_unwind(AssertUnwindSafe(encode)).is_err());
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn the_space_to_fill_is_zeroed_and_of_the_asked_length() {
+        let mut out = Vec::new();
+        let fill = |space: &mut [u8]| {
+            assert_eq!(space, [0; 5]);
+            space.copy_from_slice(b"hello");
+        };
+        encode_response_with(&mut out, &ResponseHead::default(), 5, fill, b"tail").unwrap();
+        assert!(out.ends_with(b"hellotail"));
+    }
+
+    #[test]
+    fn room_is_made_once() {
+        let mut out = Vec::new();
+        let head = RequestHead { service: "a.B", method: "C", ..RequestHead::default() };
+        encode_request(&mut out, &head, &[1; 1000], &[2; 1000]).unwrap();
+        let capacity = out.capacity();
+        out.clear();
+        encode_request(&mut out, &head, &[1; 1000], &[2; 1000]).unwrap();
+        assert_eq!((out.len(), out.capacity()), (capacity, capacity));
+    }
+}

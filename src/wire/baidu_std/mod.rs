@@ -12,6 +12,8 @@ pub(crate) mod meta;
 mod view;
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod properties;
