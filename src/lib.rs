@@ -8,3 +8,8 @@ pub mod rt;
 
 mod sys;
 pub(crate) mod wheel;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the RPC layer, which uses it, is being built")
+)]
+pub(crate) mod wire;

@@ -1,0 +1,27 @@
+//! The baidu_std protocol: frames of a 12-byte head, an `RpcMeta` message, a body (a protobuf
+//! message, perhaps compressed) and an attachment (plain bytes).
+//!
+//! Decoding borrows from the input and does not allocate; encoding appends to the caller's buffer.
+//! [`meta`] holds the complete messages by derive; [`MetaView`] reads the same bytes without
+//! allocating and is what calls go through.
+
+mod decode;
+mod encode;
+mod head;
+pub(crate) mod meta;
+mod view;
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod properties;
+
+pub(crate) use self::decode::{Decoder, Frame, Step};
+pub(crate) use self::encode::{
+    RequestHead, ResponseHead, encode_request, encode_request_with, encode_response,
+    encode_response_with,
+};
+pub(crate) use self::head::{Head, parse_head};
+pub(crate) use self::view::{MetaView, RequestView, ResponseView};

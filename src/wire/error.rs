@@ -1,0 +1,155 @@
+use std::fmt;
+
+use super::Compress;
+
+/// Why bytes could not be decoded or encoded. The text is for people; code asks the predicates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Error {
+    kind: Kind,
+}
+
+impl Error {
+    /// The bytes are of another protocol. Never changes with more bytes.
+    pub(crate) fn is_wrong_protocol(&self) -> bool {
+        matches!(self.kind, Kind::Magic)
+    }
+
+    /// A limit was exceeded: the frame's, the decompressed data's or the format's own.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::FrameTooLarge { .. } | Kind::Unencodable | Kind::OutputTooLarge { .. }
+        )
+    }
+
+    /// The bytes contradict the format.
+    pub(crate) fn is_malformed(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::MetaSize { .. } | Kind::Meta | Kind::Attachment { .. } | Kind::Corrupt(_)
+        )
+    }
+
+    /// The bytes may be right, but name a compression that this library lacks.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        matches!(self.kind, Kind::UnknownCompression(_))
+    }
+
+    /// The call that the bad frame belongs to, if that much could be read.
+    ///
+    /// `Some` means that the frame's borders are known and the next frame can be decoded: a server
+    /// can answer this call with an error and go on. `None` from a decoder means that the stream
+    /// is lost.
+    pub(crate) fn correlation_id(&self) -> Option<i64> {
+        match self.kind {
+            Kind::Attachment { correlation_id, .. } => Some(correlation_id),
+            _ => None,
+        }
+    }
+
+    pub(super) fn magic() -> Error {
+        Error { kind: Kind::Magic }
+    }
+
+    pub(super) fn frame_too_large(size: u32, limit: usize) -> Error {
+        Error { kind: Kind::FrameTooLarge { size, limit } }
+    }
+
+    pub(super) fn meta_size(meta: u32, body: u32) -> Error {
+        Error { kind: Kind::MetaSize { meta, body } }
+    }
+
+    pub(super) fn meta() -> Error {
+        Error { kind: Kind::Meta }
+    }
+
+    pub(super) fn attachment(size: i32, left: usize, correlation_id: i64) -> Error {
+        Error { kind: Kind::Attachment { size, left, correlation_id } }
+    }
+
+    pub(super) fn unencodable() -> Error {
+        Error { kind: Kind::Unencodable }
+    }
+
+    pub(super) fn unknown_compression(number: i32) -> Error {
+        Error { kind: Kind::UnknownCompression(number) }
+    }
+
+    pub(super) fn corrupt(kind: Compress) -> Error {
+        Error { kind: Kind::Corrupt(kind) }
+    }
+
+    pub(super) fn output_too_large(limit: usize) -> Error {
+        Error { kind: Kind::OutputTooLarge { limit } }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Magic => f.write_str("not a baidu_std frame"),
+            Kind::FrameTooLarge { size, limit } => {
+                write!(f, "frame of {size} bytes exceeds the limit of {limit}")
+            }
+            Kind::MetaSize { meta, body } => {
+                write!(f, "meta of {meta} bytes does not fit into a body of {body}")
+            }
+            Kind::Meta => f.write_str("meta is not a valid RpcMeta message"),
+            Kind::Attachment { size, left, .. } => {
+                write!(f, "attachment of {size} bytes does not fit into the {left} after the meta")
+            }
+            Kind::Unencodable => f.write_str("message is larger than the frame format can say"),
+            Kind::UnknownCompression(number) => write!(f, "unknown compression type {number}"),
+            Kind::Corrupt(kind) => write!(f, "corrupt {} data", kind.name()),
+            Kind::OutputTooLarge { limit } => {
+                write!(f, "decompressed data exceeds the limit of {limit} bytes")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Magic,
+    FrameTooLarge { size: u32, limit: usize },
+    MetaSize { meta: u32, body: u32 },
+    Meta,
+    Attachment { size: i32, left: usize, correlation_id: i64 },
+    Unencodable,
+    UnknownCompression(i32),
+    Corrupt(Compress),
+    OutputTooLarge { limit: usize },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_answers_exactly_one_predicate() {
+        let all = [
+            Error::magic(),
+            Error::frame_too_large(9, 8),
+            Error::meta_size(9, 8),
+            Error::meta(),
+            Error::attachment(-1, 0, 7),
+            Error::unencodable(),
+            Error::unknown_compression(4),
+            Error::corrupt(Compress::Gzip),
+            Error::output_too_large(1),
+        ];
+        for error in all {
+            let answers = [
+                error.is_wrong_protocol(),
+                error.is_too_large(),
+                error.is_malformed(),
+                error.is_unsupported(),
+            ];
+            assert_eq!(answers.iter().filter(|yes| **yes).count(), 1, "{error}");
+        }
+        assert_eq!(Error::attachment(-1, 0, 7).correlation_id(), Some(7));
+        assert_eq!(Error::meta().correlation_id(), None);
+    }
+}

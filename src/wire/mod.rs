@@ -1,0 +1,17 @@
+//! Layer 0: what goes over the wire, as pure functions over byte slices.
+//!
+//! Offers frames, their meta data, compression and error numbers. Calls nothing of this crate and
+//! does no I/O: bytes in, bytes or a typed [`Error`] out. It must never panic, whatever a peer
+//! sends, never allocate more than its caller's limit because of a number a peer wrote, and never
+//! use `unsafe`.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod baidu_std;
+pub(crate) mod code;
+pub(crate) mod compress;
+mod error;
+mod proto;
+
+pub(crate) use self::compress::Compress;
+pub(crate) use self::error::Error;
