@@ -84,24 +84,34 @@ mod tests {
 
     #[test]
     fn misuse_panics_and_leaves_the_state_alone() {
-        fn panics(f: impl FnOnce()) -> bool {
+        fn panics<R>(f: impl FnOnce() -> R) -> bool {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err()
         }
         let (mutex, semaphore, group) = (RawMutex::new(), Semaphore::new(1), WaitGroup::new());
         assert!(panics(|| mutex.unlock()));
-        assert!(panics(|| drop(Condvar::new().wait_raw_by(&mutex, Deadline::NEVER))));
+        assert!(panics(|| Condvar::new().wait_raw_by(&mutex, Deadline::NEVER)));
         assert!(panics(|| semaphore.release(Semaphore::MAX_PERMITS)));
         assert!(panics(|| semaphore.release(usize::MAX)));
         assert!(panics(|| group.done()));
         group.add(1);
         assert!(panics(|| group.add(usize::MAX)));
-        assert!(panics(|| drop(Queue::<u8>::new(0))));
+        assert!(panics(|| Queue::<u8>::new(0)));
         assert!(!mutex.is_locked());
         assert_eq!((semaphore.available(), group.count()), (1, 1));
     }
 
     #[test]
     fn guards_are_as_send_and_sync_as_a_mutable_reference() {
+        // With a `Sync` type there would be two candidates for `_`, which does not compile.
+        trait NotSync<A> {
+            fn check() {}
+        }
+        impl<T> NotSync<()> for T {}
+        impl<T: Sync> NotSync<u8> for T {}
+        <MutexGuard<'_, std::cell::Cell<u8>> as NotSync<_>>::check();
+        <Mutex<std::rc::Rc<u8>> as NotSync<_>>::check();
+        <Queue<std::rc::Rc<u8>> as NotSync<_>>::check();
+
         fn send_and_sync<T: Send + Sync>() {}
         send_and_sync::<Mutex<std::cell::Cell<u8>>>();
         send_and_sync::<MutexGuard<'_, u8>>();
