@@ -5,6 +5,7 @@
 
 pub mod net;
 pub mod rt;
+pub mod sync;
 
 mod sys;
 pub(crate) mod wheel;

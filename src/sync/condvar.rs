@@ -1,0 +1,156 @@
+use std::fmt;
+
+use super::wait_list::{Entry, WaitList, wake_all};
+use super::{Error, MutexGuard, RawMutex, locked};
+use crate::rt::{Deadline, Waiter};
+
+/// A condition variable for [`Mutex`](super::Mutex) and [`RawMutex`], between coroutines and
+/// threads.
+///
+/// There are no spurious wake-ups of its own: a wait returns `Ok` only for a notification. But
+/// between the notification and the return others may have had the lock, so the condition must be
+/// looked at again; [`wait_while_by`](Condvar::wait_while_by) does.
+///
+/// A wait returns with the mutex locked in every case, also when it failed. Getting the lock back
+/// is not subject to the deadline, nor to cancellation.
+///
+/// ```
+/// use fastrpc::sync::{Condvar, Error, Mutex};
+///
+/// # fn main() -> Result<(), Error> {
+/// let ready = (Mutex::new(false), Condvar::new());
+/// std::thread::scope(|s| {
+///     s.spawn(|| {
+///         *ready.0.lock()? = true;
+///         ready.1.notify_one();
+///         Ok::<(), Error>(())
+///     });
+///     let mut guard = ready.0.lock()?;
+///     ready.1.wait_while(&mut guard, |ready| !*ready)
+/// })
+/// # }
+/// ```
+pub struct Condvar {
+    waiting: std::sync::Mutex<WaitList<()>>,
+}
+
+impl Condvar {
+    /// A condition variable that nobody waits for.
+    #[must_use]
+    pub const fn new() -> Condvar {
+        Condvar { waiting: std::sync::Mutex::new(WaitList::new()) }
+    }
+
+    /// Unlocks the mutex of `guard`, waits for a notification and locks again. Nothing is missed
+    /// in between. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_canceled`]; never in a plain thread.
+    pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) -> Result<(), Error> {
+        self.wait_by(guard, Deadline::NEVER)
+    }
+
+    /// As [`wait`](Condvar::wait), until `deadline` at most. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_timeout`], [`Error::is_canceled`]: no notification was used up.
+    pub fn wait_by<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        self.wait_raw_by(guard.raw(), deadline)
+    }
+
+    /// Waits while `condition` is true. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_canceled`]; never in a plain thread.
+    pub fn wait_while<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> Result<(), Error> {
+        self.wait_while_by(guard, Deadline::NEVER, condition)
+    }
+
+    /// Waits while `condition` is true, until `deadline` at most. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_timeout`], [`Error::is_canceled`]: the condition was still true when it was
+    /// last looked at, which was after the wait had ended.
+    pub fn wait_while_by<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Deadline,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> Result<(), Error> {
+        let mut last = Ok(());
+        while condition(guard) {
+            last?;
+            last = self.wait_by(guard, deadline);
+        }
+        Ok(())
+    }
+
+    /// [`wait_by`](Condvar::wait_by) for a mutex without a guard, which the caller has locked. May
+    /// suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_timeout`], [`Error::is_canceled`]: no notification was used up.
+    ///
+    /// # Panics
+    /// If the mutex is not locked.
+    pub fn wait_raw_by(&self, mutex: &RawMutex, deadline: Deadline) -> Result<(), Error> {
+        assert!(mutex.is_locked(), "wait with a mutex that is not locked");
+        let waiter = Waiter::new();
+        let ticket = locked(&self.waiting).push_back(waiter.waker(), ());
+        mutex.unlock();
+        let outcome = waiter.wait(deadline);
+        if outcome.is_err() {
+            // If the entry is gone, a notifier is about to learn that this wait has ended, and goes
+            // on to the next.
+            locked(&self.waiting).remove(ticket);
+        }
+        mutex.lock_whatever_happens();
+        Ok(outcome?)
+    }
+
+    /// Wakes the one that has waited longest, if anybody waits.
+    pub fn notify_one(&self) {
+        while let Some(first) = self.pop() {
+            if first.waker.wake() {
+                return;
+            }
+        }
+    }
+
+    /// Wakes all that wait at this moment.
+    pub fn notify_all(&self) {
+        let all = locked(&self.waiting).take_all();
+        wake_all(all);
+    }
+
+    fn pop(&self) -> Option<Entry<()>> {
+        locked(&self.waiting).pop_front()
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condvar").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Condvar {
+    pub(super) fn is_idle(&self) -> bool {
+        locked(&self.waiting).is_empty()
+    }
+}

@@ -1,0 +1,121 @@
+//! Locks and queues between coroutines of any worker and plain threads, in any mix.
+//!
+//! What this layer offers: [`Mutex`] (and [`RawMutex`] without a guard), [`Condvar`],
+//! [`Semaphore`], [`WaitGroup`] and the bounded [`Queue`]. A coroutine that waits here parks and
+//! leaves its worker to others; a plain thread blocks.
+//!
+//! What holds for all of them:
+//!
+//! - Every wait takes a [`Deadline`](crate::rt::Deadline) or has a form that does. A wait ends in
+//!   exactly one way: with what it waited for, with [`Error::is_timeout`], with
+//!   [`Error::is_canceled`] when its coroutine was cancelled, or, for a queue, with
+//!   [`Error::is_closed`]. A wait that failed has taken nothing: the permit, wake-up or value went
+//!   to the next in line.
+//! - What is free is taken at once, also after the deadline and also by a cancelled coroutine: only
+//!   a wait fails.
+//! - Waiters are served in the order of their arrival.
+//! - Nothing is poisoned. A panic while a [`MutexGuard`] lives unlocks the mutex, and the next owner
+//!   sees the data as the panic left it.
+//! - Calls that may wait say "may suspend" and must not be made from a signal handler. All others
+//!   return at once.
+//!
+//! Inside: a short `std::sync::Mutex` that is never held across a wait, around a FIFO of wakers.
+//! Whoever hands something on takes the first waiter out of the FIFO and wakes it; if the waker says
+//! that this wait had already ended, the thing goes to the next. A wait that fails takes itself out
+//! of the FIFO. That `Waker::wake` happens before the return of the wait it ended is part of the
+//! contract with `rt`, and is all the memory ordering a hand-over needs. This layer calls `rt` and
+//! nothing else of the crate.
+
+mod condvar;
+mod error;
+mod mutex;
+mod queue;
+mod raw_mutex;
+mod semaphore;
+mod wait_group;
+mod wait_list;
+
+pub use condvar::Condvar;
+pub use error::Error;
+pub use mutex::{Mutex, MutexGuard};
+pub use queue::{PushError, Queue};
+pub use raw_mutex::RawMutex;
+pub use semaphore::Semaphore;
+pub use wait_group::WaitGroup;
+
+/// Locks one of our short internal locks. They guard no user code, so a poisoned one can only come
+/// from a panic between two consistent states.
+fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::rt::Deadline;
+
+    /// Waits that time out must leave nothing behind, neither in the queue nor in its flags.
+    #[test]
+    fn a_million_timed_out_waits_leave_nothing() {
+        let (mutex, semaphore) = (RawMutex::new(), Semaphore::new(1));
+        let (condvar, group, empty) = (Condvar::new(), WaitGroup::new(), Queue::<u8>::new(1));
+        let full = Queue::new(1);
+        mutex.try_lock().unwrap();
+        semaphore.try_acquire(1).unwrap();
+        group.add(1);
+        full.try_push(1).unwrap();
+        let over = Deadline::after(Duration::ZERO);
+        for _ in 0..1_000_000 / 6 + 1 {
+            assert!(mutex.lock_by(over).unwrap_err().is_timeout());
+            assert!(semaphore.acquire_by(1, over).unwrap_err().is_timeout());
+            assert!(condvar.wait_raw_by(&mutex, over).unwrap_err().is_timeout());
+            assert!(group.wait_by(over).unwrap_err().is_timeout());
+            assert!(empty.pop_by(over).unwrap_err().is_timeout());
+            assert!(full.push_by(2, over).unwrap_err().error().is_timeout());
+        }
+        assert!(mutex.is_idle_but_locked());
+        assert!(semaphore.is_idle());
+        assert!(condvar.is_idle());
+        assert!(group.is_idle());
+        assert!(empty.is_idle() && full.is_idle());
+    }
+
+    #[test]
+    fn misuse_panics_and_leaves_the_state_alone() {
+        fn panics<R>(f: impl FnOnce() -> R) -> bool {
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err()
+        }
+        let (mutex, semaphore, group) = (RawMutex::new(), Semaphore::new(1), WaitGroup::new());
+        assert!(panics(|| mutex.unlock()));
+        assert!(panics(|| Condvar::new().wait_raw_by(&mutex, Deadline::NEVER)));
+        assert!(panics(|| semaphore.release(Semaphore::MAX_PERMITS)));
+        assert!(panics(|| semaphore.release(usize::MAX)));
+        assert!(panics(|| group.done()));
+        group.add(1);
+        assert!(panics(|| group.add(usize::MAX)));
+        assert!(panics(|| Queue::<u8>::new(0)));
+        assert!(!mutex.is_locked());
+        assert_eq!((semaphore.available(), group.count()), (1, 1));
+    }
+
+    #[test]
+    fn guards_are_as_send_and_sync_as_a_mutable_reference() {
+        // With a `Sync` type there would be two candidates for `_`, which does not compile.
+        trait NotSync<A> {
+            fn check() {}
+        }
+        impl<T> NotSync<()> for T {}
+        impl<T: Sync> NotSync<u8> for T {}
+        <MutexGuard<'_, std::cell::Cell<u8>> as NotSync<_>>::check();
+        <Mutex<std::rc::Rc<u8>> as NotSync<_>>::check();
+        <Queue<std::rc::Rc<u8>> as NotSync<_>>::check();
+
+        fn send_and_sync<T: Send + Sync>() {}
+        send_and_sync::<Mutex<std::cell::Cell<u8>>>();
+        send_and_sync::<MutexGuard<'_, u8>>();
+        send_and_sync::<Queue<std::cell::Cell<u8>>>();
+        send_and_sync::<(RawMutex, Condvar, Semaphore, WaitGroup, Error, PushError<u8>)>();
+    }
+}

@@ -1,0 +1,319 @@
+use std::collections::VecDeque;
+use std::sync::MutexGuard;
+use std::{fmt, io};
+
+use super::wait_list::{WaitList, wake_all};
+use super::{Error, locked};
+use crate::rt::{Deadline, Waiter};
+
+/// A bounded first-in first-out queue: any number of producers and consumers, coroutines and
+/// threads alike.
+///
+/// A full queue makes its producers wait, an empty one its consumers. After
+/// [`close`](Queue::close), pushes fail and give their value back, and pops drain what is there
+/// and then fail. Values that nobody popped are dropped with the queue.
+///
+/// ```
+/// # fn main() -> Result<(), fastrpc::sync::Error> {
+/// let queue = fastrpc::sync::Queue::new(2);
+/// queue.push("a")?;
+/// queue.close();
+/// assert_eq!(queue.push("b").unwrap_err().into_value(), "b");
+/// assert_eq!(queue.pop()?, "a");
+/// assert!(queue.pop().unwrap_err().is_closed());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Queue<T> {
+    capacity: usize,
+    state: std::sync::Mutex<State<T>>,
+}
+
+/// Values always pass through `values`, also to a consumer that waits. Waking it promises it one of
+/// them, and new-comers leave as many alone as are promised; whoever wakes takes the promise back
+/// if the wait had just ended otherwise. Slots are promised to waiting producers likewise.
+///
+/// So consumers wait only while all values are promised, and producers only while all slots are
+/// filled or promised.
+struct State<T> {
+    values: VecDeque<T>,
+    promised_values: usize,
+    promised_slots: usize,
+    consumers: WaitList<()>,
+    producers: WaitList<()>,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    /// An empty queue for up to `capacity` values. Memory is taken as values come.
+    ///
+    /// # Panics
+    /// If `capacity` is zero.
+    #[must_use]
+    pub const fn new(capacity: usize) -> Queue<T> {
+        assert!(capacity > 0, "a queue without capacity");
+        Queue {
+            capacity,
+            state: std::sync::Mutex::new(State {
+                values: VecDeque::new(),
+                promised_values: 0,
+                promised_slots: 0,
+                consumers: WaitList::new(),
+                producers: WaitList::new(),
+                closed: false,
+            }),
+        }
+    }
+
+    /// Appends a value, waiting for room for as long as it takes. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_closed`], [`Error::is_canceled`], with the value.
+    pub fn push(&self, value: T) -> Result<(), PushError<T>> {
+        self.push_by(value, Deadline::NEVER)
+    }
+
+    /// Appends a value, waiting for room until `deadline` at most. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_timeout`], [`Error::is_closed`], [`Error::is_canceled`], with the value.
+    pub fn push_by(&self, value: T, deadline: Deadline) -> Result<(), PushError<T>> {
+        self.push_within(value, Some(deadline))
+    }
+
+    /// Appends a value if that needs no wait.
+    ///
+    /// # Errors
+    /// [`Error::would_block`], [`Error::is_closed`], with the value.
+    pub fn try_push(&self, value: T) -> Result<(), PushError<T>> {
+        self.push_within(value, None)
+    }
+
+    /// Takes the oldest value, waiting for one for as long as it takes. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_closed`] once the queue is closed and empty, [`Error::is_canceled`].
+    pub fn pop(&self) -> Result<T, Error> {
+        self.pop_by(Deadline::NEVER)
+    }
+
+    /// Takes the oldest value, waiting for one until `deadline` at most. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_timeout`], [`Error::is_closed`] once the queue is closed and empty,
+    /// [`Error::is_canceled`].
+    pub fn pop_by(&self, deadline: Deadline) -> Result<T, Error> {
+        self.pop_within(Some(deadline))
+    }
+
+    /// Takes the oldest value if that needs no wait.
+    ///
+    /// # Errors
+    /// [`Error::would_block`], [`Error::is_closed`] once the queue is closed and empty.
+    pub fn try_pop(&self) -> Result<T, Error> {
+        self.pop_within(None)
+    }
+
+    /// Ends the queue: from now on pushes fail, those that wait included, and pops fail once the
+    /// queue is empty. Closing again does nothing.
+    pub fn close(&self) {
+        let mut state = locked(&self.state);
+        state.closed = true;
+        let producers = state.producers.take_all();
+        // While there are values, all promised, those who wait for others may yet get one: a
+        // promised consumer may just have timed out.
+        let consumers =
+            if state.values.is_empty() { state.consumers.take_all() } else { VecDeque::new() };
+        drop(state);
+        wake_all(producers);
+        wake_all(consumers);
+    }
+
+    /// Whether [`close`](Queue::close) has been called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        locked(&self.state).closed
+    }
+
+    /// How many values are in the queue at this moment.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        locked(&self.state).values.len()
+    }
+
+    /// Whether there is no value in the queue at this moment.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many values there is room for, the filled slots included.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Pushes; `None` is for no wait at all.
+    fn push_within(&self, value: T, wait: Option<Deadline>) -> Result<(), PushError<T>> {
+        let mut state = locked(&self.state);
+        if state.closed {
+            return Err(PushError { error: Error::CLOSED, value });
+        }
+        if !self.has_free_slot(&state) {
+            let Some(deadline) = wait else {
+                return Err(PushError { error: Error::WOULD_BLOCK, value });
+            };
+            let waiter = Waiter::new();
+            let ticket = state.producers.push_back(waiter.waker(), ());
+            drop(state);
+            let outcome = waiter.wait(deadline);
+            state = locked(&self.state);
+            if let Err(e) = outcome {
+                // If the entry is gone, somebody is about to learn that this wait has ended, and
+                // takes the promise back.
+                state.producers.remove(ticket);
+                return Err(PushError { error: e.into(), value });
+            }
+            if state.closed {
+                return Err(PushError { error: Error::CLOSED, value });
+            }
+            state.promised_slots -= 1;
+        }
+        state.values.push_back(value);
+        self.pushed(state);
+        Ok(())
+    }
+
+    /// Pops; `None` is for no wait at all.
+    fn pop_within(&self, wait: Option<Deadline>) -> Result<T, Error> {
+        let mut state = locked(&self.state);
+        if state.values.len() == state.promised_values {
+            if state.closed && state.values.is_empty() {
+                return Err(Error::CLOSED);
+            }
+            let deadline = wait.ok_or(Error::WOULD_BLOCK)?;
+            let waiter = Waiter::new();
+            let ticket = state.consumers.push_back(waiter.waker(), ());
+            drop(state);
+            let outcome = waiter.wait(deadline);
+            state = locked(&self.state);
+            if let Err(e) = outcome {
+                // As in `push_within`.
+                state.consumers.remove(ticket);
+                return Err(e.into());
+            }
+            // What was promised is there. Without a promise it was the end of a closed queue that
+            // woke us, and that is empty for good.
+            if state.values.is_empty() {
+                return Err(Error::CLOSED);
+            }
+            state.promised_values -= 1;
+        }
+        let value = state.values.pop_front().ok_or(Error::CLOSED)?;
+        self.popped(state);
+        Ok(value)
+    }
+
+    fn has_free_slot(&self, state: &State<T>) -> bool {
+        state.values.len() + state.promised_slots < self.capacity
+    }
+
+    /// After a push: promises the value to the first consumer that waits.
+    fn pushed<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
+        while state.values.len() > state.promised_values {
+            let Some(first) = state.consumers.pop_front() else { return };
+            state.promised_values += 1;
+            drop(state);
+            if first.waker.wake() {
+                return;
+            }
+            state = locked(&self.state);
+            state.promised_values -= 1;
+        }
+    }
+
+    /// After a pop: promises the free slot to the first producer that waits, or, if that was the
+    /// last value of a closed queue, tells those who wait for more.
+    fn popped<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
+        if state.closed && state.values.is_empty() {
+            let consumers = state.consumers.take_all();
+            drop(state);
+            return wake_all(consumers);
+        }
+        while self.has_free_slot(&state) {
+            let Some(first) = state.producers.pop_front() else { return };
+            state.promised_slots += 1;
+            drop(state);
+            if first.waker.wake() {
+                return;
+            }
+            state = locked(&self.state);
+            state.promised_slots -= 1;
+        }
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A push that failed, with the value that was not pushed.
+pub struct PushError<T> {
+    error: Error,
+    value: T,
+}
+
+impl<T> PushError<T> {
+    /// Why.
+    #[must_use]
+    pub fn error(&self) -> Error {
+        self.error
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn into_value(self) -> T {
+        self.value
+    }
+}
+
+impl<T> From<PushError<T>> for Error {
+    fn from(e: PushError<T>) -> Error {
+        e.error
+    }
+}
+
+impl<T> From<PushError<T>> for io::Error {
+    fn from(e: PushError<T>) -> io::Error {
+        e.error.into()
+    }
+}
+
+impl<T> fmt::Debug for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushError").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T> std::error::Error for PushError<T> {}
+
+#[cfg(test)]
+impl<T> Queue<T> {
+    pub(super) fn is_idle(&self) -> bool {
+        let state = locked(&self.state);
+        let promised = state.promised_values + state.promised_slots;
+        promised == 0 && state.consumers.is_empty() && state.producers.is_empty()
+    }
+}

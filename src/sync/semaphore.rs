@@ -1,0 +1,201 @@
+use std::fmt;
+use std::sync::MutexGuard;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use super::wait_list::WaitList;
+use super::{Error, locked};
+use crate::rt::{Deadline, Waiter};
+
+/// A counting semaphore between coroutines and threads: bounds how many do something at once.
+///
+/// Strictly first come, first served. While anybody waits, new-comers queue up behind, also those
+/// who want fewer permits than are there; so a request for many permits is not starved by requests
+/// for few.
+///
+/// Permits belong to nobody: who acquires them and who releases them may differ.
+pub struct Semaphore {
+    /// Permits times `ONE`, plus `QUEUED`. While `QUEUED` is set, changes only under `queue`'s lock.
+    state: AtomicUsize,
+    /// Each entry with the permits it wants.
+    queue: std::sync::Mutex<WaitList<usize>>,
+}
+
+/// The queue is not empty.
+const QUEUED: usize = 1;
+const ONE: usize = 2;
+
+impl Semaphore {
+    /// The most permits there can be.
+    ///
+    /// Far below what the state can count, so that giving permits back after a hand-over to a
+    /// waiter that had just timed out cannot overflow it.
+    pub const MAX_PERMITS: usize = usize::MAX >> 3;
+
+    /// A semaphore with that many permits.
+    ///
+    /// # Panics
+    /// If `permits` is more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    #[must_use]
+    pub const fn new(permits: usize) -> Semaphore {
+        assert!(permits <= Self::MAX_PERMITS, "too many permits");
+        Semaphore {
+            state: AtomicUsize::new(permits * ONE),
+            queue: std::sync::Mutex::new(WaitList::new()),
+        }
+    }
+
+    /// Takes `n` permits, all at once, waiting for as long as it takes. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_canceled`]; never in a plain thread.
+    #[inline]
+    pub fn acquire(&self, n: usize) -> Result<(), Error> {
+        self.acquire_by(n, Deadline::NEVER)
+    }
+
+    /// Takes `n` permits, all at once, waiting until `deadline` at most. May suspend.
+    ///
+    /// # Errors
+    /// [`Error::is_timeout`], [`Error::is_canceled`]: no permit was taken.
+    #[inline]
+    pub fn acquire_by(&self, n: usize, deadline: Deadline) -> Result<(), Error> {
+        match self.try_acquire(n) {
+            Ok(()) => Ok(()),
+            Err(_) => self.acquire_slow(n, deadline),
+        }
+    }
+
+    /// Takes `n` permits if that needs no wait.
+    ///
+    /// # Errors
+    /// [`Error::would_block`]: there are too few, or others wait.
+    #[inline]
+    pub fn try_acquire(&self, n: usize) -> Result<(), Error> {
+        let mut state = self.state.load(Relaxed);
+        while state & QUEUED == 0 && state / ONE >= n {
+            match self.state.compare_exchange_weak(state, state - n * ONE, Acquire, Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => state = now,
+            }
+        }
+        Err(Error::WOULD_BLOCK)
+    }
+
+    /// Gives `n` permits back, or adds them.
+    ///
+    /// # Panics
+    /// If there were more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS) then; nothing is released.
+    #[inline]
+    pub fn release(&self, n: usize) {
+        let mut state = self.state.load(Relaxed);
+        while state & QUEUED == 0 {
+            check_sum(state, n);
+            match self.state.compare_exchange_weak(state, state + n * ONE, Release, Relaxed) {
+                Ok(_) => return,
+                Err(now) => state = now,
+            }
+        }
+        self.release_slow(n);
+    }
+
+    /// How many permits are there at this moment. Those that waiters wait for count, too, until
+    /// there are enough of them.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.state.load(Relaxed) / ONE
+    }
+
+    #[cold]
+    fn acquire_slow(&self, n: usize, deadline: Deadline) -> Result<(), Error> {
+        let mut queue = locked(&self.queue);
+        if self.take_or_announce(n) {
+            return Ok(());
+        }
+        let waiter = Waiter::new();
+        let ticket = queue.push_back(waiter.waker(), n);
+        drop(queue);
+        waiter.wait(deadline).map_err(|e| {
+            let mut queue = locked(&self.queue);
+            // If the entry is gone, somebody is about to learn that this wait has ended, and takes
+            // the permits back.
+            if queue.remove(ticket) {
+                // The one behind may want less than we did.
+                self.serve(queue);
+            }
+            e.into()
+        })
+    }
+
+    /// Takes `n` permits if nobody waits and there are enough; else sets `QUEUED`. To be called
+    /// with the queue locked.
+    fn take_or_announce(&self, n: usize) -> bool {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            let take = state & QUEUED == 0 && state / ONE >= n;
+            let new = if take { state - n * ONE } else { state | QUEUED };
+            match self.state.compare_exchange_weak(state, new, AcqRel, Relaxed) {
+                Ok(_) => return take,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    #[cold]
+    fn release_slow(&self, n: usize) {
+        let queue = locked(&self.queue);
+        let mut state = self.state.load(Relaxed);
+        loop {
+            check_sum(state, n);
+            match self.state.compare_exchange_weak(state, state + n * ONE, AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        self.serve(queue);
+    }
+
+    /// Hands permits to the waiters in their order, as far as there are enough, and keeps `QUEUED`
+    /// true.
+    fn serve<'a>(&'a self, mut queue: MutexGuard<'a, WaitList<usize>>) {
+        while let Some(first) = queue.front() {
+            // `QUEUED` is set and we have the queue: nobody else changes the state.
+            let state = self.state.load(Acquire);
+            let n = first.what;
+            if state / ONE < n {
+                return;
+            }
+            let Some(first) = queue.pop_front() else { return };
+            let queued = if queue.is_empty() { 0 } else { QUEUED };
+            self.state.store((state / ONE - n) * ONE + queued, Release);
+            drop(queue);
+            let served = first.waker.wake();
+            if served && queued == 0 {
+                return;
+            }
+            queue = locked(&self.queue);
+            if !served {
+                self.state.fetch_add(n * ONE, Release);
+            }
+        }
+        self.state.fetch_and(!QUEUED, Release);
+    }
+}
+
+fn check_sum(state: usize, n: usize) {
+    let fits = n <= Semaphore::MAX_PERMITS && state / ONE + n <= Semaphore::MAX_PERMITS;
+    assert!(fits, "more permits released than a semaphore can hold");
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore").field("available", &self.available()).finish()
+    }
+}
+
+#[cfg(test)]
+impl Semaphore {
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.load(Acquire) & QUEUED == 0 && locked(&self.queue).is_empty()
+    }
+}
