@@ -5,7 +5,7 @@
 #include <string.h>
 
 #ifdef WITH_OTHER
-int other_counts_words(const char *text);
+int other_counts_words(const char* text);
 int other_catches_a_panic(void);
 #endif
 
