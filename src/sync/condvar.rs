@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::wait_list::{Entry, WaitList, wake_all};
 use super::{Error, MutexGuard, RawMutex, locked};
-use crate::rt::{Deadline, Waiter};
+use crate::rt::{self, Deadline, Waiter};
 
 /// A condition variable for [`Mutex`](super::Mutex) and [`RawMutex`], between coroutines and
 /// threads.
@@ -103,6 +103,9 @@ impl Condvar {
     /// If the mutex is not locked.
     pub fn wait_raw_by(&self, mutex: &RawMutex, deadline: Deadline) -> Result<(), Error> {
         assert!(mutex.is_locked(), "wait with a mutex that is not locked");
+        // Not after the unlock: in a forked child the lock may go to a waiter that is not there,
+        // and would never come back.
+        rt::check_usable().map_err(|_| Error::FORKED)?;
         let waiter = Waiter::new();
         let ticket = locked(&self.waiting).push_back(waiter.waker(), ());
         mutex.unlock();

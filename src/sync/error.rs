@@ -5,12 +5,13 @@ use crate::rt::WaitError;
 /// Why a call of this module did not get what it asked for. The text is not a contract.
 ///
 /// It converts into an [`io::Error`] with the matching OS error number: `ETIMEDOUT`, `ECANCELED`,
-/// `EPIPE` (closed) or `EAGAIN` (would block).
+/// `EPIPE` (closed) or `EAGAIN` (would block); that of a forked child is the runtime's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Error(Kind);
 
 impl Error {
     pub(super) const CLOSED: Error = Error(Kind::Closed);
+    pub(super) const FORKED: Error = Error(Kind::Forked);
     pub(super) const WOULD_BLOCK: Error = Error(Kind::WouldBlock);
 
     /// The deadline passed first.
@@ -37,13 +38,10 @@ impl Error {
         self.0 == Kind::WouldBlock
     }
 
-    fn errno(self) -> i32 {
-        match self.0 {
-            Kind::TimedOut => libc::ETIMEDOUT,
-            Kind::Canceled => libc::ECANCELED,
-            Kind::Closed => libc::EPIPE,
-            Kind::WouldBlock => libc::EAGAIN,
-        }
+    /// This process was forked from one in which the runtime had started: a wait would never end.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.0 == Kind::Forked
     }
 }
 
@@ -53,6 +51,7 @@ enum Kind {
     Canceled,
     Closed,
     WouldBlock,
+    Forked,
 }
 
 impl fmt::Debug for Error {
@@ -68,6 +67,7 @@ impl fmt::Display for Error {
             Kind::Canceled => "the waiting coroutine was cancelled",
             Kind::Closed => "the queue is closed",
             Kind::WouldBlock => "the call would have to wait",
+            Kind::Forked => "the runtime does not run in a forked child",
         })
     }
 }
@@ -79,13 +79,20 @@ impl From<WaitError> for Error {
         Error(match e {
             WaitError::TimedOut => Kind::TimedOut,
             WaitError::Canceled => Kind::Canceled,
+            WaitError::Forked => Kind::Forked,
         })
     }
 }
 
 impl From<Error> for io::Error {
     fn from(e: Error) -> io::Error {
-        io::Error::from_raw_os_error(e.errno())
+        match e.0 {
+            Kind::TimedOut => WaitError::TimedOut.into(),
+            Kind::Canceled => WaitError::Canceled.into(),
+            Kind::Closed => io::Error::from_raw_os_error(libc::EPIPE),
+            Kind::WouldBlock => io::Error::from_raw_os_error(libc::EAGAIN),
+            Kind::Forked => WaitError::Forked.into(),
+        }
     }
 }
 
@@ -95,9 +102,11 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_predicate_and_number() {
-        let all = [Kind::TimedOut, Kind::Canceled, Kind::Closed, Kind::WouldBlock].map(Error);
+        let all = [Kind::TimedOut, Kind::Canceled, Kind::Closed, Kind::WouldBlock, Kind::Forked]
+            .map(Error);
         for (i, e) in all.iter().enumerate() {
-            let said = [e.is_timeout(), e.is_canceled(), e.is_closed(), e.would_block()];
+            let said =
+                [e.is_timeout(), e.is_canceled(), e.is_closed(), e.would_block(), e.is_forked()];
             assert_eq!(said.iter().filter(|x| **x).count(), 1, "{e:?}: {said:?}");
             assert!(said[i], "{e:?}: {said:?}");
         }
@@ -106,6 +115,7 @@ mod tests {
         assert_eq!(io::Error::from(all[1]).raw_os_error(), Some(libc::ECANCELED));
         assert_eq!(kinds[2], io::ErrorKind::BrokenPipe);
         assert_eq!(kinds[3], io::ErrorKind::WouldBlock);
+        assert_eq!(kinds[4], io::Error::from(WaitError::Forked).kind());
         assert!(Error::from(WaitError::TimedOut).is_timeout());
         assert!(Error::from(WaitError::Canceled).is_canceled());
     }

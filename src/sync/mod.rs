@@ -13,6 +13,9 @@
 //!   to the next in line.
 //! - What is free is taken at once, also after the deadline and also by a cancelled coroutine: only
 //!   a wait fails.
+//! - In a child forked after the runtime's start a wait fails at once ([`Error::is_forked`]). What
+//!   another thread was just doing to a lock when the fork happened stays half done in the child:
+//!   use fresh ones there.
 //! - Waiters are served in the order of their arrival.
 //! - Nothing is poisoned. A panic while a [`MutexGuard`] lives unlocks the mutex, and the next owner
 //!   sees the data as the panic left it.

@@ -85,8 +85,8 @@ pub(crate) fn join_all<T>(tasks: impl IntoIterator<Item = Task<T>>) -> Vec<T> {
 pub(crate) fn configure(workers: usize) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let options = rt::Options { workers, ..Default::default() };
-        rt::configure(options).expect("configure the runtime before its start");
+        rt::configure(rt::Options::default().workers(workers))
+            .expect("configure the runtime before its start");
     });
 }
 
