@@ -32,7 +32,9 @@ pub(super) struct Conn {
 /// What only the home worker touches.
 pub(super) struct Local {
     pub(super) stream: RefCell<Option<Rc<Stream>>>,
-    pub(super) calls: RefCell<Slab<InFlight>>,
+    calls: RefCell<Slab<InFlight>>,
+    /// What the requests in `calls` weigh.
+    request_bytes: Cell<usize>,
     pub(super) out: Out,
     /// The reader, while it waits for answers to leave.
     awaiting: RefCell<Option<(Until, Waker)>>,
@@ -46,7 +48,8 @@ pub(super) struct Local {
 /// A call that waits for its answer.
 #[derive(Default)]
 pub(super) struct InFlight {
-    pub(super) correlation_id: i64,
+    correlation_id: i64,
+    request_bytes: usize,
     /// Its handler has returned; the call lives on elsewhere.
     handler_ended: bool,
     /// Dropped by a handler that panics.
@@ -130,6 +133,7 @@ impl Conn {
         let local = Local {
             stream: RefCell::new(Some(Rc::new(stream))),
             calls: RefCell::new(Slab::new()),
+            request_bytes: Cell::new(0),
             out: Out::new(),
             awaiting: RefCell::new(None),
             draining: Cell::new(false),
@@ -179,7 +183,7 @@ impl Conn {
     pub(super) fn answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &Answer<'_>) {
         match self.local.get() {
             Some(local) => {
-                if local.calls.borrow_mut().remove(key).is_some() {
+                if local.end(key).is_some() {
                     local.tally.ended(answer.code != 0);
                     self.append(local, |out| answer.encode(out, correlation_id));
                 }
@@ -278,7 +282,7 @@ impl Conn {
         for item in mail.items {
             let (frame, rest) = frames.split_at(item.len);
             frames = rest;
-            if local.calls.borrow_mut().remove(item.key).is_some() {
+            if local.end(item.key).is_some() {
                 local.tally.ended(item.is_error);
                 self.append(local, |out| out.extend_from_slice(frame));
             }
@@ -333,8 +337,7 @@ impl Conn {
         self.set_gone();
         let keys = local.calls.borrow().keys();
         for &key in &keys {
-            let call = local.calls.borrow_mut().remove(key);
-            let correlation_id = call.expect("listed above").correlation_id;
+            let correlation_id = local.end(key).expect("listed above").correlation_id;
             local.tally.ended(true);
             let answer = Answer::error(code::ELOGOFF, "the server stopped before the answer");
             self.append(local, |out| answer.encode(out, correlation_id));
@@ -394,6 +397,7 @@ impl Conn {
         local.tally.ended.set(local.tally.ended.get() + calls.len() as u64);
         *calls = Slab::new();
         drop(calls);
+        local.request_bytes.set(0);
         self.publish(local);
         self.server.forget(self.id);
     }
@@ -417,10 +421,33 @@ impl Conn {
 }
 
 impl Local {
+    /// Enters a call; its key.
+    #[inline]
+    pub(super) fn begin(&self, correlation_id: i64, request_bytes: usize) -> u64 {
+        self.tally.started();
+        self.request_bytes.set(self.request_bytes.get() + request_bytes);
+        let call = InFlight { correlation_id, request_bytes, ..InFlight::default() };
+        self.calls.borrow_mut().insert(call)
+    }
+
+    /// Takes out a call that is about to be answered, unless it was answered.
+    #[inline]
+    fn end(&self, key: u64) -> Option<InFlight> {
+        let call = self.calls.borrow_mut().remove(key)?;
+        self.request_bytes.set(self.request_bytes.get() - call.request_bytes);
+        Some(call)
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.calls.borrow().len()
+    }
+
     /// Whether the peer may be read: the limits are not reached.
     #[inline]
     pub(super) fn has_room(&self, options: &ServerOptions) -> bool {
-        self.calls.borrow().len() < options.max_in_flight && self.out.unsent() < options.max_unsent
+        self.in_flight() < options.max_in_flight
+            && self.request_bytes.get() < options.max_in_flight_bytes
+            && self.out.unsent() < options.max_unsent
     }
 
     pub(super) fn is_cut(&self) -> bool {
@@ -428,14 +455,15 @@ impl Local {
     }
 
     fn is(&self, until: Until, options: &ServerOptions) -> bool {
-        let in_flight = self.calls.borrow().len();
+        let room = || {
+            self.in_flight() <= options.max_in_flight / 2
+                && self.request_bytes.get() <= options.max_in_flight_bytes / 2
+                && self.out.unsent() <= options.max_unsent / 2
+        };
         self.cut.get()
             || match until {
-                Until::Room => {
-                    in_flight <= options.max_in_flight / 2
-                        && self.out.unsent() <= options.max_unsent / 2
-                }
-                Until::Drained => in_flight == 0 && self.out.is_idle(),
+                Until::Room => room(),
+                Until::Drained => self.in_flight() == 0 && self.out.is_idle(),
             }
     }
 }
@@ -452,12 +480,6 @@ impl Tally {
         if is_error {
             self.errors.set(self.errors.get() + 1);
         }
-    }
-}
-
-impl InFlight {
-    pub(super) fn new(correlation_id: i64) -> InFlight {
-        InFlight { correlation_id, ..InFlight::default() }
     }
 }
 

@@ -153,3 +153,6 @@ thread_local! {
 }
 
 const SCRATCH_SIZE: usize = 256 << 10;
+
+/// A read of this many bytes may have left some.
+pub(super) const FULL_READ: usize = SCRATCH_SIZE;

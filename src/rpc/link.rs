@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::channel::{Inner, Local};
 use super::error::{Kind, code};
-use super::inbound::{Inbound, Taken};
+use super::inbound::{FULL_READ, Inbound, Taken};
 use super::notify::lock;
 use super::out::Out;
 use super::pending::Outcome;
@@ -246,7 +246,13 @@ impl Inner {
             let addr = &self.addr;
             return match read {
                 Ok(0) => Error::broken(format!("{addr} closed the connection")),
-                Ok(_) => continue,
+                Ok(count) => {
+                    if count >= FULL_READ {
+                        // Let those who got their answers run first.
+                        rt::yield_now();
+                    }
+                    continue;
+                }
                 Err(ReadError::Io(error)) => {
                     Error::broken(format!("the connection to {addr} broke: {error}"))
                 }

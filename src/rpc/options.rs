@@ -16,6 +16,9 @@ pub struct ServerOptions {
     /// Calls of one connection that may wait for their answer; at that number the connection is
     /// no longer read, until half of them are answered. Default 10,000.
     pub max_in_flight: usize,
+    /// Bytes of requests of one connection that may wait for their answer; beyond, as above.
+    /// Default 64 MiB.
+    pub max_in_flight_bytes: usize,
     /// Bytes of answers that one connection may leave untaken; beyond, it is no longer read until
     /// half of them are gone. Default 64 MiB.
     pub max_unsent: usize,
@@ -36,6 +39,7 @@ impl Default for ServerOptions {
             max_frame: 64 << 20,
             max_connections: 100_000,
             max_in_flight: 10_000,
+            max_in_flight_bytes: 64 << 20,
             max_unsent: 64 << 20,
             write_stall: Duration::from_secs(30),
             frame_timeout: Some(Duration::from_secs(30)),

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::call::{self, Arrived, Bound, Call};
-use super::conn::{Answer, Conn, InFlight, Local, Until};
+use super::conn::{Answer, Conn, Local, Until};
 use super::error::code;
-use super::inbound::{Inbound, Taken};
+use super::inbound::{FULL_READ, Inbound, Taken};
 use super::methods::{Lookup, Method};
 use crate::net::Stream;
 use crate::rt::{self, Deadline};
@@ -99,6 +99,11 @@ impl Reader<'_> {
         let bytes_in = &local.tally.bytes_in;
         bytes_in.set(bytes_in.get() + count as u64);
         self.taker.conn.publish(local);
+        if count >= FULL_READ {
+            // There is more, and the next read would not wait: let the calls run first, or they
+            // all gather here.
+            rt::yield_now();
+        }
         Ok(())
     }
 
@@ -134,7 +139,7 @@ impl Reader<'_> {
         if self.inbound.is_partial() {
             return Err(End::Bad("it does not finish the frame it began".into()));
         }
-        if self.taker.local.calls.borrow().len() > 0 {
+        if self.taker.local.in_flight() > 0 {
             return Ok(());
         }
         log::debug!("closing the idle connection of {}", self.taker.conn.peer);
@@ -196,8 +201,7 @@ impl Taker<'_> {
             Err(error) => return self.refuse(id, code::EREQUEST, &error.to_string()),
         };
         let Some(via) = self.bind(id, request) else { return };
-        self.local.tally.started();
-        let key = self.local.calls.borrow_mut().insert(InFlight::new(id));
+        let key = self.local.begin(id, frame.body.len() + frame.attachment.len());
         let arrived = Arrived {
             key,
             correlation_id: id,
