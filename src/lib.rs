@@ -4,13 +4,10 @@
 //! them. See `docs/architecture.md` for how the layers fit together.
 
 pub mod net;
+pub mod rpc;
 pub mod rt;
 pub mod sync;
 
 mod sys;
 pub(crate) mod wheel;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "the RPC layer, which uses it, is being built")
-)]
 pub(crate) mod wire;

@@ -94,6 +94,15 @@ impl Stream {
         self.source.read(buf, deadline)
     }
 
+    /// Reads into a buffer that is borrowed once there may be something to read.
+    pub(crate) fn read_lazily<B: AsMut<[u8]>>(
+        &self,
+        deadline: Deadline,
+        borrow: impl FnMut() -> B,
+    ) -> io::Result<(B, usize)> {
+        self.source.read_lazily(deadline, borrow)
+    }
+
     /// Fills `buf`.
     ///
     /// # Errors

@@ -58,6 +58,24 @@ impl Source {
         })
     }
 
+    /// Reads once like [`read`](Source::read), into a buffer that `borrow` gives once there may be
+    /// something to read. While the caller waits it holds none.
+    pub(crate) fn read_lazily<B: AsMut<[u8]>>(
+        &self,
+        deadline: Deadline,
+        mut borrow: impl FnMut() -> B,
+    ) -> io::Result<(B, usize)> {
+        self.operate(Interest::Read, deadline, |fd| {
+            let mut buffer = borrow();
+            let bytes = buffer.as_mut();
+            let wanted = bytes.len();
+            // SAFETY: `bytes` is writable for its length.
+            let read = unsafe { libc::read(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), wanted) };
+            let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
+            Ok(((buffer, read), read > 0 && read < wanted))
+        })
+    }
+
     /// Writes once, and says how much of `buf` it took. No SIGPIPE.
     pub(crate) fn write(&self, buf: &[u8], deadline: Deadline) -> io::Result<usize> {
         self.operate(Interest::Write, deadline, |fd| {
@@ -262,6 +280,9 @@ impl Registration {
     pub(super) fn ready(&self, bits: u32) {
         let bits = bits as libc::c_int;
         let broken = bits & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
+        if broken || bits & libc::EPOLLRDHUP != 0 {
+            self.read.ended.set(true);
+        }
         if broken || bits & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0 {
             self.read.became_ready();
         }
@@ -292,12 +313,15 @@ impl Registration {
 struct Side {
     /// Whether the next operation is worth trying.
     ready: Cell<bool>,
+    /// The peer sends no more. Its last bytes and this may have come as one edge, so that a short
+    /// read says nothing: there will be no further edge for the end.
+    ended: Cell<bool>,
     waiters: RefCell<VecDeque<Waker>>,
 }
 
 impl Side {
     fn new() -> Side {
-        Side { ready: Cell::new(true), waiters: RefCell::default() }
+        Side { ready: Cell::new(true), ended: Cell::new(false), waiters: RefCell::default() }
     }
 
     fn wait(&self, closed: &AtomicBool, deadline: Deadline) -> io::Result<()> {
@@ -324,7 +348,7 @@ impl Side {
 
     /// An operation is done: what it left is for the next in the queue.
     fn done(&self, drained: bool) {
-        if drained {
+        if drained && !self.ended.get() {
             self.ready.set(false);
         } else if !self.waiters.borrow().is_empty() {
             self.wake_next();

@@ -1,0 +1,238 @@
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::Compress;
+use super::conn::{Answer, Conn};
+use super::error::code;
+use super::methods::Method;
+use crate::net::Addr;
+use crate::rt::{self, Deadline};
+use crate::wire;
+
+/// One call, as its handler gets it.
+///
+/// It is answered exactly once: [`reply`](Call::reply), [`reply_with`](Call::reply_with) and
+/// [`fail`](Call::fail) consume it, and a call that is dropped is answered with EINTERNAL. It may
+/// be answered later and from anywhere: another coroutine, another worker, a plain thread.
+pub struct Call {
+    via: Arc<Bound>,
+    key: u64,
+    correlation_id: i64,
+    /// Body as it came, then attachment.
+    data: Vec<u8>,
+    body_len: usize,
+    /// The body, if it came compressed.
+    unpacked: Option<Vec<u8>>,
+    compress: Compress,
+    deadline: Deadline,
+    log_id: i64,
+    request_id: Option<Box<[u8]>>,
+    /// Its handler was started.
+    started: bool,
+    answered: bool,
+}
+
+/// What a handler answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reply<'a> {
+    /// The response message, not compressed.
+    pub body: &'a [u8],
+    /// Bytes sent beside it.
+    pub attachment: &'a [u8],
+    /// How to compress the body.
+    pub compress: Compress,
+}
+
+impl Call {
+    /// The name by which the client called the service.
+    pub fn service(&self) -> &str {
+        &self.via.method.service
+    }
+
+    /// The method's name.
+    pub fn method(&self) -> &str {
+        &self.via.method.name
+    }
+
+    /// The request message, decompressed.
+    pub fn request(&self) -> &[u8] {
+        match &self.unpacked {
+            Some(body) => body,
+            None => &self.data[..self.body_len],
+        }
+    }
+
+    /// The bytes sent beside the request; empty if none were.
+    pub fn attachment(&self) -> &[u8] {
+        &self.data[self.body_len..]
+    }
+
+    /// How the request was compressed.
+    pub fn compress(&self) -> Compress {
+        self.compress
+    }
+
+    /// Where the call came from.
+    pub fn peer(&self) -> &Addr {
+        &self.via.conn.peer
+    }
+
+    /// The number the client gave the call for its logs, 0 if none.
+    pub fn log_id(&self) -> i64 {
+        self.log_id
+    }
+
+    /// The name the client gave the request, if it did. Bytes that are no UTF-8 are no name.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref().and_then(|id| std::str::from_utf8(id).ok())
+    }
+
+    /// When the client stops waiting, by this machine's clock and not counting the way here;
+    /// [`Deadline::NEVER`] if it did not say.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Whether nobody is likely to read the answer any more: the peer closed its side, the
+    /// connection is gone, or the server's stop ran out of time.
+    pub fn is_canceled(&self) -> bool {
+        self.via.conn.is_gone()
+    }
+
+    /// Answers with a response message. Does not wait.
+    pub fn reply(self, body: &[u8]) {
+        self.answer(&Answer { body, ..Answer::default() });
+    }
+
+    /// Answers with a response message, an attachment, a compression. Does not wait.
+    pub fn reply_with(self, reply: Reply<'_>) {
+        let kind = wire::Compress::from(reply.compress);
+        if reply.compress == Compress::None {
+            return self.answer(&Answer {
+                body: reply.body,
+                attachment: reply.attachment,
+                ..Answer::default()
+            });
+        }
+        match wire::compress::compress(kind, reply.body) {
+            Ok(packed) => self.answer(&Answer {
+                body: &packed,
+                attachment: reply.attachment,
+                compress: kind,
+                ..Answer::default()
+            }),
+            Err(error) => self.fail(code::EINTERNAL, &error.to_string()),
+        }
+    }
+
+    /// Answers with an error. `code` is one of [`code`](super::code) or the service's own; 0,
+    /// which would mean success, becomes EINTERNAL. Does not wait.
+    pub fn fail(self, code: i32, text: &str) {
+        self.answer(&Answer::error(code, text));
+    }
+
+    fn answer(mut self, answer: &Answer<'_>) {
+        self.answered = true;
+        self.via.conn.answer(self.key, self.correlation_id, answer);
+    }
+}
+
+/// A call that nobody answered is answered here.
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let conn = &self.via.conn;
+        if !self.started {
+            let text = "the server cannot start another coroutine";
+            return conn.answer(self.key, self.correlation_id, &Answer::error(code::ELIMIT, text));
+        }
+        // The handler that panics is about to tell why: see `run`.
+        if std::thread::panicking() && conn.abandon(self.key) {
+            return;
+        }
+        let answer = Answer::error(code::EINTERNAL, NO_ANSWER);
+        conn.answer(self.key, self.correlation_id, &answer);
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("service", &self.service())
+            .field("method", &self.method())
+            .field("correlation_id", &self.correlation_id)
+            .field("peer", self.peer())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A method as one connection uses it: what all of that connection's calls of it share, so that
+/// a call counts one reference and workers do not contend for the counts.
+pub(super) struct Bound {
+    pub(super) conn: Arc<Conn>,
+    pub(super) method: Arc<Method>,
+}
+
+/// What the frame said about a call.
+pub(super) struct Arrived<'a> {
+    pub(super) key: u64,
+    pub(super) correlation_id: i64,
+    pub(super) body: &'a [u8],
+    pub(super) attachment: &'a [u8],
+    pub(super) compress: wire::Compress,
+    pub(super) deadline: Deadline,
+    pub(super) log_id: i64,
+    pub(super) request_id: &'a [u8],
+}
+
+impl Call {
+    pub(super) fn new(via: Arc<Bound>, arrived: &Arrived<'_>) -> Call {
+        let mut data = Vec::with_capacity(arrived.body.len() + arrived.attachment.len());
+        data.extend_from_slice(arrived.body);
+        data.extend_from_slice(arrived.attachment);
+        Call {
+            via,
+            key: arrived.key,
+            correlation_id: arrived.correlation_id,
+            data,
+            body_len: arrived.body.len(),
+            unpacked: None,
+            compress: arrived.compress.into(),
+            deadline: arrived.deadline,
+            log_id: arrived.log_id,
+            request_id: (!arrived.request_id.is_empty()).then(|| arrived.request_id.into()),
+            started: false,
+            answered: false,
+        }
+    }
+
+    fn unpack(&mut self) -> Result<(), wire::Error> {
+        let limit = self.via.conn.max_frame();
+        let body = &self.data[..self.body_len];
+        self.unpacked = Some(wire::compress::decompress(self.compress.into(), body, limit)?);
+        Ok(())
+    }
+}
+
+/// The body of a call's coroutine.
+pub(super) fn run(via: Arc<Bound>, mut call: Call) {
+    call.started = true;
+    if call.compress != Compress::None
+        && let Err(error) = call.unpack()
+    {
+        return call.fail(code::EREQUEST, &error.to_string());
+    }
+    let key = call.key;
+    let ended = catch_unwind(AssertUnwindSafe(|| (via.method.handler)(call)));
+    let why = ended.err().map(|panic| {
+        let text = rt::panic_text(panic.as_ref());
+        log::error!("{}.{} panicked: {text}", via.method.service, via.method.name);
+        format!("the handler panicked: {text}")
+    });
+    via.conn.handler_ended(key, why.as_deref().unwrap_or(NO_ANSWER));
+}
+
+const NO_ANSWER: &str = "the handler ended without an answer";

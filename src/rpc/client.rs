@@ -1,0 +1,255 @@
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::channel::{Inner, Letter, Parcel, Request, Then};
+use super::pending::{Done, Outcome, Pending, Slot};
+use super::stats::ClientStats;
+use super::{CallOptions, ClientOptions, Compress, Error};
+use crate::net::Addr;
+use crate::rt::{self, Deadline, WaitError, Waiter};
+use crate::wire;
+
+/// One connection to a server, and any number of calls in flight on it.
+///
+/// The connection is made by the first call, or by [`connect`](Client::connect), and made again in
+/// the background whenever it breaks:
+///
+/// - A call made while an attempt to connect is under way waits for it, within its own deadline.
+/// - After an attempt has failed, the next follows after a pause that doubles each time, within
+///   the options' bounds. Calls made in that pause fail at once with the error of the attempt.
+/// - When the connection breaks, every call in flight fails at once with EFAILEDSOCKET and a text
+///   that says why; the server may or may not have run it.
+/// - A connection that never brought an answer counts as a failed attempt, so that a server that
+///   accepts and closes is not called without pause.
+///
+/// Each call ends exactly once with exactly one outcome. A client may be used by any number of
+/// threads and coroutines at once. Dropped, it closes: see [`close`](Client::close).
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+/// A successful answer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Response {
+    /// The response message, decompressed.
+    pub body: Vec<u8>,
+    /// The bytes sent beside it.
+    pub attachment: Vec<u8>,
+    /// Who answered.
+    pub peer: Arc<Addr>,
+}
+
+impl Client {
+    /// A client of the server at `addr`: `"host:port"` or `"unix:/path"`. Does not connect yet;
+    /// a host's name is looked up each time it does.
+    ///
+    /// # Errors
+    /// When the worker asked for does not exist, or the runtime cannot be used: it failed to
+    /// start, or this is a forked child.
+    pub fn new(addr: &str, options: ClientOptions) -> io::Result<Client> {
+        Ok(Client { inner: Inner::new(addr, options)? })
+    }
+
+    /// The server's address, as given.
+    pub fn addr(&self) -> &str {
+        &self.inner.addr
+    }
+
+    /// Calls a method and waits for the answer: a coroutine is suspended, a plain thread blocks.
+    ///
+    /// # Errors
+    /// See [`Error`]: the server's, or why there is no answer. When the coroutine is cancelled,
+    /// ECANCELED.
+    pub fn call(
+        &self,
+        service: &str,
+        method: &str,
+        request: &[u8],
+        options: &CallOptions<'_>,
+    ) -> Outcome {
+        let packed = pack(request, options.compress)?;
+        let body = packed.as_deref().unwrap_or(request);
+        let (request, deadline) = self.request(service, method, body, options);
+        match self.inner.local() {
+            Some(local) if rt::is_coroutine() => {
+                let waiter = Waiter::new();
+                let pending = Pending::Here { waker: waiter.waker(), outcome: None };
+                let begun = self.inner.begin(local, &request, pending);
+                let key = begun.map_err(|(error, _)| error)?;
+                let waited = waiter.wait(deadline);
+                match self.inner.take_outcome(local, key) {
+                    Some(outcome) => outcome,
+                    None => Err(why_not(waited.err(), &self.inner.addr)),
+                }
+            }
+            _ => self.call_from_afar(&request, deadline),
+        }
+    }
+
+    fn call_from_afar(&self, request: &Request<'_>, deadline: Deadline) -> Outcome {
+        let waiter = Waiter::new();
+        let slot = Arc::new(Slot::new(waiter.waker()));
+        let letter = Letter::Call(Parcel::new(request), Then::Wake(slot.clone()));
+        self.inner.mail(letter).map_err(|(error, _)| error)?;
+        let waited = waiter.wait(deadline);
+        if let Some(outcome) = slot.take() {
+            return outcome;
+        }
+        // The entry is of no use any more. If this fails there is nobody to care.
+        let _ = self.inner.mail(Letter::Forget(slot));
+        Err(why_not(waited.err(), &self.inner.addr))
+    }
+
+    /// Calls a method and returns at once. `done` runs in a coroutine with the outcome, exactly
+    /// once, whatever happens, on the client's worker where possible.
+    pub fn call_async(
+        &self,
+        service: &str,
+        method: &str,
+        request: &[u8],
+        options: &CallOptions<'_>,
+        done: impl FnOnce(Outcome) + Send + 'static,
+    ) -> CallHandle {
+        let inner = self.inner.clone();
+        let done: Done = Box::new(done);
+        let packed = match pack(request, options.compress) {
+            Ok(packed) => packed,
+            Err(error) => {
+                inner.finish(done, Err(error));
+                return CallHandle { inner, key: Key::Here(0) };
+            }
+        };
+        let body = packed.as_deref().unwrap_or(request);
+        let (request, deadline) = self.request(service, method, body, options);
+        if let Some(local) = inner.local() {
+            let key = match inner.begin(local, &request, Pending::Async(done)) {
+                Ok(key) => {
+                    inner.expire_at(local, key, deadline);
+                    key
+                }
+                Err((error, Pending::Async(done))) => {
+                    inner.finish(done, Err(error));
+                    0
+                }
+                Err(_) => unreachable!("the entry comes back as it was"),
+            };
+            return CallHandle { inner, key: Key::Here(key) };
+        }
+        let key = Arc::new(AtomicU64::new(0));
+        let then = Then::Run { done, deadline, key: key.clone() };
+        let letter = Letter::Call(Parcel::new(&request), then);
+        if let Err((error, Letter::Call(_, Then::Run { done, .. }))) = inner.mail(letter) {
+            inner.finish(done, Err(error));
+        }
+        CallHandle { inner, key: Key::Afar(key) }
+    }
+
+    /// Connects, if there is no connection yet, without a pause that is under way. Suspends or
+    /// blocks the caller.
+    ///
+    /// # Errors
+    /// When the attempt fails, when the deadline passes first, and when the client is closed.
+    pub fn connect(&self, deadline: Deadline) -> Result<(), Error> {
+        self.inner.connect(deadline)
+    }
+
+    /// Whether there is a connection, as far as is known.
+    pub fn is_connected(&self) -> bool {
+        self.inner.is_connected()
+    }
+
+    /// Closes the connection for good: calls in flight and calls made later fail with ECLOSE.
+    /// Does not wait.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// What the client has done, and is doing.
+    pub fn stats(&self) -> ClientStats {
+        self.inner.counters.read()
+    }
+
+    fn request<'a>(
+        &self,
+        service: &'a str,
+        method: &'a str,
+        body: &'a [u8],
+        options: &CallOptions<'a>,
+    ) -> (Request<'a>, Deadline) {
+        let timeout = options.timeout.or(self.inner.options.timeout);
+        let timeout_ms = timeout.map(|timeout| {
+            let millis = timeout.as_nanos().div_ceil(1_000_000).max(1);
+            i32::try_from(millis).unwrap_or(i32::MAX)
+        });
+        let request = Request {
+            service,
+            method,
+            body,
+            attachment: options.attachment,
+            compress: options.compress.into(),
+            log_id: options.log_id,
+            request_id: options.request_id.unwrap_or("").as_bytes(),
+            timeout_ms,
+        };
+        (request, timeout.into())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.inner.close();
+    }
+}
+
+/// Names an asynchronous call. May be dropped; the call goes on.
+pub struct CallHandle {
+    inner: Arc<Inner>,
+    key: Key,
+}
+
+enum Key {
+    Here(u64),
+    /// 0 until the call has reached the client's worker.
+    Afar(Arc<AtomicU64>),
+}
+
+impl CallHandle {
+    /// Ends the call with ECANCELED, unless it has ended. The server is not told. Does not wait.
+    pub fn cancel(&self) {
+        match (&self.key, self.inner.local()) {
+            (Key::Here(key), Some(local)) => self.inner.cancel(local, *key),
+            (Key::Afar(key), Some(local)) if key.load(Ordering::Acquire) != 0 => {
+                self.inner.cancel(local, key.load(Ordering::Acquire));
+            }
+            (Key::Here(key), _) => {
+                self.mail_cancel(Arc::new(AtomicU64::new(*key)));
+            }
+            (Key::Afar(key), _) => self.mail_cancel(key.clone()),
+        }
+    }
+
+    fn mail_cancel(&self, key: Arc<AtomicU64>) {
+        // It fails in a forked child only, where the call will not end anyway.
+        let _ = self.inner.mail(Letter::Cancel(key));
+    }
+}
+
+fn pack(body: &[u8], compress: Compress) -> Result<Option<Vec<u8>>, Error> {
+    if compress == Compress::None {
+        return Ok(None);
+    }
+    let packed = wire::compress::compress(compress.into(), body);
+    packed.map(Some).map_err(|error| Error::request(error.to_string()))
+}
+
+/// Why a wait ended without an outcome.
+fn why_not(error: Option<WaitError>, addr: &str) -> Error {
+    match error {
+        Some(WaitError::TimedOut) => Error::timeout(format!("{addr} did not answer in time")),
+        Some(WaitError::Canceled) => Error::canceled(),
+        Some(WaitError::Forked) => Error::internal(io::Error::from(WaitError::Forked).to_string()),
+        None => Error::internal("woken without an outcome"),
+    }
+}

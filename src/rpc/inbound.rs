@@ -1,0 +1,158 @@
+//! The way into a connection: one read, many frames.
+
+use std::cell::RefCell;
+use std::io;
+
+use crate::net::Stream;
+use crate::rt::Deadline;
+
+/// The bytes that came and were not yet taken. Empty, and without memory of its own, between
+/// whole frames: the buffer that is read into belongs to the worker, and a connection borrows it
+/// from the moment its fd is readable until the frames in it are taken.
+pub(super) struct Inbound {
+    rest: Vec<u8>,
+    /// How many more bytes the frame at the front of `rest` needs.
+    missing: usize,
+}
+
+/// What a look at the front of the bytes came to.
+pub(super) struct Taken {
+    /// Bytes used up: whole frames.
+    pub(super) consumed: usize,
+    /// Bytes that the next frame still lacks; 0 if frames were left for later.
+    pub(super) missing: usize,
+}
+
+impl Inbound {
+    pub(super) fn new() -> Inbound {
+        Inbound { rest: Vec::new(), missing: 0 }
+    }
+
+    /// Whether a part of a frame is here.
+    pub(super) fn is_partial(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// The bytes here.
+    pub(super) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Offers the bytes that are already here to `take` again.
+    pub(super) fn retake<E>(
+        &mut self,
+        mut take: impl FnMut(&[u8]) -> Result<Taken, E>,
+    ) -> Result<(), E> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        let taken = take(&self.rest)?;
+        self.missing = taken.missing;
+        self.rest.drain(..taken.consumed);
+        if self.rest.is_empty() {
+            self.rest = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes, reads them with one call, and offers them to `take`. The number read; 0 at
+    /// the end of the stream.
+    pub(super) fn read<E: From<io::Error>>(
+        &mut self,
+        stream: &Stream,
+        deadline: Deadline,
+        mut take: impl FnMut(&[u8]) -> Result<Taken, E>,
+    ) -> Result<usize, E> {
+        if self.missing > SCRATCH_SIZE && self.is_partial() {
+            return self.read_large(stream, deadline, take);
+        }
+        let (scratch, count) = stream.read_lazily(deadline, Scratch::borrow)?;
+        self.offer(&scratch.0[..count], &mut take)?;
+        Ok(count)
+    }
+
+    fn offer<E>(
+        &mut self,
+        mut fresh: &[u8],
+        take: &mut impl FnMut(&[u8]) -> Result<Taken, E>,
+    ) -> Result<(), E> {
+        // First what the frame in `rest` lacks: its head, then, once that tells, all of it.
+        while !self.rest.is_empty() {
+            let (front, back) = fresh.split_at(self.missing.min(fresh.len()));
+            self.rest.extend_from_slice(front);
+            fresh = back;
+            self.missing -= front.len();
+            if self.missing > 0 {
+                return Ok(());
+            }
+            self.retake(&mut *take)?;
+            if self.missing == 0 && !self.rest.is_empty() {
+                // Left for later, and so is all that follows.
+                self.rest.extend_from_slice(fresh);
+                return Ok(());
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let taken = take(fresh)?;
+        self.missing = taken.missing;
+        self.rest.extend_from_slice(&fresh[taken.consumed..]);
+        Ok(())
+    }
+
+    /// A frame larger than the worker's buffer is read in place. Memory grows with the bytes that
+    /// came, not with those announced.
+    fn read_large<E: From<io::Error>>(
+        &mut self,
+        stream: &Stream,
+        deadline: Deadline,
+        take: impl FnMut(&[u8]) -> Result<Taken, E>,
+    ) -> Result<usize, E> {
+        let have = self.rest.len();
+        let room = self.missing.min(have.max(SCRATCH_SIZE));
+        self.rest.reserve_exact(room);
+        self.rest.resize(have + room, 0);
+        let result = stream.read_by(&mut self.rest[have..], deadline);
+        let count = *result.as_ref().unwrap_or(&0);
+        self.rest.truncate(have + count);
+        self.missing -= count;
+        result?;
+        if self.missing == 0 && count > 0 {
+            self.retake(take)?;
+        }
+        Ok(count)
+    }
+}
+
+/// The worker's buffer, while it is read into and its frames are taken.
+struct Scratch(Vec<u8>);
+
+impl Scratch {
+    fn borrow() -> Scratch {
+        let bytes = SCRATCH.with(|scratch| scratch.take());
+        Scratch(if bytes.is_empty() { vec![0; SCRATCH_SIZE] } else { bytes })
+    }
+}
+
+impl AsMut<[u8]> for Scratch {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.0);
+        SCRATCH.with(|scratch| scratch.replace(bytes));
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+const SCRATCH_SIZE: usize = 256 << 10;
+
+/// A read of this many bytes may have left some.
+pub(super) const FULL_READ: usize = SCRATCH_SIZE;

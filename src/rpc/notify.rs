@@ -1,0 +1,46 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::rt::{Deadline, WaitError, Waiter, Waker};
+
+/// Coroutines and threads that wait for something to become true.
+pub(super) struct Notify {
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Notify {
+    pub(super) const fn new() -> Notify {
+        Notify { wakers: Mutex::new(Vec::new()) }
+    }
+
+    /// Returns what `condition` gives once it gives something. It is asked again after each
+    /// [`notify`](Notify::notify), which must follow the change that it looks for.
+    pub(super) fn wait_for<T>(
+        &self,
+        deadline: Deadline,
+        mut condition: impl FnMut() -> Option<T>,
+    ) -> Result<T, WaitError> {
+        loop {
+            let waiter = Waiter::new();
+            {
+                let mut wakers = lock(&self.wakers);
+                wakers.retain(Waker::is_waiting);
+                wakers.push(waiter.waker());
+            }
+            if let Some(value) = condition() {
+                return Ok(value);
+            }
+            waiter.wait(deadline)?;
+        }
+    }
+
+    pub(super) fn notify(&self) {
+        for waker in std::mem::take(&mut *lock(&self.wakers)) {
+            waker.wake();
+        }
+    }
+}
+
+/// Locks for a few instructions that cannot panic half way: a poisoned lock guards sound data.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

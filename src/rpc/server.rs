@@ -1,0 +1,321 @@
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::conn::Conn;
+use super::methods::Methods;
+use super::notify::{Notify, lock};
+use super::reader;
+use super::signal;
+use super::stats::{ServerCounters, ServerStats};
+use super::{Call, Error, ServerOptions};
+use crate::net::{self, Addr, Listener, Stream};
+use crate::rt::{self, Deadline};
+
+/// An RPC server: methods by name, and the addresses it listens on.
+///
+/// Each connection lives on one worker; its calls run there, each in a coroutine of its own, and
+/// are answered in the order in which they end. May be used from any thread. Dropped without a
+/// [`stop`](Server::stop), it stops at once: calls in flight are answered with ELOGOFF.
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+/// How a [`stop`](Server::stop) went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// Calls that were in flight and ended by themselves.
+    pub finished: u64,
+    /// Calls that were in flight at the deadline: answered with ELOGOFF.
+    pub canceled: u64,
+    /// Calls that came after the stop began: answered with ELOGOFF.
+    pub refused: u64,
+}
+
+impl Server {
+    /// A server without methods or addresses.
+    pub fn new(options: ServerOptions) -> Server {
+        let options = ServerOptions {
+            max_in_flight: options.max_in_flight.clamp(1, super::slab::MAX_LEN),
+            ..options
+        };
+        Server {
+            shared: Arc::new(Shared {
+                options,
+                methods: Methods::default(),
+                counters: ServerCounters::default(),
+                phase: AtomicU8::new(RUNNING),
+                next_worker: AtomicUsize::new(0),
+                next_id: AtomicU64::new(0),
+                conns: Mutex::default(),
+                listeners: Mutex::default(),
+                changed: Notify::new(),
+            }),
+        }
+    }
+
+    /// Adds a method. `handler` runs in a new coroutine for each call, on the worker of the call's
+    /// connection; if it panics the call is answered with EINTERNAL and the message.
+    ///
+    /// # Errors
+    /// When a name is empty, or the method is there already.
+    pub fn add_method(
+        &self,
+        service: &str,
+        method: &str,
+        handler: impl Fn(Call) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.shared.methods.add(service, method, Box::new(handler))
+    }
+
+    /// Listens on `addr`: `"host:port"`, where port 0 takes a free one, or `"unix:/path"`. May be
+    /// called several times. Returns the address bound.
+    ///
+    /// # Errors
+    /// When the address cannot be had, or the server has stopped.
+    pub fn listen(&self, addr: &str) -> io::Result<Addr> {
+        let listener = Listener::bind(&addr.parse()?, &net::ListenOptions::default())?;
+        let local = listener.local_addr().clone();
+        let listener = Arc::new(listener);
+        {
+            let mut listeners = lock(&self.shared.listeners);
+            if self.shared.is_stopping() {
+                return Err(io::Error::other("the server has stopped"));
+            }
+            listeners.push(listener.clone());
+        }
+        let shared = self.shared.clone();
+        rt::Builder::new().name("rpc accept").spawn(move || shared.accept(&listener))?;
+        Ok(local)
+    }
+
+    /// The first address that [`listen`](Server::listen) bound.
+    pub fn local_addr(&self) -> Option<Addr> {
+        Some(lock(&self.shared.listeners).first()?.local_addr().clone())
+    }
+
+    /// What the server has done, and is doing.
+    pub fn stats(&self) -> ServerStats {
+        self.shared.counters.read()
+    }
+
+    /// Stops for good: accepts nothing more, refuses new calls with ELOGOFF, lets the calls in
+    /// flight end, closes each connection after its last answer. At the deadline the calls still
+    /// in flight are answered with ELOGOFF, [`Call::is_canceled`] turns true for them, and the
+    /// connections close. Suspends or blocks the caller.
+    pub fn stop(&self, deadline: Deadline) -> StopReport {
+        self.shared.stop(deadline)
+    }
+
+    /// Waits until the server has stopped. Suspends or blocks the caller.
+    pub fn wait(&self) {
+        let shared = &self.shared;
+        let stopped = || (shared.phase.load(Ordering::Acquire) == STOPPED).then_some(());
+        let _ = shared.changed.wait_for(Deadline::NEVER, stopped);
+    }
+
+    /// Serves until the process gets SIGINT or SIGTERM, then stops with `grace` for the calls in
+    /// flight, and returns the signal's number; 0 if the server was stopped by other means. The
+    /// program's own handlers of the two signals are back in force when this returns. Suspends or
+    /// blocks the caller.
+    ///
+    /// # Errors
+    /// When the signals cannot be watched; only one server of a process can at a time.
+    pub fn run_until_signal(&self, grace: Duration) -> io::Result<i32> {
+        let watch = signal::Watch::start()?;
+        let stopper = watch.stopper();
+        let shared = self.shared.clone();
+        // Somebody else may stop the server meanwhile.
+        let waiter = rt::spawn(move || {
+            let stopped = || (shared.phase.load(Ordering::Acquire) == STOPPED).then_some(());
+            if shared.changed.wait_for(Deadline::NEVER, stopped).is_ok() {
+                stopper.tell();
+            }
+        })?;
+        let signal = watch.wait();
+        waiter.cancel();
+        drop(watch);
+        let signal = signal?;
+        if signal != 0 {
+            log::info!("signal {signal}: stopping");
+            self.stop(Deadline::after(grace));
+        }
+        Ok(signal)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.shared.begin_stop() {
+            self.shared.give_up();
+            self.shared.set_stopped();
+        }
+    }
+}
+
+/// What a server's connections have in common.
+pub(super) struct Shared {
+    pub(super) options: ServerOptions,
+    pub(super) methods: Methods,
+    pub(super) counters: ServerCounters,
+    phase: AtomicU8,
+    next_worker: AtomicUsize,
+    next_id: AtomicU64,
+    conns: Mutex<HashMap<u64, Arc<Conn>>>,
+    listeners: Mutex<Vec<Arc<Listener>>>,
+    /// Told when a connection has gone, and when the phase changes.
+    changed: Notify,
+}
+
+impl Shared {
+    #[inline]
+    pub(super) fn is_stopping(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) != RUNNING
+    }
+
+    pub(super) fn connection(&self, id: u64) -> Option<Arc<Conn>> {
+        lock(&self.conns).get(&id).cloned()
+    }
+
+    /// A connection has ended.
+    pub(super) fn forget(&self, id: u64) {
+        let gone = lock(&self.conns).remove(&id);
+        self.counters.connections.fetch_sub(1, Ordering::Relaxed);
+        if gone.is_some() && self.is_stopping() {
+            self.changed.notify();
+        }
+    }
+
+    // ---- accepting ----
+
+    fn accept(self: &Arc<Self>, listener: &Listener) {
+        loop {
+            match listener.accept_by(Deadline::NEVER) {
+                Ok(stream) => self.admit(stream),
+                Err(_) if self.is_stopping() => return,
+                Err(error) => {
+                    log::warn!("accepting a connection failed: {error}");
+                    if rt::sleep(ACCEPT_PAUSE).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: Stream) {
+        let counters = &self.counters;
+        counters.accepted.fetch_add(1, Ordering::Relaxed);
+        let open = counters.connections.fetch_add(1, Ordering::Relaxed);
+        if open >= self.options.max_connections as u64 {
+            counters.connections.fetch_sub(1, Ordering::Relaxed);
+            counters.rejected.fetch_add(1, Ordering::Relaxed);
+            log::warn!("refusing {}: {open} connections are open", stream.peer_addr());
+            return;
+        }
+        let worker = self.next_worker.fetch_add(1, Ordering::Relaxed) % rt::worker_count();
+        let shared = self.clone();
+        let posted = rt::post(worker, move || {
+            let counters = shared.clone();
+            if let Err(error) = rt::spawn_detached("rpc connection", move || shared.serve(stream)) {
+                log::error!("refusing a connection: {error}");
+                counters.counters.connections.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
+        if posted.is_err() {
+            counters.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn serve(self: Arc<Self>, stream: Stream) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let conn = Conn::new(id, self.clone(), stream);
+        {
+            let mut conns = lock(&self.conns);
+            if self.is_stopping() {
+                drop(conns);
+                self.counters.connections.fetch_sub(1, Ordering::Relaxed);
+                return;
+            }
+            conns.insert(id, conn.clone());
+        }
+        drop(self);
+        reader::serve(&conn);
+    }
+
+    // ---- stopping ----
+
+    fn stop(&self, deadline: Deadline) -> StopReport {
+        let stopped = || (self.phase.load(Ordering::Acquire) == STOPPED).then_some(());
+        let before = self.counters.read();
+        if !self.begin_stop() {
+            let _ = self.changed.wait_for(deadline, stopped);
+            return StopReport::default();
+        }
+        let empty = || lock(&self.conns).is_empty().then_some(());
+        let mut canceled = 0;
+        if self.changed.wait_for(deadline, empty).is_err() {
+            let cut_off = self.give_up();
+            let _ = self.changed.wait_for(Deadline::after(LAST_WAIT), empty);
+            canceled = cut_off.load(Ordering::Relaxed);
+        }
+        self.set_stopped();
+        let after = self.counters.read();
+        let refused = after.calls - before.calls;
+        let finished = before.in_flight.saturating_sub(canceled);
+        StopReport { finished, canceled, refused }
+    }
+
+    /// Closes the listeners and drains the connections. False if that was done before.
+    fn begin_stop(&self) -> bool {
+        {
+            let _conns = lock(&self.conns);
+            let change =
+                self.phase.compare_exchange(RUNNING, STOPPING, Ordering::AcqRel, Ordering::Relaxed);
+            if change.is_err() {
+                return false;
+            }
+        }
+        for listener in &*lock(&self.listeners) {
+            listener.close();
+        }
+        self.on_each(Conn::drain);
+        true
+    }
+
+    /// Cuts every connection off; the number of calls that were in flight grows as their workers
+    /// get to it.
+    fn give_up(&self) -> Arc<AtomicU64> {
+        let canceled = Arc::new(AtomicU64::new(0));
+        let count = canceled.clone();
+        self.on_each(move |conn| {
+            count.fetch_add(conn.give_up(), Ordering::Relaxed);
+        });
+        canceled
+    }
+
+    fn set_stopped(&self) {
+        self.phase.store(STOPPED, Ordering::Release);
+        self.changed.notify();
+    }
+
+    fn on_each(&self, f: impl Fn(&Arc<Conn>) + Send + Clone + 'static) {
+        let conns: Vec<Arc<Conn>> = lock(&self.conns).values().cloned().collect();
+        for conn in conns {
+            let f = f.clone();
+            // It fails in a forked child only, which has no connections to close.
+            let _ = rt::post(conn.home(), move || f(&conn));
+        }
+    }
+}
+
+const RUNNING: u8 = 0;
+const STOPPING: u8 = 1;
+const STOPPED: u8 = 2;
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// Connections that are cut off leave within this time unless their worker is blocked.
+const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -1,0 +1,139 @@
+//! SIGINT and SIGTERM, borrowed from the program for a while.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use crate::rt::{self, Deadline, Interest};
+use crate::sys::syscall;
+
+/// While it lives, the two signals are written into a pipe. Dropped, it puts the program's own
+/// handlers back.
+pub(super) struct Watch {
+    pipe: &'static Pipe,
+    before: Vec<(libc::c_int, libc::sigaction)>,
+}
+
+/// Ends [`Watch::wait`] without a signal.
+pub(super) struct Stopper(&'static Pipe);
+
+impl Watch {
+    pub(super) fn start() -> io::Result<Watch> {
+        if ACTIVE.swap(true, Ordering::Acquire) {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another server of this process waits for the signals",
+            ));
+        }
+        let mut watch = match Pipe::get() {
+            Ok(pipe) => Watch { pipe, before: Vec::new() },
+            Err(error) => {
+                ACTIVE.store(false, Ordering::Release);
+                return Err(error);
+            }
+        };
+        while watch.pipe.read()?.is_some() {}
+        for signal in [libc::SIGINT, libc::SIGTERM] {
+            let before = install(signal)?;
+            watch.before.push((signal, before));
+        }
+        Ok(watch)
+    }
+
+    pub(super) fn stopper(&self) -> Stopper {
+        Stopper(self.pipe)
+    }
+
+    /// Waits for one of the signals, or for the stopper: then 0.
+    pub(super) fn wait(&self) -> io::Result<libc::c_int> {
+        loop {
+            if let Some(signal) = self.pipe.read()? {
+                return Ok(signal.into());
+            }
+            rt::wait_fd(self.pipe.read.as_raw_fd(), Interest::Read, Deadline::NEVER)?;
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        for (signal, before) in &self.before {
+            // `before` came from sigaction itself, for this very signal.
+            let _ = syscall!(sigaction(*signal, before, std::ptr::null_mut()));
+        }
+        ACTIVE.store(false, Ordering::Release);
+    }
+}
+
+impl Stopper {
+    pub(super) fn tell(&self) {
+        write_byte(self.0.write.as_raw_fd(), 0);
+    }
+}
+
+/// Made once and never closed: a handler that was interrupted half way may still write to it.
+struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+impl Pipe {
+    fn get() -> io::Result<&'static Pipe> {
+        if let Some(pipe) = PIPE.get() {
+            return Ok(pipe);
+        }
+        let mut fds = [0; 2];
+        // `fds` is an array of two.
+        syscall!(pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK))?;
+        // SAFETY: a new fd that nobody else owns.
+        let read = unsafe { OwnedFd::from_raw_fd(fds[0]) };
+        // SAFETY: as above.
+        let write = unsafe { OwnedFd::from_raw_fd(fds[1]) };
+        let pipe = PIPE.get_or_init(|| Pipe { read, write });
+        WRITE_FD.store(pipe.write.as_raw_fd(), Ordering::Release);
+        Ok(pipe)
+    }
+
+    /// The next byte, if there is one.
+    fn read(&self) -> io::Result<Option<u8>> {
+        let mut byte = 0u8;
+        // `byte` is writable for one byte.
+        match syscall!(read(self.read.as_raw_fd(), (&raw mut byte).cast(), 1)) {
+            Ok(_) => Ok(Some(byte)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Puts our handler in the place of the program's, which it returns.
+fn install(signal: libc::c_int) -> io::Result<libc::sigaction> {
+    // SAFETY: all zeroes is a valid sigaction: no flags, an empty mask, the default action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    let mut before = action;
+    let handler: extern "C" fn(libc::c_int) = on_signal;
+    action.sa_sigaction = handler as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
+    // Both point to valid sigactions; the handler makes one async-signal-safe call.
+    syscall!(sigaction(signal, &action, &mut before))?;
+    Ok(before)
+}
+
+extern "C" fn on_signal(signal: libc::c_int) {
+    // SAFETY: the location is valid for as long as the thread runs.
+    let errno = unsafe { *libc::__errno_location() };
+    write_byte(WRITE_FD.load(Ordering::Acquire), signal as u8);
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+fn write_byte(fd: libc::c_int, byte: u8) {
+    // One byte from a live variable. A full pipe holds enough to be told already.
+    let _ = syscall!(write(fd, (&raw const byte).cast(), 1));
+}
+
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+static PIPE: OnceLock<Pipe> = OnceLock::new();
+static WRITE_FD: AtomicI32 = AtomicI32::new(-1);

@@ -1,0 +1,266 @@
+//! Servers, and peers that speak the protocol by hand.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex, Once};
+use std::time::{Duration, Instant};
+
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Reply, Server, ServerOptions};
+use fastrpc::rt;
+use prost::Message;
+
+/// The longest that anything here may take.
+pub const LONG: Duration = Duration::from_secs(20);
+
+/// Starts the runtime with the number of workers this binary is about.
+pub fn start() {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        let options = rt::Options::default().workers(crate::WORKERS);
+        rt::configure(options).unwrap();
+    });
+}
+
+/// A server with the methods below, on a free port.
+///
+/// - `Echo` answers what it gets, attachment and compression included.
+/// - `Sleep` sleeps for as many milliseconds as the request says, then echoes.
+/// - `Fail` answers 2042 "refused by handler".
+/// - `Panic` panics with the request as the text.
+/// - `Forget` drops the call.
+pub fn server(options: ServerOptions) -> (Server, String) {
+    start();
+    let server = Server::new(options);
+    add_methods(&server);
+    let addr = server.listen("127.0.0.1:0").unwrap().to_string();
+    (server, addr)
+}
+
+pub fn add_methods(server: &Server) {
+    let service = "echo.EchoService";
+    server
+        .add_method(service, "Echo", |call| {
+            let (body, attachment) = (call.request().to_vec(), call.attachment().to_vec());
+            let compress = call.compress();
+            call.reply_with(Reply { body: &body, attachment: &attachment, compress });
+        })
+        .unwrap();
+    server
+        .add_method(service, "Sleep", |call| {
+            let millis = std::str::from_utf8(call.request()).unwrap().parse().unwrap();
+            rt::sleep(Duration::from_millis(millis)).unwrap();
+            let body = call.request().to_vec();
+            call.reply(&body);
+        })
+        .unwrap();
+    server.add_method(service, "Fail", |call| call.fail(2042, "refused by handler")).unwrap();
+    server
+        .add_method(service, "Panic", |call| {
+            panic!("{}", String::from_utf8_lossy(call.request()).into_owned())
+        })
+        .unwrap();
+    server.add_method(service, "Forget", drop).unwrap();
+}
+
+pub fn client(addr: &str) -> Client {
+    start();
+    Client::new(addr, ClientOptions::default()).unwrap()
+}
+
+pub fn call(client: &Client, method: &str, body: &[u8]) -> Result<Vec<u8>, (i32, String)> {
+    client
+        .call("echo.EchoService", method, body, &CallOptions::default())
+        .map(|response| response.body)
+        .map_err(|error| (error.code(), error.text().to_owned()))
+}
+
+/// The server still answers somebody else.
+pub fn assert_serves(addr: &str) {
+    assert_eq!(call(&client(addr), "Echo", b"still there"), Ok(b"still there".to_vec()));
+}
+
+/// Runs `f` in a coroutine and waits for it.
+pub fn in_coroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    start();
+    rt::spawn(f).unwrap().join().unwrap()
+}
+
+/// Waits, for a bounded time, for something that happens elsewhere.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LONG, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A gate that handlers wait at: opened once, for all.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    /// For coroutines: suspends until the gate is open.
+    pub fn pass(&self) {
+        while !*self.0.0.lock().unwrap() {
+            rt::sleep(Duration::from_millis(1)).unwrap();
+        }
+    }
+}
+
+/// A peer that speaks by hand.
+pub struct Peer(pub TcpStream);
+
+impl Peer {
+    pub fn connect(addr: &str) -> Peer {
+        Peer::over(TcpStream::connect(addr).unwrap())
+    }
+
+    pub fn over(stream: TcpStream) -> Peer {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.set_write_timeout(Some(LONG)).unwrap();
+        Peer(stream)
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).unwrap();
+    }
+
+    /// The next frame; `None` at the end of the stream, however it ends.
+    pub fn receive(&mut self) -> Option<Frame> {
+        let mut head = [0; 12];
+        self.read_exact(&mut head)?;
+        assert_eq!(&head[..4], b"PRPC");
+        let size = |at: usize| u32::from_be_bytes(head[at..at + 4].try_into().unwrap()) as usize;
+        let mut rest = vec![0; size(4)];
+        self.read_exact(&mut rest)?;
+        let body = rest.split_off(size(8));
+        Some(Frame { meta: Meta::decode(&rest[..]).unwrap(), body })
+    }
+
+    fn read_exact(&mut self, buffer: &mut [u8]) -> Option<()> {
+        match self.0.read_exact(buffer) {
+            Ok(()) => Some(()),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                panic!("nothing came in {LONG:?}")
+            }
+            Err(_) => None,
+        }
+    }
+
+    #[track_caller]
+    pub fn assert_closed(&mut self) {
+        let next = self.receive();
+        assert!(next.is_none(), "not closed, but {next:?}");
+    }
+}
+
+#[derive(Debug)]
+pub struct Frame {
+    pub meta: Meta,
+    /// With the attachment.
+    pub body: Vec<u8>,
+}
+
+impl Frame {
+    pub fn code(&self) -> i32 {
+        self.meta.response.as_ref().map_or(0, |response| response.code.unwrap_or(0))
+    }
+
+    pub fn text(&self) -> &str {
+        self.meta.response.as_ref().and_then(|response| response.text.as_deref()).unwrap_or("")
+    }
+
+    pub fn id(&self) -> i64 {
+        self.meta.correlation_id.unwrap_or(0)
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Meta {
+    #[prost(message, optional, tag = "1")]
+    pub request: Option<RequestMeta>,
+    #[prost(message, optional, tag = "2")]
+    pub response: Option<ResponseMeta>,
+    #[prost(int32, optional, tag = "3")]
+    pub compress: Option<i32>,
+    #[prost(int64, optional, tag = "4")]
+    pub correlation_id: Option<i64>,
+    #[prost(int32, optional, tag = "5")]
+    pub attachment_size: Option<i32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct RequestMeta {
+    #[prost(string, tag = "1")]
+    pub service: String,
+    #[prost(string, tag = "2")]
+    pub method: String,
+    #[prost(int64, optional, tag = "3")]
+    pub log_id: Option<i64>,
+    #[prost(string, optional, tag = "7")]
+    pub request_id: Option<String>,
+    #[prost(int32, optional, tag = "8")]
+    pub timeout_ms: Option<i32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ResponseMeta {
+    #[prost(int32, optional, tag = "1")]
+    pub code: Option<i32>,
+    #[prost(string, optional, tag = "2")]
+    pub text: Option<String>,
+}
+
+pub fn frame(meta: &Meta, body: &[u8]) -> Vec<u8> {
+    frame_of(&meta.encode_to_vec(), body)
+}
+
+/// A frame whose meta is any bytes.
+pub fn frame_of(meta: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut out = b"PRPC".to_vec();
+    out.extend(((meta.len() + body.len()) as u32).to_be_bytes());
+    out.extend((meta.len() as u32).to_be_bytes());
+    out.extend(meta);
+    out.extend(body);
+    out
+}
+
+pub fn request_meta(id: i64, service: &str, method: &str) -> Meta {
+    Meta {
+        request: Some(RequestMeta {
+            service: service.into(),
+            method: method.into(),
+            ..RequestMeta::default()
+        }),
+        correlation_id: Some(id),
+        ..Meta::default()
+    }
+}
+
+/// A call of the echo service.
+pub fn request(id: i64, method: &str, body: &[u8]) -> Vec<u8> {
+    frame(&request_meta(id, "echo.EchoService", method), body)
+}
+
+pub fn answer(id: i64, body: &[u8]) -> Vec<u8> {
+    let response = Some(ResponseMeta { code: Some(0), text: None });
+    frame(&Meta { response, correlation_id: Some(id), ..Meta::default() }, body)
+}
+
+/// How many fds this process has open.
+pub fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// This process's resident memory in bytes.
+pub fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}

@@ -1,0 +1,9 @@
+//! The chaos run has a process of its own, so that what it leaves over can be counted.
+
+const WORKERS: usize = 4;
+
+#[path = "rpc/chaos.rs"]
+mod chaos;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "rpc/support.rs"]
+mod support;

@@ -1,0 +1,5 @@
+//! The RPC layer over real sockets, on one worker.
+
+const WORKERS: usize = 1;
+
+mod rpc;

@@ -1,0 +1,145 @@
+//! Servers that are processes of their own: killed, restarted, stopped by a signal.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Server, ServerOptions};
+
+const WORKERS: usize = 1;
+
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "rpc/support.rs"]
+mod support;
+
+use support::*;
+
+#[test]
+#[ignore = "not a test: the server process of the tests below"]
+fn server_process() {
+    static KEPT: Mutex<Vec<Call>> = Mutex::new(Vec::new());
+    start();
+    let server = Server::new(ServerOptions::default());
+    add_methods(&server);
+    server.add_method("echo.EchoService", "Keep", |call| KEPT.lock().unwrap().push(call)).unwrap();
+    let wish = std::env::var("FASTRPC_TEST_LISTEN").expect("set by the test that starts this");
+    let addr = server.listen(&wish).unwrap();
+    println!("listening on {addr}");
+    let before = action(libc::SIGTERM);
+    let signal = server.run_until_signal(LONG).unwrap();
+    assert_eq!(action(libc::SIGTERM), before, "the program's own handler is back");
+    let again = server.run_until_signal(LONG);
+    assert!(matches!(again, Ok(0)), "a stopped server does not wait: {again:?}");
+    println!("stopped by {signal}");
+}
+
+/// The handler of a signal.
+fn action(signal: libc::c_int) -> usize {
+    // SAFETY: all zeroes is a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: asks only; `action` is valid to write to.
+    assert_eq!(unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) }, 0);
+    action.sa_sigaction
+}
+
+struct Process {
+    child: Child,
+    addr: String,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Process {
+    fn start(listen: &str) -> Process {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["server_process", "--exact", "--ignored", "--nocapture"])
+            .env("FASTRPC_TEST_LISTEN", listen)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let addr = loop {
+            let line = lines.next().expect("the server came up").unwrap();
+            if let Some((_, addr)) = line.split_once("listening on ") {
+                break addr.to_owned();
+            }
+        };
+        Process { child, addr, lines }
+    }
+
+    fn signal(&self, signal: libc::c_int) {
+        // SAFETY: a process of ours that was not waited for yet.
+        assert_eq!(unsafe { libc::kill(self.child.id() as libc::pid_t, signal) }, 0);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_killed_server_ends_a_thousand_calls_once_and_at_once() {
+    start();
+    let first = Process::start("127.0.0.1:0");
+    let addr = first.addr.clone();
+    let client = Client::new(&addr, ClientOptions::default()).unwrap();
+    let (tx, rx) = mpsc::channel();
+    for i in 0..1000 {
+        let tx = tx.clone();
+        let options = CallOptions { timeout: Some(LONG), ..CallOptions::default() };
+        client.call_async("echo.EchoService", "Keep", b"x", &options, move |outcome| {
+            tx.send((i, outcome.unwrap_err(), Instant::now())).unwrap();
+        });
+    }
+    drop(tx);
+    // Answered after those before it have reached the server.
+    assert_eq!(call(&client, "Echo", b"x"), Ok(b"x".to_vec()));
+    assert_eq!(client.stats().in_flight, 1000);
+    let killed = Instant::now();
+    first.signal(libc::SIGKILL);
+    let mut seen = HashSet::new();
+    let mut slowest = Duration::ZERO;
+    for _ in 0..1000 {
+        let (i, error, at) = rx.recv_timeout(LONG).unwrap();
+        assert!(seen.insert(i), "{i} ended twice");
+        assert!(error.is_closed() && error.code() == 1009, "{error:?}");
+        assert!(error.text().contains(&addr), "{error:?}");
+        slowest = slowest.max(at - killed);
+    }
+    assert!(rx.recv_timeout(LONG).is_err(), "a call ended twice");
+    println!("the slowest of 1000 calls ended after {slowest:?}");
+    assert!(slowest < Duration::from_millis(100), "{slowest:?}");
+
+    drop(first);
+    let _second = Process::start(&addr);
+    let start = Instant::now();
+    eventually("the same client works", || call(&client, "Echo", b"y") == Ok(b"y".to_vec()));
+    println!("it worked again after {:?}", start.elapsed());
+}
+
+#[test]
+fn a_signal_stops_the_server_after_its_calls() {
+    start();
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        let mut process = Process::start("127.0.0.1:0");
+        let client = Client::new(&process.addr, ClientOptions::default()).unwrap();
+        let (tx, rx) = mpsc::channel();
+        client.call_async(
+            "echo.EchoService",
+            "Sleep",
+            b"300",
+            &CallOptions::default(),
+            move |outcome| tx.send(outcome.map(|response| response.body)).unwrap(),
+        );
+        assert_eq!(call(&client, "Echo", b"x"), Ok(b"x".to_vec()));
+        process.signal(signal);
+        assert_eq!(rx.recv_timeout(LONG).unwrap().unwrap(), b"300");
+        let last = process.lines.by_ref().map(Result::unwrap).find(|l| l.contains("stopped by"));
+        assert!(last.is_some_and(|line| line.contains(&format!("stopped by {signal}"))));
+        assert!(process.child.wait().unwrap().success());
+    }
+}
