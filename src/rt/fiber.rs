@@ -238,12 +238,16 @@ fn live(stack_size: usize) {
     worker.started(&fiber);
     loop {
         match fiber.next.replace(Next::Nothing) {
-            Next::Run(job) => fiber.run(job),
+            Next::Run(job) => {
+                fiber.run(job);
+                worker.fibers.push(&fiber);
+            }
+            // A wake from elsewhere that ended the last job's wait before it parked arrives only
+            // now. This fiber is among the idle ones as it was.
             Next::Nothing => {}
             Next::Exit => break,
         }
         fiber.parker.set_parked();
-        worker.fibers.push(&fiber);
         worker.finish_job();
         worker.started(&fiber);
     }

@@ -342,7 +342,11 @@ where
                     task.cancel();
                 }
             }
-            Err(error) => task.finish(Err(JoinError(Kind::NotStarted(error)))),
+            Err(error) => {
+                // Nobody may ever join it.
+                log::error!("a coroutine could not be started: {error}");
+                task.finish(Err(JoinError(Kind::NotStarted(error))));
+            }
         }
     }
 }
