@@ -13,7 +13,7 @@ scenarios! {
     condvar::{ notify_one_wakes_one, loses_no_notification_to_those_who_gave_up,
         times_out_with_the_lock_held, wait_is_cancelled_with_the_lock_held, raw_ping_pong }
     semaphore::{ bounds_how_many_are_inside, loses_no_permit_to_those_who_gave_up,
-        loses_no_permit_to_the_cancelled, times_out, serves_in_order }
+        loses_no_permit_to_the_cancelled, times_out, serves_the_next_when_the_first_gives_up }
     wait_group::{ waits_for_all, times_out, wait_is_cancelled }
     queue::{ delivers_all, loses_nothing_to_those_who_gave_up, loses_nothing_at_close,
         loses_nothing_to_the_cancelled, times_out, close_ends_all_waits, wait_is_cancelled,

@@ -12,8 +12,7 @@ scenarios! {
         a_panic_unlocks }
     condvar::{ notify_one_wakes_one, loses_no_notification_to_those_who_gave_up,
         times_out_with_the_lock_held, raw_ping_pong }
-    semaphore::{ bounds_how_many_are_inside, loses_no_permit_to_those_who_gave_up, times_out,
-        serves_in_order }
+    semaphore::{ bounds_how_many_are_inside, loses_no_permit_to_those_who_gave_up, times_out }
     wait_group::{ waits_for_all, times_out }
     queue::{ delivers_all, loses_nothing_to_those_who_gave_up, loses_nothing_at_close, times_out,
         close_ends_all_waits, drops_each_value_once }

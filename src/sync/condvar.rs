@@ -152,8 +152,29 @@ impl fmt::Debug for Condvar {
 }
 
 #[cfg(test)]
-impl Condvar {
-    pub(super) fn is_idle(&self) -> bool {
-        locked(&self.waiting).is_empty()
+mod tests {
+    use super::super::tests::{ghost, late, while_it_waits};
+    use super::*;
+
+    impl Condvar {
+        pub(crate) fn is_idle(&self) -> bool {
+            locked(&self.waiting).is_empty()
+        }
+    }
+
+    #[test]
+    fn notify_one_passes_by_who_gave_up() {
+        let (mutex, condvar) = (RawMutex::new(), Condvar::new());
+        locked(&condvar.waiting).push_back(ghost(), ());
+        let got = while_it_waits(
+            || {
+                mutex.lock().unwrap();
+                condvar.wait_raw_by(&mutex, late())
+            },
+            || locked(&condvar.waiting).len() == 2,
+            || condvar.notify_one(),
+        );
+        got.unwrap();
+        assert!(condvar.is_idle() && mutex.is_locked());
     }
 }

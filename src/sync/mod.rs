@@ -59,6 +59,35 @@ mod tests {
     use super::*;
     use crate::rt::Deadline;
 
+    /// A waker whose wait is over: what a hand-over meets when it comes too late.
+    pub(super) fn ghost() -> crate::rt::Waker {
+        crate::rt::Waiter::new().waker()
+    }
+
+    /// Runs `wait` in a thread, and `then` once `waits` says that it does.
+    pub(super) fn while_it_waits<R: Send>(
+        wait: impl FnOnce() -> R + Send,
+        waits: impl Fn() -> bool,
+        then: impl FnOnce(),
+    ) -> R {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(wait);
+            let end = Deadline::after(LONG);
+            while !waits() {
+                assert!(!end.has_passed(), "it does not wait");
+                std::thread::yield_now();
+            }
+            then();
+            thread.join().unwrap()
+        })
+    }
+
+    pub(super) fn late() -> Deadline {
+        Deadline::after(LONG)
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+
     /// Waits that time out must leave nothing behind, neither in the queue nor in its flags.
     #[test]
     fn a_million_timed_out_waits_leave_nothing() {

@@ -310,10 +310,74 @@ impl<T> fmt::Display for PushError<T> {
 impl<T> std::error::Error for PushError<T> {}
 
 #[cfg(test)]
-impl<T> Queue<T> {
-    pub(super) fn is_idle(&self) -> bool {
-        let state = locked(&self.state);
-        let promised = state.promised_values + state.promised_slots;
-        promised == 0 && state.consumers.is_empty() && state.producers.is_empty()
+mod tests {
+    use super::super::tests::{ghost, late, while_it_waits};
+    use super::*;
+
+    impl<T> Queue<T> {
+        pub(crate) fn is_idle(&self) -> bool {
+            let state = locked(&self.state);
+            let promised = state.promised_values + state.promised_slots;
+            promised == 0 && state.consumers.is_empty() && state.producers.is_empty()
+        }
+
+        fn consumers(&self) -> usize {
+            locked(&self.state).consumers.len()
+        }
+
+        fn producers(&self) -> usize {
+            locked(&self.state).producers.len()
+        }
+    }
+
+    #[test]
+    fn push_passes_by_who_gave_up() {
+        let queue = Queue::new(1);
+        locked(&queue.state).consumers.push_back(ghost(), ());
+        let got = while_it_waits(
+            || queue.pop_by(late()),
+            || queue.consumers() == 2,
+            || queue.try_push(5).unwrap(),
+        );
+        assert_eq!(got.unwrap(), 5);
+        assert!(queue.is_idle());
+    }
+
+    #[test]
+    fn pop_passes_by_who_gave_up() {
+        let queue = Queue::new(1);
+        queue.push(1).unwrap();
+        locked(&queue.state).producers.push_back(ghost(), ());
+        let got = while_it_waits(
+            || queue.push_by(2, late()),
+            || queue.producers() == 2,
+            || assert_eq!(queue.try_pop().unwrap(), 1),
+        );
+        got.unwrap();
+        assert_eq!(queue.try_pop().unwrap(), 2);
+        assert!(queue.is_idle());
+    }
+
+    /// The queue is closed while its last value is promised to a consumer whose wait has ended, and
+    /// whoever promised it does not know that yet: the consumer behind must get it.
+    #[test]
+    fn close_leaves_a_promised_value_to_the_next() {
+        let queue = Queue::new(1);
+        queue.push(7).unwrap();
+        locked(&queue.state).promised_values = 1;
+        let got = while_it_waits(
+            || queue.pop_by(late()),
+            || queue.consumers() == 1,
+            || {
+                queue.close();
+                assert!(queue.try_pop().unwrap_err().would_block());
+                let mut state = locked(&queue.state);
+                state.promised_values = 0;
+                queue.pushed(state);
+            },
+        );
+        assert_eq!(got.unwrap(), 7);
+        assert!(queue.pop().unwrap_err().is_closed());
+        assert!(queue.is_idle());
     }
 }

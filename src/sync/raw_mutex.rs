@@ -236,8 +236,69 @@ impl fmt::Debug for RawMutex {
 }
 
 #[cfg(test)]
-impl RawMutex {
-    pub(super) fn is_idle_but_locked(&self) -> bool {
-        self.state.load(Acquire) == LOCKED && locked(&self.queue).is_empty()
+mod tests {
+    use super::super::tests::{ghost, late, while_it_waits};
+    use super::*;
+
+    impl RawMutex {
+        pub(crate) fn is_idle_but_locked(&self) -> bool {
+            self.state.load(Acquire) == LOCKED && locked(&self.queue).is_empty()
+        }
+
+        fn waiters(&self) -> usize {
+            locked(&self.queue).len()
+        }
+    }
+
+    /// A locked mutex whose queue begins with somebody who has just given up.
+    fn with_ghost(turn: Turn) -> RawMutex {
+        let mutex = RawMutex::new();
+        mutex.lock().unwrap();
+        locked(&mutex.queue).push_back(ghost(), turn);
+        assert!(!mutex.take_or(QUEUED, 0));
+        mutex
+    }
+
+    #[test]
+    fn unlock_passes_by_who_gave_up() {
+        for turn in [Turn::Compete, Turn::Own] {
+            let mutex = with_ghost(turn);
+            let got = while_it_waits(
+                || mutex.lock_by(late()),
+                || mutex.waiters() == 2,
+                || mutex.unlock(),
+            );
+            got.unwrap();
+            assert!(mutex.is_idle_but_locked());
+
+            let mutex = with_ghost(turn);
+            mutex.unlock();
+            assert_eq!(mutex.state.load(Acquire), 0);
+        }
+    }
+
+    #[test]
+    fn who_lost_its_turn_owns_the_next() {
+        let mutex = RawMutex::new();
+        mutex.lock().unwrap();
+        let got = while_it_waits(
+            || mutex.lock_by(late()),
+            || mutex.waiters() == 1,
+            || {
+                // What an unlock does, and somebody who comes along at once.
+                let first = locked(&mutex.queue).pop_front().unwrap();
+                mutex.state.store(LOCKED | WAKING, Release);
+                assert!(first.waker.wake());
+                while mutex.waiters() == 0 {
+                    std::thread::yield_now();
+                }
+                assert_eq!(mutex.state.load(Acquire), LOCKED | QUEUED);
+                mutex.unlock();
+                // Never free in between.
+                assert!(mutex.try_lock().is_err());
+            },
+        );
+        got.unwrap();
+        assert!(mutex.is_idle_but_locked());
     }
 }

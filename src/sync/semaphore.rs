@@ -194,8 +194,55 @@ impl fmt::Debug for Semaphore {
 }
 
 #[cfg(test)]
-impl Semaphore {
-    pub(super) fn is_idle(&self) -> bool {
-        self.state.load(Acquire) & QUEUED == 0 && locked(&self.queue).is_empty()
+mod tests {
+    use super::super::tests::{ghost, late, while_it_waits};
+    use super::*;
+
+    impl Semaphore {
+        pub(crate) fn is_idle(&self) -> bool {
+            self.state.load(Acquire) & QUEUED == 0 && locked(&self.queue).is_empty()
+        }
+    }
+
+    #[test]
+    fn release_passes_by_who_gave_up() {
+        let semaphore = Semaphore::new(0);
+        locked(&semaphore.queue).push_back(ghost(), 2);
+        assert!(!semaphore.take_or_announce(1));
+        let got = while_it_waits(
+            || semaphore.acquire_by(1, late()),
+            || locked(&semaphore.queue).len() == 2,
+            || semaphore.release(3),
+        );
+        got.unwrap();
+        assert!(semaphore.is_idle());
+        assert_eq!(semaphore.available(), 2);
+    }
+
+    #[test]
+    fn nobody_overtakes() {
+        let semaphore = Semaphore::new(1);
+        let many = || semaphore.acquire_by(2, late());
+        let one = || semaphore.acquire_by(1, late());
+        let waiters = || locked(&semaphore.queue).len();
+        // `one` waits, although there is a permit: a release for `many` comes first.
+        let many = while_it_waits(
+            many,
+            || waiters() == 1,
+            || {
+                let one = while_it_waits(
+                    one,
+                    || waiters() == 2,
+                    || {
+                        assert!(semaphore.try_acquire(1).unwrap_err().would_block());
+                        semaphore.release(2);
+                    },
+                );
+                one.unwrap();
+            },
+        );
+        many.unwrap();
+        assert!(semaphore.is_idle());
+        assert_eq!(semaphore.available(), 0);
     }
 }

@@ -98,8 +98,24 @@ impl fmt::Debug for WaitGroup {
 }
 
 #[cfg(test)]
-impl WaitGroup {
-    pub(super) fn is_idle(&self) -> bool {
-        locked(&self.state).waiting.is_empty()
+mod tests {
+    use super::*;
+
+    impl WaitGroup {
+        pub(crate) fn is_idle(&self) -> bool {
+            locked(&self.state).waiting.is_empty()
+        }
+    }
+
+    #[test]
+    fn is_done_at_zero_only() {
+        let group = WaitGroup::new();
+        let now = Deadline::after(std::time::Duration::ZERO);
+        group.wait().unwrap();
+        group.add(2);
+        group.done();
+        assert!(group.wait_by(now).unwrap_err().is_timeout());
+        group.done();
+        group.wait_by(now).unwrap();
     }
 }

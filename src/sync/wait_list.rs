@@ -67,6 +67,11 @@ impl<X> WaitList<X> {
         self.entries.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// A crowd that has gone leaves no large buffer behind; a handful of waiters that come and go
     /// do not allocate each time.
     fn give_memory_back(&mut self) {

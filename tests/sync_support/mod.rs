@@ -9,9 +9,11 @@ pub(crate) mod queue;
 pub(crate) mod semaphore;
 pub(crate) mod wait_group;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use fastrpc::rt::{self, Deadline, JoinHandle};
@@ -42,14 +44,20 @@ impl Mix {
 }
 
 pub(crate) struct Task<T> {
-    result: Receiver<T>,
+    /// What the task returned, or the text of its panic.
+    result: Receiver<Result<T, String>>,
     coroutine: Option<JoinHandle<()>>,
 }
 
 impl<T> Task<T> {
     /// What the task returned. Fails the test if it panicked or takes too long.
     pub(crate) fn join(self) -> T {
-        self.result.recv_timeout(LONG).expect("the task panicked or hangs")
+        match self.result.recv_timeout(LONG) {
+            Ok(Ok(value)) => value,
+            Ok(Err(text)) => panic!("the task panicked: {text}"),
+            Err(RecvTimeoutError::Timeout) => panic!("the task hangs"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the task vanished"),
+        }
     }
 
     /// Cancels a coroutine; threads cannot be cancelled.
@@ -65,8 +73,9 @@ pub(crate) fn start(mix: Mix, f: impl Fn() + Send + 'static) -> Task<()> {
 pub(crate) fn go<T: Send + 'static>(mix: Mix, f: impl FnOnce() -> T + Send + 'static) -> Task<T> {
     let (tx, result) = channel();
     let body = move || {
+        let result = catch_unwind(AssertUnwindSafe(f)).map_err(panic_text);
         // Nobody to tell: the test has failed already.
-        let _ = tx.send(f());
+        let _ = tx.send(result);
     };
     let coroutine = if mix.is_coroutine() {
         Some(rt::spawn(body).expect("spawn a coroutine"))
@@ -75,6 +84,13 @@ pub(crate) fn go<T: Send + 'static>(mix: Mix, f: impl FnOnce() -> T + Send + 'st
         None
     };
     Task { result, coroutine }
+}
+
+fn panic_text(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(other) => other.downcast::<&str>().map_or("no text".to_owned(), |s| s.to_string()),
+    }
 }
 
 pub(crate) fn join_all<T>(tasks: impl IntoIterator<Item = Task<T>>) -> Vec<T> {
