@@ -34,6 +34,7 @@ quietly() {
     local log=$1
     shift
     mkdir -p "$(dirname "$log")"
+    { : >"$log"; } 2>/dev/null || die "cannot write $log"
     if ! "$@" >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         die "failed: $* (all of its output: ${log#"$ROOT/"})"
