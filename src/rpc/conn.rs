@@ -130,11 +130,14 @@ impl Conn {
     /// Must be called on the worker that is to be its home.
     pub(super) fn new(id: u64, server: Arc<Shared>, stream: Stream) -> Arc<Conn> {
         let peer = stream.peer_addr().clone();
+        let stream = Rc::new(stream);
+        let out = Out::new();
+        out.attach(stream.clone());
         let local = Local {
-            stream: RefCell::new(Some(Rc::new(stream))),
+            stream: RefCell::new(Some(stream)),
             calls: RefCell::new(Slab::new()),
             request_bytes: Cell::new(0),
-            out: Out::new(),
+            out,
             awaiting: RefCell::new(None),
             draining: Cell::new(false),
             cut: Cell::new(false),
@@ -217,9 +220,8 @@ impl Conn {
     /// The body of the writer: see [`Out`].
     fn write(&self) {
         let local = self.local();
-        let Some(stream) = local.stream.borrow().clone() else { return };
         let stall = self.options().write_stall;
-        if let Err(error) = local.out.flush(&stream, stall, || self.progress(local)) {
+        if let Err(error) = local.out.flush(stall, || self.progress(local)) {
             if error.kind() == io::ErrorKind::TimedOut {
                 log::warn!("closing the connection of {}: it takes no answers", self.peer);
                 self.server.counters.bad_peers.fetch_add(1, Ordering::Relaxed);

@@ -153,6 +153,7 @@ impl Inner {
         lock(&self.attempts).ended += 1;
         self.changed.notify();
         let out = local.out.borrow().clone();
+        out.attach(stream.clone());
         if out.release() {
             self.start_writer(local, out);
         }
@@ -193,7 +194,7 @@ impl Inner {
         let Some(stream) = local.stream.borrow().clone() else { return };
         let inner = self.clone();
         let write = move || {
-            if let Err(error) = out.flush(&stream, inner.options.write_stall, || {}) {
+            if let Err(error) = out.flush(inner.options.write_stall, || {}) {
                 let text = match error.kind() {
                     io::ErrorKind::TimedOut => format!("{} takes no requests", inner.addr),
                     _ => format!("the connection to {} broke: {error}", inner.addr),
