@@ -14,3 +14,7 @@ pub(crate) mod wheel;
     expect(dead_code, unused_imports, reason = "the RPC layer, which uses it, is being built")
 )]
 pub(crate) mod wire;
+
+#[cfg(feature = "capi")]
+#[doc(hidden)]
+pub mod ffi;
