@@ -14,6 +14,7 @@ pub type fastrpc_function = Option<unsafe extern "C-unwind" fn(user: *mut c_void
 /// function has ended, or before the call that was given the callback fails. Any thread.
 pub type fastrpc_drop = Option<unsafe extern "C-unwind" fn(user: *mut c_void)>;
 
+#[expect(unreachable_pub, reason = "what cxx generates")]
 #[cxx::bridge(namespace = "fastrpc::ffi")]
 mod door {
     unsafe extern "C++" {
@@ -56,6 +57,11 @@ impl UserData {
     /// The pointer, for the length of a call.
     pub(super) fn get(&self) -> *mut c_void {
         self.data
+    }
+
+    /// Leaves the data alone: it is the user's again.
+    pub(super) fn forget(mut self) {
+        self.drop = None;
     }
 }
 

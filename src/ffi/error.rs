@@ -4,6 +4,8 @@ use std::ffi::{CString, c_char};
 use std::io;
 use std::ptr;
 
+use crate::sync;
+
 use super::guard::guard_value;
 use super::own::{Opaque, OwnedBox, give, look, take};
 use super::status::{self, *};
@@ -128,6 +130,19 @@ impl From<io::Error> for Failure {
         };
         let code = e.raw_os_error().unwrap_or(status);
         Failure::new(status, e.to_string()).with_code(code)
+    }
+}
+
+impl From<sync::Error> for Failure {
+    fn from(e: sync::Error) -> Failure {
+        let status = match e {
+            e if e.is_timeout() => FASTRPC_ETIMEDOUT,
+            e if e.is_canceled() => FASTRPC_ECANCELED,
+            e if e.is_closed() => FASTRPC_ECLOSED,
+            e if e.would_block() => FASTRPC_EAGAIN,
+            _ => FASTRPC_EFORKED,
+        };
+        Failure::new(status, e.to_string())
     }
 }
 

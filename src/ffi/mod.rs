@@ -11,10 +11,38 @@
 #![expect(non_camel_case_types, reason = "these are the names that C sees")]
 
 mod arg;
-pub mod callback;
-pub mod error;
 mod guard;
-pub mod logging;
 mod own;
-pub mod status;
+
+// The chapters of the header, in its order.
 pub mod version;
+
+pub mod status;
+
+pub mod error;
+
+pub mod callback;
+
+pub mod logging;
+
+pub mod runtime;
+
+pub mod coroutine;
+
+pub mod local;
+
+pub mod timer;
+
+pub mod fd;
+
+pub mod mutex;
+
+pub mod semaphore;
+
+pub mod queue;
+
+pub mod server;
+
+pub mod call;
+
+pub mod client;

@@ -1,6 +1,7 @@
 //! Who owns what crosses the border, said in types.
 
 use std::ptr;
+use std::sync::Arc;
 
 use super::error::Failure;
 
@@ -8,12 +9,15 @@ use super::error::Failure;
 pub(super) trait Opaque {
     /// What the pointer points to in truth.
     type Rust;
-    /// [`OwnedBox`], or a way of owning that is not there yet.
+    /// [`OwnedBox`] or [`SharedArc`].
     type Ownership;
 }
 
-/// C owns the one pointer and gives it back to the type's `_free`.
+/// C owns the value, through its one pointer, and gives it back to the type's `_free`.
 pub(super) enum OwnedBox {}
+
+/// C owns a share of the value, through its one pointer; Rust keeps others.
+pub(super) enum SharedArc {}
 
 /// Hands `value` to C.
 pub(super) fn give<T: Opaque<Ownership = OwnedBox>>(value: T::Rust) -> *mut T {
@@ -34,10 +38,29 @@ pub(super) unsafe fn take<T: Opaque<Ownership = OwnedBox>>(
     Some(unsafe { Box::from_raw(pointer.cast::<T::Rust>()) })
 }
 
+/// Hands a share of `value` to C.
+pub(super) fn give_shared<T: Opaque<Ownership = SharedArc>>(value: Arc<T::Rust>) -> *mut T {
+    Arc::into_raw(value).cast_mut().cast()
+}
+
+/// Takes a share back from C. NULL gives `None`.
+///
+/// # Safety
+/// `pointer` is NULL or came from [`give_shared`] and is not used again.
+pub(super) unsafe fn take_shared<T: Opaque<Ownership = SharedArc>>(
+    pointer: *mut T,
+) -> Option<Arc<T::Rust>> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, so by the caller's contract it came from `Arc::into_raw`.
+    Some(unsafe { Arc::from_raw(pointer.cast::<T::Rust>()) })
+}
+
 /// Looks at a value that C owns. NULL gives `None`.
 ///
 /// # Safety
-/// `pointer` is NULL or came from [`give`] and is not freed during `'a`.
+/// `pointer` is NULL or came from [`give`] or [`give_shared`] and is not freed during `'a`.
 pub(super) unsafe fn look<'a, T: Opaque>(pointer: *const T) -> Option<&'a T::Rust> {
     // SAFETY: by the caller's contract; values are never handed out mutably.
     unsafe { pointer.cast::<T::Rust>().as_ref() }
