@@ -4,6 +4,8 @@
 //! first line of an export on, so that `drop` runs exactly once on every path: after the last call
 //! of the function has ended, or when the export fails.
 
+#![expect(unreachable_pub, reason = "what cxx generates")]
+
 use std::ffi::c_void;
 use std::ptr;
 
@@ -14,7 +16,6 @@ pub type fastrpc_function = Option<unsafe extern "C-unwind" fn(user: *mut c_void
 /// function has ended, or before the call that was given the callback fails. Any thread.
 pub type fastrpc_drop = Option<unsafe extern "C-unwind" fn(user: *mut c_void)>;
 
-#[expect(unreachable_pub, reason = "what cxx generates")]
 #[cxx::bridge(namespace = "fastrpc::ffi")]
 mod door {
     unsafe extern "C++" {

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use crate::rpc::{self, CallOptions, Client, ClientOptions, Response};
+use crate::rpc::{self, CallHandle, CallOptions, Client, ClientOptions, Response};
 
 use super::arg::{self, Options, deadline};
 use super::call::{
@@ -33,6 +33,16 @@ pub struct fastrpc_response {
 
 impl Opaque for fastrpc_response {
     type Rust = Response;
+    type Ownership = OwnedBox;
+}
+
+/// An asynchronous call that may be cancelled. Any thread.
+pub struct fastrpc_async_call {
+    _private: [u8; 0],
+}
+
+impl Opaque for fastrpc_async_call {
+    type Rust = CallHandle;
     type Ownership = OwnedBox;
 }
 
@@ -218,7 +228,9 @@ pub unsafe extern "C" fn fastrpc_client_call(
 ///
 /// As fastrpc_client_call(), and: `function`, `user`, `drop`: called once, in a coroutine, with the
 /// answer or what went wrong; but not if this call itself fails (FASTRPC_EINVAL, FASTRPC_EEXCEPTION).
-/// An exception that leaves it is logged. Any thread; never suspends.
+/// An exception that leaves it is logged. It may run before this returns. `out`: gets a handle to
+/// cancel the call by, to be freed by fastrpc_async_call_free(); NULL if nobody will. Any thread;
+/// never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_client_call_async(
     client: *const fastrpc_client,
@@ -232,6 +244,7 @@ pub unsafe extern "C" fn fastrpc_client_call_async(
     function: fastrpc_done_function,
     user: *mut c_void,
     drop: fastrpc_drop,
+    out: *mut *mut fastrpc_async_call,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
@@ -246,18 +259,39 @@ pub unsafe extern "C" fn fastrpc_client_call_async(
         let method = unsafe { arg::text(method, method_size) }?;
         // SAFETY: the caller passes readable bytes and right options.
         let call = unsafe { Outgoing::new(request, request_size, options) }?;
-        client.call_async(service, method, call.request.bytes(), &call.options, move |outcome| {
-            let (response, error) = match outcome {
-                Ok(response) => (give(response), ptr::null_mut()),
-                Err(e) => (ptr::null_mut(), Failure::from(e).into_object()),
-            };
-            // SAFETY: the user gave this function for this data; it owns the objects.
-            call_out_logged("the callback of a call", || unsafe {
-                function(user.get(), response, error)
-            });
+        let body = call.request.bytes();
+        let handle = client.call_async(service, method, body, &call.options, move |outcome| {
+            end_call(outcome, function, &user);
         });
+        if !out.is_null() {
+            // SAFETY: the caller passes NULL or a place for the pointer.
+            unsafe { Out::new(out) }?.store(give(handle));
+        }
         Ok(())
     })
+}
+
+/// Ends a call with FASTRPC_ECANCELED, unless it has ended. The server is not told.
+///
+/// Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_async_call_cancel(
+    call: *const fastrpc_async_call,
+) -> fastrpc_status {
+    guard(ErrorOut::NONE, || {
+        // SAFETY: the caller passes NULL or a live handle.
+        unsafe { need(call) }?.cancel();
+        Ok(())
+    })
+}
+
+/// Frees the handle of an asynchronous call, which goes on.
+///
+/// `call`: NULL does nothing. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_async_call_free(call: *mut fastrpc_async_call) {
+    // SAFETY: the caller passes NULL or a handle that is not used again.
+    guard_value((), || std::mem::drop(unsafe { take(call) }))
 }
 
 /// Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
@@ -332,6 +366,18 @@ pub unsafe extern "C" fn fastrpc_response_peer(
 pub unsafe extern "C" fn fastrpc_response_free(response: *mut fastrpc_response) {
     // SAFETY: the caller passes NULL or a response that is not used again.
     guard_value((), || std::mem::drop(unsafe { take(response) }))
+}
+
+type Done = unsafe extern "C-unwind" fn(*mut c_void, *mut fastrpc_response, *mut fastrpc_error);
+
+fn end_call(outcome: Result<Response, rpc::Error>, function: Done, user: &UserData) {
+    let (response, error) = match outcome {
+        Ok(response) => (give(response), ptr::null_mut()),
+        Err(e) => (ptr::null_mut(), Failure::from(e).into_object()),
+    };
+    let user = user.get();
+    // SAFETY: the user gave this function for this data; it owns the objects.
+    call_out_logged("the callback of a call", || unsafe { function(user, response, error) });
 }
 
 /// The request of a call and what goes with it, all still the caller's.
