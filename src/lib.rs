@@ -11,3 +11,7 @@ pub mod sync;
 mod sys;
 pub(crate) mod wheel;
 pub(crate) mod wire;
+
+#[cfg(feature = "capi")]
+#[doc(hidden)]
+pub mod ffi;

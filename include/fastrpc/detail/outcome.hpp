@@ -1,0 +1,100 @@
+// Machinery of Coroutine<T>: the function to run, and what became of it.
+#pragma once
+
+#include <fastrpc/error.hpp>
+
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
+
+namespace fastrpc::detail {
+
+// The result of a coroutine: its value, or the exception that left it.
+template <typename T>
+class Outcome {
+ public:
+  using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+  template <typename F>
+  void run(F& function) {
+#if FASTRPC_HAS_EXCEPTIONS
+    try {
+      store(function);
+#ifdef __GLIBCXX__
+    } catch (const abi::__forced_unwind&) {
+      throw;  // The library deals with pthread_exit: it may not be stopped here.
+#endif
+    } catch (...) {
+      exception_ = std::current_exception();
+    }
+#else
+    store(function);
+#endif
+  }
+
+  // Moves the value out, or rethrows.
+  T take() {
+    if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
+    if (!value_) raise(Error(FASTRPC_ESTATE));
+    if constexpr (std::is_void_v<T>) {
+      value_.reset();
+    } else {
+      std::optional<Stored> value = std::exchange(value_, std::nullopt);
+      return std::move(*value);
+    }
+  }
+
+  [[nodiscard]] std::exception_ptr exception() const { return exception_; }
+  [[nodiscard]] bool has_value() const { return value_.has_value(); }
+
+ private:
+  template <typename F>
+  void store(F& function) {
+    if constexpr (std::is_void_v<T>) {
+      function();
+      value_.emplace();
+    } else {
+      value_.emplace(function());
+    }
+  }
+
+  std::optional<Stored> value_;
+  std::exception_ptr exception_;
+};
+
+// What an exception says.
+inline std::string describe(const std::exception_ptr& exception) {
+#if FASTRPC_HAS_EXCEPTIONS
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+#else
+  (void)exception;
+  return "an exception";
+#endif
+}
+
+// A function on its way into a coroutine, and its outcome.
+template <typename F, typename T>
+struct Job : Outcome<T> {
+  explicit Job(F f) : function(std::move(f)) {}
+
+  // Runs once; what the function holds is gone when this returns.
+  void run_once() {
+    this->run(*function);
+    function.reset();
+  }
+
+  std::optional<F> function;
+};
+
+}  // namespace fastrpc::detail

@@ -1,0 +1,1005 @@
+// fastrpc: coroutines that never change thread, and RPC. The C ABI.
+//
+// Generated from the Rust sources; do not edit.
+//
+// Rules for all functions, unless a function says otherwise:
+// - Objects are opaque. What a _new function or an output parameter gave is yours until you pass it
+//   to the _free function of its type, or to a function that says it takes it over. Freeing NULL
+//   does nothing. NULL for an object that is needed is FASTRPC_EINVAL.
+// - Bytes and text are a pointer and a size, copied if they are needed after the call; the pointer
+//   is ignored if the size is 0. Text is UTF-8 and needs no NUL.
+// - Times are nanoseconds. A timeout below 0 never passes; 0 means do not wait.
+// - A fallible function returns FASTRPC_OK or why not. One with an `error` parameter also stores an
+//   object with the details there (NULL after success); free it with fastrpc_error_free(). Pass
+//   NULL if you do not want it. Output parameters are not touched when a function fails.
+// - A callback is three parameters: a function, the `user` pointer it gets, and `drop`, which frees
+//   what `user` points to and may be NULL. `drop` runs exactly once: after the last call of the
+//   function has ended, or, if the function is never called, also when the call that was given it
+//   fails. The function is never called after `drop`.
+// - A C++ exception may leave a callback: it never crosses the library, the function's text says
+//   what becomes of it. A callback must not be left by longjmp or pthread_exit.
+// - Structs of options start with their size. Call the _init function of the struct first, then set
+//   fields: programs and libraries of different versions then work together.
+// - All functions may be called in plain threads and in coroutines. What waits suspends the calling
+//   coroutine, or blocks the calling thread.
+// - In a child made by fork() after the runtime has started, fallible functions return
+//   FASTRPC_EFORKED at once.
+
+#ifndef FASTRPC_FASTRPC_H_
+#define FASTRPC_FASTRPC_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The major version of this header; it changes when programs must be changed.
+#define FASTRPC_VERSION_MAJOR 0
+
+// The minor version of this header; it changes when something is added.
+#define FASTRPC_VERSION_MINOR 1
+
+// The patch version of this header; it changes with every other release.
+#define FASTRPC_VERSION_PATCH 0
+
+// No records at all.
+#define FASTRPC_LOG_OFF 0
+
+// Something was lost or refused, and somebody should look.
+#define FASTRPC_LOG_ERROR 1
+
+// Something is odd, and the library went on.
+#define FASTRPC_LOG_WARN 2
+
+// Something noteworthy and normal.
+#define FASTRPC_LOG_INFO 3
+
+// For people who debug a program that uses the library.
+#define FASTRPC_LOG_DEBUG 4
+
+// For people who debug the library.
+#define FASTRPC_LOG_TRACE 5
+
+// Wait until there is something to read, to accept, or the end.
+#define FASTRPC_READABLE 1
+
+// Wait until there is room to write, or a connect has ended.
+#define FASTRPC_WRITABLE 2
+
+// Messages are sent as they are.
+#define FASTRPC_COMPRESS_NONE 0
+
+// Messages are compressed by snappy, in its block format.
+#define FASTRPC_COMPRESS_SNAPPY 1
+
+// Messages are compressed as a gzip stream.
+#define FASTRPC_COMPRESS_GZIP 2
+
+// Messages are compressed as a zlib stream.
+#define FASTRPC_COMPRESS_ZLIB 3
+
+// One call, as its handler gets it.
+//
+// The handler owns it and hands it to fastrpc_call_reply(), fastrpc_call_reply_with() or
+// fastrpc_call_fail(), which consume it, or to fastrpc_call_free(), which answers with an error
+// (number 2001). That may happen after the handler has returned, and on any thread; one thread
+// uses it at a time. When the connection or the server has gone meanwhile, the answer is thrown
+// away; the call is consumed all the same. If an exception leaves the handler before, the call is
+// consumed too: it is answered with error 2001 and the exception's text.
+typedef struct fastrpc_call fastrpc_call;
+
+// One connection to a server, and any number of calls in flight on it. It connects when it is
+// first used and again when the connection broke. Any thread.
+typedef struct fastrpc_client fastrpc_client;
+
+// A condition variable for fastrpc_mutex. Any thread.
+typedef struct fastrpc_condvar fastrpc_condvar;
+
+// A coroutine that can be joined. Any thread.
+typedef struct fastrpc_coroutine fastrpc_coroutine;
+
+// Why a call failed: a status, a number and a text.
+//
+// Made by a failing call that was given a `fastrpc_error **`; the caller frees it with
+// fastrpc_error_free(). Not to be used by two threads at the same time.
+typedef struct fastrpc_error fastrpc_error;
+
+// A key to one pointer per coroutine, and per thread outside of coroutines. Any thread. Made to
+// live as long as the process: a freed key's place is not used again.
+typedef struct fastrpc_key fastrpc_key;
+
+// Mutual exclusion between coroutines of any worker and plain threads. May be held across calls
+// that suspend. Not recursive. Any thread.
+typedef struct fastrpc_mutex fastrpc_mutex;
+
+// A first-in first-out queue of pointers between coroutines of any worker and plain threads. It
+// has room for a fixed number; who pushes into a full one waits. Any thread.
+typedef struct fastrpc_queue fastrpc_queue;
+
+// An answer. One thread at a time.
+typedef struct fastrpc_response fastrpc_response;
+
+// A number of permits, taken and given back by coroutines of any worker and plain threads.
+typedef struct fastrpc_semaphore fastrpc_semaphore;
+
+// An RPC server: methods by name, and the addresses it listens on. Any thread.
+typedef struct fastrpc_server fastrpc_server;
+
+// A function that runs once its time has come. Any thread.
+typedef struct fastrpc_timer fastrpc_timer;
+
+// A count of things that are going on, and a wait until it is 0.
+typedef struct fastrpc_wait_group fastrpc_wait_group;
+
+// What a call reports: FASTRPC_OK or one of the FASTRPC_E numbers. A number is never reused.
+typedef int32_t fastrpc_status;
+
+// Receives one log record. `text` and `target` (the part of the library) are not terminated by a
+// NUL and live until the callback returns. Runs on the thread and, if in one, in the coroutine
+// that logs, in several at the same time; must not suspend.
+typedef void (*fastrpc_log_function)(void *user,
+                                     int32_t level,
+                                     const char *target,
+                                     size_t target_size,
+                                     const char *text,
+                                     size_t text_size);
+
+// Frees a callback's user data. May be NULL. Runs exactly once, after the last call of the
+// function has ended, or before the call that was given the callback fails. Any thread.
+typedef void (*fastrpc_drop)(void *user);
+
+// How the runtime is set up. See fastrpc_runtime_configure().
+typedef struct fastrpc_runtime_options {
+  // sizeof(fastrpc_runtime_options).
+  size_t size;
+  // Worker threads. Coroutines of one worker never run in parallel. Default 1.
+  size_t workers;
+  // Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
+  // Default 262144.
+  size_t stack_size;
+} fastrpc_runtime_options;
+
+// How a coroutine is made. See fastrpc_spawn().
+typedef struct fastrpc_spawn_options {
+  // sizeof(fastrpc_spawn_options).
+  size_t size;
+  // A name for messages; copied. Default none.
+  const char *name;
+  // Bytes of the name. Default 0.
+  size_t name_size;
+  // Bytes of stack. Default 0: as the runtime's options say.
+  size_t stack_size;
+  // The worker it lives on, from 0. Default -1: the spawning coroutine's own, or, spawned by a
+  // plain thread, one after the other.
+  int64_t worker;
+} fastrpc_spawn_options;
+
+// A callback: `user` is the pointer given with it.
+typedef void (*fastrpc_function)(void *user);
+
+// One of several file descriptors to wait for: laid out as poll(2)'s struct pollfd, and with its
+// bits, so that an array of those may be passed.
+typedef struct fastrpc_pollfd {
+  // The file descriptor; one below 0 is skipped.
+  int fd;
+  // POLLIN, POLLOUT and so on, of poll(2).
+  short events;
+  // What holds, set by the call.
+  short revents;
+} fastrpc_pollfd;
+
+// The bounds of a server. See fastrpc_server_new().
+typedef struct fastrpc_server_options {
+  // sizeof(fastrpc_server_options).
+  size_t size;
+  // Bytes of the largest request; a peer that announces more is closed. Default 67108864.
+  size_t max_frame;
+  // Connections open at once; one more is closed at once. Default 100000.
+  size_t max_connections;
+  // Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
+  size_t max_in_flight;
+  // Bytes of answers that a connection may leave untaken, beyond which it is not read for a
+  // while. Default 67108864.
+  size_t max_unsent;
+} fastrpc_server_options;
+
+// A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
+// call, of several workers at the same time.
+typedef void (*fastrpc_handler)(void *user, struct fastrpc_call *call);
+
+// What a server has done, and is doing. See fastrpc_server_stats_get().
+typedef struct fastrpc_server_stats {
+  // sizeof(fastrpc_server_stats), set by the caller.
+  size_t size;
+  // Connections open.
+  uint64_t connections;
+  // Connections accepted since the start.
+  uint64_t accepted;
+  // Connections closed at once because there were too many.
+  uint64_t rejected;
+  // Calls that wait for their answer.
+  uint64_t in_flight;
+  // Calls received.
+  uint64_t calls;
+  // Calls answered with an error.
+  uint64_t errors;
+  // Connections closed because of what the peer sent, or did not take.
+  uint64_t bad_peers;
+  // Bytes read.
+  uint64_t bytes_in;
+  // Bytes written.
+  uint64_t bytes_out;
+} fastrpc_server_stats;
+
+// Writes a message: all `size` bytes of `buffer`. Must not suspend.
+typedef void (*fastrpc_fill_function)(void *user, uint8_t *buffer, size_t size);
+
+// An answer. See fastrpc_call_reply_with().
+typedef struct fastrpc_reply {
+  // sizeof(fastrpc_reply).
+  size_t size;
+  // The response message. Ignored if `fill` is set.
+  const uint8_t *body;
+  // Bytes of the message. Default 0.
+  size_t body_size;
+  // Writes the message in place; default NULL. It runs before the call returns, or not at all.
+  fastrpc_fill_function fill;
+  // Passed to `fill`.
+  void *fill_user;
+  // Bytes sent beside the message.
+  const uint8_t *attachment;
+  // Bytes of the attachment. Default 0.
+  size_t attachment_size;
+  // A FASTRPC_COMPRESS_ number. Default FASTRPC_COMPRESS_NONE.
+  int32_t compress;
+  // Must be 0.
+  int32_t reserved;
+} fastrpc_reply;
+
+// How a client connects, and its bounds. See fastrpc_client_new().
+typedef struct fastrpc_client_options {
+  // sizeof(fastrpc_client_options).
+  size_t size;
+  // Nanoseconds a call may take that does not say so itself. Default 10 s.
+  int64_t timeout;
+  // Nanoseconds one attempt to connect may take, at least 0. Default 3 s.
+  int64_t connect_timeout;
+  // Calls in flight; one more fails with FASTRPC_ELIMIT. Default 100000.
+  size_t max_in_flight;
+  // Bytes of requests not yet handed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
+  // Default 67108864.
+  size_t max_unsent;
+  // Bytes of the largest answer; a larger one breaks the connection. Default 67108864.
+  size_t max_frame;
+  // Nanoseconds between a first failed attempt to connect and the next; it doubles with each
+  // further one. Default 50 ms.
+  int64_t backoff_min;
+  // The longest pause between two attempts, in nanoseconds. Default 2 s.
+  int64_t backoff_max;
+} fastrpc_client_options;
+
+// What a call says beside its request. See fastrpc_client_call().
+typedef struct fastrpc_call_options {
+  // sizeof(fastrpc_call_options).
+  size_t size;
+  // Nanoseconds the call may take. Default 0: as the client's options say.
+  int64_t timeout;
+  // A number for the server's logs. Default 0.
+  int64_t log_id;
+  // A name for the request. Default none.
+  const char *request_id;
+  // Bytes of the name. Default 0.
+  size_t request_id_size;
+  // Bytes sent beside the request.
+  const uint8_t *attachment;
+  // Bytes of the attachment. Default 0.
+  size_t attachment_size;
+  // Writes the request in place: `request` is ignored then, and `request_size` tells its size.
+  // Default NULL. It runs before the call is sent, and not after fastrpc_client_call() or
+  // fastrpc_client_call_async() has returned.
+  fastrpc_fill_function fill;
+  // Passed to `fill`.
+  void *fill_user;
+  // A FASTRPC_COMPRESS_ number. Default FASTRPC_COMPRESS_NONE.
+  int32_t compress;
+  // Must be 0.
+  int32_t reserved;
+} fastrpc_call_options;
+
+// The end of a call: it owns `response` and `error`, one of which is NULL.
+typedef void (*fastrpc_done_function)(void *user,
+                                      struct fastrpc_response *response,
+                                      struct fastrpc_error *error);
+
+// Done.
+#define FASTRPC_OK 0
+
+// An argument is wrong: NULL where an object is needed, text that is not UTF-8, a bad address.
+#define FASTRPC_EINVAL 1
+
+// Memory for a stack, a thread or a table could not be had.
+#define FASTRPC_ENOMEM 2
+
+// The time given has passed.
+#define FASTRPC_ETIMEDOUT 3
+
+// The waiting coroutine, or the call, was cancelled.
+#define FASTRPC_ECANCELED 4
+
+// The queue, client, server or file descriptor is closed.
+#define FASTRPC_ECLOSED 5
+
+// It cannot be done now without waiting, and the time given was 0.
+#define FASTRPC_EAGAIN 6
+
+// The runtime was started before fork(): nothing of it works in the child.
+#define FASTRPC_EFORKED 7
+
+// Another call is using the object in a way that excludes this one.
+#define FASTRPC_EBUSY 8
+
+// Too late, too early, or done before: the runtime has started, the name is taken.
+#define FASTRPC_ESTATE 9
+
+// A system call failed; fastrpc_error_code() is its errno.
+#define FASTRPC_EIO 10
+
+// A C++ exception left a callback; fastrpc_error_text() is its what().
+#define FASTRPC_EEXCEPTION 11
+
+// The server could not be reached.
+#define FASTRPC_ECONNECT 12
+
+// The server answered with an error; fastrpc_error_code() is its number.
+#define FASTRPC_EREMOTE 13
+
+// A limit set in the options (size, calls in flight, unsent bytes) was reached.
+#define FASTRPC_ELIMIT 14
+
+// A bug in the library.
+#define FASTRPC_EINTERNAL 15
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The version of the library in use, such as "1.2.3".
+//
+// The text lives as long as the process. Any thread; never suspends.
+const char *fastrpc_version(void);
+
+// The version of the library in use as a number: major * 10000 + minor * 100 + patch.
+//
+// Any thread; never suspends.
+int fastrpc_version_number(void);
+
+// The meaning of a status in a few English words.
+//
+// `status`: any number. The text lives as long as the process. Any thread; never suspends.
+const char *fastrpc_status_text(fastrpc_status status);
+
+// The status that the failing call returned.
+//
+// `error`: NULL gives FASTRPC_OK. Any thread; never suspends.
+fastrpc_status fastrpc_error_status(const struct fastrpc_error *error);
+
+// The detailed number: of an RPC error as on the wire (such as 1008), of a failed system call
+// its errno, otherwise the status.
+//
+// `error`: NULL gives 0. Any thread; never suspends.
+int32_t fastrpc_error_code(const struct fastrpc_error *error);
+
+// The text, for people. It is not a contract; test the status or the code.
+//
+// `error`: NULL gives "no error". The text lives as long as the error. Any thread; never
+// suspends.
+const char *fastrpc_error_text(const struct fastrpc_error *error);
+
+// Frees an error.
+//
+// `error`: NULL is allowed and does nothing. Any thread; never suspends.
+void fastrpc_error_free(struct fastrpc_error *error);
+
+// Sends the library's log records to a callback; at first warnings and errors go to stderr.
+//
+// `level`: the highest FASTRPC_LOG_ level that is wanted. `function`: NULL for stderr. `user`,
+// `drop`: its data. Fails with FASTRPC_EINVAL if `level` is none, FASTRPC_ESTATE if the program
+// set a logger of its own through Rust. Any thread; never suspends.
+fastrpc_status fastrpc_set_log(int32_t level,
+                               fastrpc_log_function function,
+                               void *user,
+                               fastrpc_drop drop,
+                               struct fastrpc_error **error);
+
+// Writes a record to where the library's own records go.
+//
+// `level`: a FASTRPC_LOG_ level. `text`, `size`: the bytes of an UTF-8 text. Fails with
+// FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_log(int32_t level, const char *text, size_t size);
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_runtime_options_init(struct fastrpc_runtime_options *options, size_t size);
+
+// Sets the runtime up, before its first use starts it.
+//
+// `options`: NULL for the defaults. Fails with FASTRPC_ESTATE once the runtime has started,
+// FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_runtime_configure(const struct fastrpc_runtime_options *options,
+                                         struct fastrpc_error **error);
+
+// The number of worker threads, started or not.
+//
+// Any thread; never suspends.
+size_t fastrpc_worker_count(void);
+
+// The number of the calling worker thread, from 0, or -1 in any other thread.
+//
+// Any thread; never suspends.
+int64_t fastrpc_worker_index(void);
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_spawn_options_init(struct fastrpc_spawn_options *options, size_t size);
+
+// Runs a function in a new coroutine.
+//
+// `options`: NULL for the defaults. `function`, `user`, `drop`: runs once. `out`: gets the
+// coroutine, to be freed by fastrpc_coroutine_free(); NULL if nobody will join it. Fails with
+// FASTRPC_ENOMEM, FASTRPC_EINVAL. An exception that leaves the function is logged and makes
+// fastrpc_coroutine_join() fail. Any thread; never suspends.
+fastrpc_status fastrpc_spawn(const struct fastrpc_spawn_options *options,
+                             fastrpc_function function,
+                             void *user,
+                             fastrpc_drop drop,
+                             struct fastrpc_coroutine **out,
+                             struct fastrpc_error **error);
+
+// Waits until a coroutine has ended. Its local data is gone then.
+//
+// `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it runs),
+// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED (the waiting one was cancelled), FASTRPC_EEXCEPTION (an
+// exception left its function), FASTRPC_ENOMEM (it could not be started on its worker). Several
+// may wait, also again after the end. The handle is still to be freed. Any thread; may suspend.
+fastrpc_status fastrpc_coroutine_join(const struct fastrpc_coroutine *coroutine,
+                                      int64_t timeout,
+                                      struct fastrpc_error **error);
+
+// Cancels a coroutine: the wait it is in, and each one it begins, fails with FASTRPC_ECANCELED.
+// Nothing is unwound; it ends when its function returns.
+//
+// Any thread; never suspends.
+fastrpc_status fastrpc_coroutine_cancel(const struct fastrpc_coroutine *coroutine);
+
+// Whether a coroutine has ended.
+//
+// `coroutine`: NULL gives true. Any thread; never suspends.
+bool fastrpc_coroutine_is_finished(const struct fastrpc_coroutine *coroutine);
+
+// The number of a coroutine, never 0 and never used again in this process.
+//
+// `coroutine`: NULL gives 0. Any thread; never suspends.
+uint64_t fastrpc_coroutine_id(const struct fastrpc_coroutine *coroutine);
+
+// Frees the handle of a coroutine, which runs on by itself if it has not ended.
+//
+// `coroutine`: NULL does nothing. Any thread; never suspends.
+void fastrpc_coroutine_free(struct fastrpc_coroutine *coroutine);
+
+// Lets the other coroutines of this worker run, or, in a plain thread, the other threads.
+//
+// Any thread; may suspend.
+fastrpc_status fastrpc_yield(void);
+
+// Suspends the calling coroutine, or blocks the calling thread.
+//
+// `duration`: nanoseconds; below 0 for ever. Fails with FASTRPC_ECANCELED. Any thread; may
+// suspend.
+fastrpc_status fastrpc_sleep(int64_t duration);
+
+// Whether the caller is a coroutine.
+//
+// Any thread; never suspends.
+bool fastrpc_is_coroutine(void);
+
+// The number of the calling coroutine, or 0 in a plain thread.
+//
+// Any thread; never suspends.
+uint64_t fastrpc_current_id(void);
+
+// Copies the name of the calling coroutine, and a NUL, into a buffer as far as it fits.
+//
+// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the name, not
+// counting the NUL; 0 if it has none, and in a plain thread. Any thread; never suspends.
+size_t fastrpc_current_name(char *buffer, size_t size);
+
+// Makes a key, whose value is NULL everywhere.
+//
+// `drop`: gets a value that is not NULL when its coroutine or thread ends; NULL if there is
+// nothing to free. `out`: gets the key; free it with fastrpc_key_free(). Any thread; never
+// suspends.
+fastrpc_status fastrpc_key_new(fastrpc_drop drop, struct fastrpc_key **out);
+
+// The value of the calling coroutine or thread.
+//
+// `key`: NULL gives NULL. Any thread; never suspends.
+void *fastrpc_key_get(const struct fastrpc_key *key);
+
+// Sets the value of the calling coroutine or thread. The value before is not freed.
+//
+// `value`: any pointer. Any thread; never suspends.
+fastrpc_status fastrpc_key_set(const struct fastrpc_key *key, void *value);
+
+// Frees a key. Values that are set are still freed when their coroutines end.
+//
+// `key`: NULL does nothing. Any thread; never suspends.
+void fastrpc_key_free(struct fastrpc_key *key);
+
+// Runs a function in a new coroutine once a time has passed, never earlier.
+//
+// `delay`: nanoseconds from now, at least 0. `function`, `user`, `drop`: runs at most once. `out`:
+// gets the timer, to be freed by fastrpc_timer_free(); NULL if nobody will cancel it. Fails with
+// FASTRPC_EINVAL, FASTRPC_ENOMEM. An exception that leaves the function is logged. Any thread;
+// never suspends.
+fastrpc_status fastrpc_timer_after(int64_t delay,
+                                   fastrpc_function function,
+                                   void *user,
+                                   fastrpc_drop drop,
+                                   struct fastrpc_timer **out,
+                                   struct fastrpc_error **error);
+
+// Stops a timer: true if its function will not run because of this call; its `drop` has run then.
+// Does not wait for a function that runs already.
+//
+// `timer`: NULL gives false; still to be freed. Any thread; never suspends.
+bool fastrpc_timer_cancel(const struct fastrpc_timer *timer);
+
+// Frees the handle of a timer, which stays armed if it was not cancelled.
+//
+// `timer`: NULL does nothing. Any thread; never suspends.
+void fastrpc_timer_free(struct fastrpc_timer *timer);
+
+// Waits until a file descriptor is ready. Any number may wait on one.
+//
+// `fd`: stays the caller's; blocking or not. `events`: FASTRPC_READABLE, FASTRPC_WRITABLE or both
+// (either ends the wait). `timeout`: nanoseconds. `ready`: gets the POLL bits of poll(2) that hold;
+// may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (not open, or
+// fastrpc_notify_close() was called), FASTRPC_EIO. Any thread; may suspend.
+fastrpc_status fastrpc_wait_fd(int fd,
+                               int32_t events,
+                               int64_t timeout,
+                               int32_t *ready,
+                               struct fastrpc_error **error);
+
+// Waits until one of several file descriptors is ready: poll(2) for coroutines.
+//
+// `fds`, `count`: an array; `revents` are set. `timeout`: nanoseconds. `ready`: gets how many are
+// ready; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_EIO. Any thread;
+// may suspend.
+fastrpc_status fastrpc_poll(struct fastrpc_pollfd *fds,
+                            size_t count,
+                            int64_t timeout,
+                            size_t *ready,
+                            struct fastrpc_error **error);
+
+// Says that a file descriptor is about to be closed: who waits on it wakes with FASTRPC_ECLOSED.
+//
+// Call it before close(2). Any thread; never suspends.
+fastrpc_status fastrpc_notify_close(int fd);
+
+// Makes an unlocked mutex.
+//
+// `out`: gets it; free it with fastrpc_mutex_free(). Any thread; never suspends.
+fastrpc_status fastrpc_mutex_new(struct fastrpc_mutex **out);
+
+// Locks.
+//
+// `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it is locked),
+// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED: the lock was not taken. Any thread; may suspend.
+fastrpc_status fastrpc_mutex_lock(const struct fastrpc_mutex *mutex, int64_t timeout);
+
+// Unlocks. Whoever holds the lock may have another coroutine or thread unlock it.
+//
+// Fails with FASTRPC_ESTATE if it is not locked. Any thread; never suspends.
+fastrpc_status fastrpc_mutex_unlock(const struct fastrpc_mutex *mutex);
+
+// Frees a mutex that nobody holds or waits for.
+//
+// `mutex`: NULL does nothing. Any thread; never suspends.
+void fastrpc_mutex_free(struct fastrpc_mutex *mutex);
+
+// Makes a condition variable.
+//
+// `out`: gets it; free it with fastrpc_condvar_free(). Any thread; never suspends.
+fastrpc_status fastrpc_condvar_new(struct fastrpc_condvar **out);
+
+// Unlocks `mutex`, which the caller holds, waits for a notification and locks again.
+//
+// The mutex is locked again in every case, also after a failure. `timeout`: nanoseconds. Fails
+// with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ESTATE (not locked). Any thread; may
+// suspend.
+fastrpc_status fastrpc_condvar_wait(const struct fastrpc_condvar *condvar,
+                                    const struct fastrpc_mutex *mutex,
+                                    int64_t timeout);
+
+// Wakes the one that has waited longest, if any waits.
+//
+// Any thread; never suspends.
+fastrpc_status fastrpc_condvar_notify_one(const struct fastrpc_condvar *condvar);
+
+// Wakes all that wait.
+//
+// Any thread; never suspends.
+fastrpc_status fastrpc_condvar_notify_all(const struct fastrpc_condvar *condvar);
+
+// Frees a condition variable that nobody waits for.
+//
+// `condvar`: NULL does nothing. Any thread; never suspends.
+void fastrpc_condvar_free(struct fastrpc_condvar *condvar);
+
+// Makes a semaphore.
+//
+// `permits`: how many are free at first. `out`: gets it; free it with fastrpc_semaphore_free().
+// Any thread; never suspends.
+fastrpc_status fastrpc_semaphore_new(size_t permits, struct fastrpc_semaphore **out);
+
+// Takes `count` permits, all or none, first come first served.
+//
+// `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and there are too few),
+// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED. Any thread; may suspend.
+fastrpc_status fastrpc_semaphore_acquire(const struct fastrpc_semaphore *semaphore,
+                                         size_t count,
+                                         int64_t timeout);
+
+// Gives `count` permits back, or adds new ones.
+//
+// Fails with FASTRPC_ELIMIT if there would be too many to count. Any thread; never suspends.
+fastrpc_status fastrpc_semaphore_release(const struct fastrpc_semaphore *semaphore, size_t count);
+
+// The number of free permits at this moment.
+//
+// `semaphore`: NULL gives 0. Any thread; never suspends.
+size_t fastrpc_semaphore_available(const struct fastrpc_semaphore *semaphore);
+
+// Frees a semaphore that nobody waits for.
+//
+// `semaphore`: NULL does nothing. Any thread; never suspends.
+void fastrpc_semaphore_free(struct fastrpc_semaphore *semaphore);
+
+// Makes a wait group whose count is 0.
+//
+// `out`: gets it; free it with fastrpc_wait_group_free(). Any thread; never suspends.
+fastrpc_status fastrpc_wait_group_new(struct fastrpc_wait_group **out);
+
+// Adds `count` things.
+//
+// Fails with FASTRPC_ELIMIT if there would be too many to count. Any thread; never suspends.
+fastrpc_status fastrpc_wait_group_add(const struct fastrpc_wait_group *group, size_t count);
+
+// One thing is done.
+//
+// Fails with FASTRPC_ESTATE if the count is 0. Any thread; never suspends.
+fastrpc_status fastrpc_wait_group_done(const struct fastrpc_wait_group *group);
+
+// Waits until the count is 0.
+//
+// `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0), FASTRPC_ETIMEDOUT,
+// FASTRPC_ECANCELED. Any thread; may suspend.
+fastrpc_status fastrpc_wait_group_wait(const struct fastrpc_wait_group *group, int64_t timeout);
+
+// Frees a wait group that nobody waits for.
+//
+// `group`: NULL does nothing. Any thread; never suspends.
+void fastrpc_wait_group_free(struct fastrpc_wait_group *group);
+
+// Makes a queue.
+//
+// `capacity`: how many items it holds, at least 1. `drop`: frees items left over when the queue
+// is freed; may be NULL. `out`: gets the queue; free it with fastrpc_queue_free(). Fails with
+// FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_queue_new(size_t capacity, fastrpc_drop drop, struct fastrpc_queue **out);
+
+// Puts an item in at the back.
+//
+// `item`: any pointer; it is the caller's again if the call fails. `timeout`: nanoseconds. Fails
+// with FASTRPC_EAGAIN (`timeout` is 0 and it is full), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED,
+// FASTRPC_ECLOSED. Any thread; may suspend.
+fastrpc_status fastrpc_queue_push(const struct fastrpc_queue *queue, void *item, int64_t timeout);
+
+// Takes the item at the front out.
+//
+// `item`: gets it. `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it is
+// empty), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (closed, and empty). Any thread;
+// may suspend.
+fastrpc_status fastrpc_queue_pop(const struct fastrpc_queue *queue, void **item, int64_t timeout);
+
+// Lets nothing more in: pushes fail, pops go on until it is empty and fail then.
+//
+// Any thread; never suspends.
+fastrpc_status fastrpc_queue_close(const struct fastrpc_queue *queue);
+
+// The number of items inside at this moment.
+//
+// `queue`: NULL gives 0. Any thread; never suspends.
+size_t fastrpc_queue_size(const struct fastrpc_queue *queue);
+
+// Frees a queue that nobody waits for, and the items left in it.
+//
+// `queue`: NULL does nothing. Any thread; never suspends.
+void fastrpc_queue_free(struct fastrpc_queue *queue);
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_server_options_init(struct fastrpc_server_options *options, size_t size);
+
+// Makes a server without methods or addresses.
+//
+// `options`: NULL for the defaults. `out`: gets the server; free it with fastrpc_server_free().
+// Fails with FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_server_new(const struct fastrpc_server_options *options,
+                                  struct fastrpc_server **out,
+                                  struct fastrpc_error **error);
+
+// Adds a method. May be called while the server runs.
+//
+// `service`, `method`: names, such as "example.Echo" and "Say". `function`, `user`, `drop`: handles
+// the calls, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (it is there
+// already). Any thread; never suspends.
+fastrpc_status fastrpc_server_add_method(const struct fastrpc_server *server,
+                                         const char *service,
+                                         size_t service_size,
+                                         const char *method,
+                                         size_t method_size,
+                                         fastrpc_handler function,
+                                         void *user,
+                                         fastrpc_drop drop,
+                                         struct fastrpc_error **error);
+
+// Starts to listen. May be called several times.
+//
+// `address`: "host:port", where port 0 takes a free one, ":port", or "unix:/path". Fails with
+// FASTRPC_EINVAL, FASTRPC_EIO, FASTRPC_ESTATE (stopped). Any thread; may suspend to look the host
+// up.
+fastrpc_status fastrpc_server_listen(const struct fastrpc_server *server,
+                                     const char *address,
+                                     size_t address_size,
+                                     struct fastrpc_error **error);
+
+// The TCP port of the first address it listens on, or 0 if there is none.
+//
+// `server`: NULL gives 0. Any thread; never suspends.
+uint16_t fastrpc_server_port(const struct fastrpc_server *server);
+
+// Copies the first address it listens on, and a NUL, into a buffer as far as it fits.
+//
+// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+// counting the NUL; 0 if it does not listen. Any thread; never suspends.
+size_t fastrpc_server_address(const struct fastrpc_server *server, char *buffer, size_t size);
+
+// Stops for good: accepts nothing more, refuses new calls (error 2003), lets the calls in flight
+// end, and closes.
+//
+// `timeout`: nanoseconds for the calls in flight; those left then are answered with error 2003.
+// Any thread; may suspend.
+fastrpc_status fastrpc_server_stop(const struct fastrpc_server *server, int64_t timeout);
+
+// Waits until the server has been stopped.
+//
+// Any thread; may suspend.
+fastrpc_status fastrpc_server_wait(const struct fastrpc_server *server);
+
+// Serves until the process gets SIGINT or SIGTERM, or the server is stopped, and stops it.
+//
+// `grace`: nanoseconds for the calls in flight. `signal`: gets the signal's number, or 0; may be
+// NULL. Fails with FASTRPC_EIO, FASTRPC_ESTATE (another server of the process does it already).
+// Any thread; may suspend.
+fastrpc_status fastrpc_server_run_until_signal(const struct fastrpc_server *server,
+                                               int64_t grace,
+                                               int32_t *signal,
+                                               struct fastrpc_error **error);
+
+// Reads what the server has done, and is doing.
+//
+// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+// FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_server_stats_get(const struct fastrpc_server *server,
+                                        struct fastrpc_server_stats *stats);
+
+// Frees a server. If it was not stopped it stops at once: calls in flight are answered with error
+// 2003.
+//
+// `server`: NULL does nothing; not to be called while another call uses it. Any thread; never
+// suspends.
+void fastrpc_server_free(struct fastrpc_server *server);
+
+// Sets all fields to their defaults.
+//
+// `reply`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_reply_init(struct fastrpc_reply *reply, size_t size);
+
+// The request message.
+//
+// `size`: gets its bytes. The bytes live as long as the call. `call`: NULL gives NULL. Any thread;
+// never suspends.
+const uint8_t *fastrpc_call_request(const struct fastrpc_call *call, size_t *size);
+
+// The bytes sent beside the request.
+//
+// As fastrpc_call_request().
+const uint8_t *fastrpc_call_attachment(const struct fastrpc_call *call, size_t *size);
+
+// The name of the service, not ended by a NUL.
+//
+// As fastrpc_call_request().
+const char *fastrpc_call_service(const struct fastrpc_call *call, size_t *size);
+
+// The name of the method, not ended by a NUL.
+//
+// As fastrpc_call_request().
+const char *fastrpc_call_method(const struct fastrpc_call *call, size_t *size);
+
+// The name the client gave the request, not ended by a NUL; of size 0 if it gave none.
+//
+// As fastrpc_call_request().
+const char *fastrpc_call_request_id(const struct fastrpc_call *call, size_t *size);
+
+// Copies the address of the client, such as "10.0.0.7:4711", and a NUL, into a buffer as far as it
+// fits.
+//
+// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+// counting the NUL. Any thread; never suspends.
+size_t fastrpc_call_peer(const struct fastrpc_call *call, char *buffer, size_t size);
+
+// The number the client gave the call for its logs, or 0.
+//
+// `call`: NULL gives 0. Any thread; never suspends.
+int64_t fastrpc_call_log_id(const struct fastrpc_call *call);
+
+// How many nanoseconds the client will still wait, or -1 if it did not say.
+//
+// `call`: NULL gives -1. Any thread; never suspends.
+int64_t fastrpc_call_time_left(const struct fastrpc_call *call);
+
+// Whether nobody waits for the answer any more.
+//
+// `call`: NULL gives true. Any thread; never suspends.
+bool fastrpc_call_is_canceled(const struct fastrpc_call *call);
+
+// Answers with a response message.
+//
+// `call`: consumed. `body`, `size`: the message. Any thread; never suspends.
+fastrpc_status fastrpc_call_reply(struct fastrpc_call *call, const uint8_t *body, size_t size);
+
+// Answers with a response message that is written in place, an attachment, a compression.
+//
+// `call`: consumed. `reply`: the answer. Fails with FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an
+// exception left `fill`); the call is answered with an error then. Any thread; never suspends.
+fastrpc_status fastrpc_call_reply_with(struct fastrpc_call *call,
+                                       const struct fastrpc_reply *reply,
+                                       struct fastrpc_error **error);
+
+// Answers with an error.
+//
+// `call`: consumed. `code`: the service's own number, or one of the protocol's; 0 becomes 2001.
+// `text`, `size`: for people. Any thread; never suspends.
+fastrpc_status fastrpc_call_fail(struct fastrpc_call *call,
+                                 int32_t code,
+                                 const char *text,
+                                 size_t size);
+
+// Gives a call up: it is answered with error 2001, at once or, inside the handler, when that
+// returns.
+//
+// `call`: NULL does nothing. Any thread; never suspends.
+void fastrpc_call_free(struct fastrpc_call *call);
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_client_options_init(struct fastrpc_client_options *options, size_t size);
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_call_options_init(struct fastrpc_call_options *options, size_t size);
+
+// Makes a client. It does not wait for the connection.
+//
+// `address`: "host:port" or "unix:/path". `options`: NULL for the defaults. `out`: gets the client;
+// free it with fastrpc_client_free(). Fails with FASTRPC_EINVAL, FASTRPC_ENOMEM, FASTRPC_EIO. Any
+// thread; never suspends.
+fastrpc_status fastrpc_client_new(const char *address,
+                                  size_t address_size,
+                                  const struct fastrpc_client_options *options,
+                                  struct fastrpc_client **out,
+                                  struct fastrpc_error **error);
+
+// Connects now, if it is not connected.
+//
+// `timeout`: nanoseconds. Fails with FASTRPC_ECONNECT, FASTRPC_ETIMEDOUT, FASTRPC_ECLOSED,
+// FASTRPC_ECANCELED. Any thread; may suspend.
+fastrpc_status fastrpc_client_connect(const struct fastrpc_client *client,
+                                      int64_t timeout,
+                                      struct fastrpc_error **error);
+
+// Whether there is a connection at this moment.
+//
+// `client`: NULL gives false. Any thread; never suspends.
+bool fastrpc_client_is_connected(const struct fastrpc_client *client);
+
+// Calls a method and waits for the answer.
+//
+// `service`, `method`: names. `request`: the message. `options`: NULL for the defaults. `out`: gets
+// the answer, to be freed by fastrpc_response_free(). Fails with FASTRPC_EREMOTE (the server
+// answered so), FASTRPC_ETIMEDOUT, FASTRPC_ECONNECT, FASTRPC_ECLOSED (the connection broke),
+// FASTRPC_ELIMIT, FASTRPC_ECANCELED, FASTRPC_EINVAL, FASTRPC_EEXCEPTION (left `fill`). Any thread;
+// may suspend.
+fastrpc_status fastrpc_client_call(const struct fastrpc_client *client,
+                                   const char *service,
+                                   size_t service_size,
+                                   const char *method,
+                                   size_t method_size,
+                                   const uint8_t *request,
+                                   size_t request_size,
+                                   const struct fastrpc_call_options *options,
+                                   struct fastrpc_response **out,
+                                   struct fastrpc_error **error);
+
+// Calls a method; a callback gets the answer.
+//
+// As fastrpc_client_call(), and: `function`, `user`, `drop`: called once, in a coroutine, with the
+// answer or what went wrong; but not if this call itself fails (FASTRPC_EINVAL, FASTRPC_EEXCEPTION).
+// An exception that leaves it is logged. Any thread; never suspends.
+fastrpc_status fastrpc_client_call_async(const struct fastrpc_client *client,
+                                         const char *service,
+                                         size_t service_size,
+                                         const char *method,
+                                         size_t method_size,
+                                         const uint8_t *request,
+                                         size_t request_size,
+                                         const struct fastrpc_call_options *options,
+                                         fastrpc_done_function function,
+                                         void *user,
+                                         fastrpc_drop drop,
+                                         struct fastrpc_error **error);
+
+// Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
+//
+// Any thread; never suspends.
+fastrpc_status fastrpc_client_close(const struct fastrpc_client *client);
+
+// Closes and frees a client.
+//
+// `client`: NULL does nothing; not to be called while another call uses it. Any thread; never
+// suspends.
+void fastrpc_client_free(struct fastrpc_client *client);
+
+// The response message.
+//
+// `size`: gets its bytes. The bytes live as long as the response. `response`: NULL gives NULL. Any
+// thread; never suspends.
+const uint8_t *fastrpc_response_body(const struct fastrpc_response *response, size_t *size);
+
+// The bytes sent beside the response.
+//
+// As fastrpc_response_body().
+const uint8_t *fastrpc_response_attachment(const struct fastrpc_response *response, size_t *size);
+
+// Copies the address of the server that answered, and a NUL, into a buffer as far as it fits.
+//
+// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+// counting the NUL. Any thread; never suspends.
+size_t fastrpc_response_peer(const struct fastrpc_response *response, char *buffer, size_t size);
+
+// Frees a response.
+//
+// `response`: NULL does nothing. Any thread; never suspends.
+void fastrpc_response_free(struct fastrpc_response *response);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* FASTRPC_FASTRPC_H_ */

@@ -1,0 +1,9 @@
+// All of fastrpc that needs no protobuf. RPC is in rpc_server.hpp and rpc_client.hpp.
+#pragma once
+
+#include <fastrpc/coroutine.hpp>
+#include <fastrpc/error.hpp>
+#include <fastrpc/io.hpp>
+#include <fastrpc/runtime.hpp>
+#include <fastrpc/sync.hpp>
+#include <fastrpc/timer.hpp>

@@ -1,0 +1,52 @@
+// The runtime as a whole: set-up, version, log.
+#pragma once
+
+#include <fastrpc/error.hpp>
+
+#include <string_view>
+
+namespace fastrpc {
+
+struct RuntimeOptions {
+  // Worker threads. Coroutines of one worker never run in parallel.
+  std::size_t workers = 1;
+  // Bytes of stack of a coroutine that does not say; virtual memory, used as it is touched.
+  std::size_t stack_size = 256 * 1024;
+};
+
+// Sets the runtime up; only before its first use.
+inline Result<void> configure(const RuntimeOptions& options, std::nothrow_t) {
+  fastrpc_runtime_options c;
+  fastrpc_runtime_options_init(&c, sizeof c);
+  c.workers = options.workers;
+  c.stack_size = options.stack_size;
+  detail::ErrorSlot error;
+  return error.check(fastrpc_runtime_configure(&c, error.out()));
+}
+inline void configure(const RuntimeOptions& options) { configure(options, std::nothrow).value(); }
+
+// The version of the library in use, such as "1.2.3".
+[[nodiscard]] inline std::string_view version() { return fastrpc_version(); }
+
+[[nodiscard]] inline std::size_t worker_count() { return fastrpc_worker_count(); }
+
+// Writes to where the library's own records go. `level`: a FASTRPC_LOG_ number.
+inline void log(std::int32_t level, std::string_view text) {
+  fastrpc_log(level, text.data(), text.size());
+}
+
+// Sends the library's log records up to `level` to `sink(int level, std::string_view target,
+// std::string_view text)`, which is called by several threads at the same time and must not wait.
+template <typename Sink>
+void set_log(std::int32_t level, Sink sink) {
+  auto call = [](void* user, std::int32_t l, const char* target, std::size_t target_size,
+                 const char* text, std::size_t text_size) {
+    (*static_cast<Sink*>(user))(l, std::string_view(target, target_size),
+                                std::string_view(text, text_size));
+  };
+  detail::ErrorSlot error;
+  auto* user = new Sink(std::move(sink));
+  error.check(fastrpc_set_log(level, call, user, detail::delete_user<Sink>, error.out())).value();
+}
+
+}  // namespace fastrpc

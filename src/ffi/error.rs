@@ -1,0 +1,173 @@
+//! The error object: what a status alone cannot say.
+
+use std::ffi::{CString, c_char};
+use std::io;
+use std::ptr;
+
+use crate::sync;
+
+use super::guard::guard_value;
+use super::own::{Opaque, OwnedBox, give, look, take};
+use super::status::{self, *};
+
+/// Why a call failed: a status, a number and a text.
+///
+/// Made by a failing call that was given a `fastrpc_error **`; the caller frees it with
+/// fastrpc_error_free(). Not to be used by two threads at the same time.
+pub struct fastrpc_error {
+    _private: [u8; 0],
+}
+
+impl Opaque for fastrpc_error {
+    type Rust = Stored;
+    type Ownership = OwnedBox;
+}
+
+/// The status that the failing call returned.
+///
+/// `error`: NULL gives FASTRPC_OK. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_error_status(error: *const fastrpc_error) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a live error.
+    guard_value(FASTRPC_EINTERNAL, || unsafe { look(error) }.map_or(FASTRPC_OK, |e| e.status))
+}
+
+/// The detailed number: of an RPC error as on the wire (such as 1008), of a failed system call
+/// its errno, otherwise the status.
+///
+/// `error`: NULL gives 0. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_error_code(error: *const fastrpc_error) -> i32 {
+    // SAFETY: the caller passes NULL or a live error.
+    guard_value(FASTRPC_EINTERNAL, || unsafe { look(error) }.map_or(0, |e| e.code))
+}
+
+/// The text, for people. It is not a contract; test the status or the code.
+///
+/// `error`: NULL gives "no error". The text lives as long as the error. Any thread; never
+/// suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_error_text(error: *const fastrpc_error) -> *const c_char {
+    guard_value(status::text(FASTRPC_EINTERNAL).as_ptr(), || {
+        // SAFETY: the caller passes NULL or a live error.
+        let error = unsafe { look(error) };
+        error.map_or(status::text(FASTRPC_OK), |e| &e.text).as_ptr()
+    })
+}
+
+/// Frees an error.
+///
+/// `error`: NULL is allowed and does nothing. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_error_free(error: *mut fastrpc_error) {
+    // SAFETY: the caller passes NULL or an error that is not used again.
+    guard_value((), || drop(unsafe { take(error) }))
+}
+
+/// What a `fastrpc_error` points to.
+pub struct Stored {
+    status: fastrpc_status,
+    code: i32,
+    text: CString,
+}
+
+/// Why an export fails. Becomes its status and, if asked for, its error object.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: fastrpc_status,
+    code: i32,
+    text: String,
+}
+
+impl Failure {
+    pub(super) fn new(status: fastrpc_status, text: impl Into<String>) -> Failure {
+        Failure { status, code: status, text: text.into() }
+    }
+
+    pub(super) fn invalid(text: impl Into<String>) -> Failure {
+        Failure::new(FASTRPC_EINVAL, text)
+    }
+
+    pub(super) fn with_code(mut self, code: i32) -> Failure {
+        self.code = code;
+        self
+    }
+
+    pub(super) fn status(&self) -> fastrpc_status {
+        self.status
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// An error object owned by the caller, never NULL.
+    pub(super) fn into_object(self) -> *mut fastrpc_error {
+        // A C string ends at the first NUL, so nothing behind one could be read anyway.
+        let mut text = self.text.into_bytes();
+        if let Some(end) = text.iter().position(|&b| b == 0) {
+            text.truncate(end);
+        }
+        give(Stored {
+            status: self.status,
+            code: self.code,
+            text: CString::new(text).unwrap_or_default(),
+        })
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(e: io::Error) -> Failure {
+        let status = match (e.kind(), e.raw_os_error()) {
+            (io::ErrorKind::TimedOut, _) => FASTRPC_ETIMEDOUT,
+            (_, Some(libc::ECANCELED)) => FASTRPC_ECANCELED,
+            (_, Some(libc::EBADF)) => FASTRPC_ECLOSED,
+            (io::ErrorKind::OutOfMemory, _) => FASTRPC_ENOMEM,
+            (io::ErrorKind::InvalidInput, _) => FASTRPC_EINVAL,
+            (io::ErrorKind::AlreadyExists, None) => FASTRPC_ESTATE,
+            (io::ErrorKind::WouldBlock, _) => FASTRPC_EAGAIN,
+            _ => FASTRPC_EIO,
+        };
+        let code = e.raw_os_error().unwrap_or(status);
+        Failure::new(status, e.to_string()).with_code(code)
+    }
+}
+
+impl From<sync::Error> for Failure {
+    fn from(e: sync::Error) -> Failure {
+        let status = match e {
+            e if e.is_timeout() => FASTRPC_ETIMEDOUT,
+            e if e.is_canceled() => FASTRPC_ECANCELED,
+            e if e.is_closed() => FASTRPC_ECLOSED,
+            e if e.would_block() => FASTRPC_EAGAIN,
+            _ => FASTRPC_EFORKED,
+        };
+        Failure::new(status, e.to_string())
+    }
+}
+
+/// Where a call's error object goes: the caller's `fastrpc_error **`, which may be NULL.
+#[derive(Clone, Copy)]
+pub(super) struct ErrorOut(*mut *mut fastrpc_error);
+
+impl ErrorOut {
+    /// For exports that have no error parameter.
+    pub(super) const NONE: ErrorOut = ErrorOut(ptr::null_mut());
+
+    /// # Safety
+    /// `out` is NULL or valid for writes until the export returns.
+    pub(super) unsafe fn new(out: *mut *mut fastrpc_error) -> ErrorOut {
+        ErrorOut(out)
+    }
+
+    /// Stores `failure` (or NULL) and returns its status.
+    pub(super) fn store(self, result: Result<(), Failure>) -> fastrpc_status {
+        let status = result.as_ref().map_or_else(Failure::status, |()| FASTRPC_OK);
+        if !self.0.is_null() {
+            let object = result.map_or_else(Failure::into_object, |()| ptr::null_mut());
+            // SAFETY: by the contract of `new`.
+            unsafe { self.0.write(object) };
+        }
+        status
+    }
+}

@@ -1,0 +1,48 @@
+//! The C ABI, `include/fastrpc/fastrpc.h` (feature `capi`).
+//!
+//! Converts, guards and calls the public Rust API; it holds no logic of its own. Every export is
+//! written out with one closure as its body: [`guard::guard`] catches panics and refuses calls in
+//! a forked child. Pointers from C become Rust values only through [`own`] (opaque handles) and
+//! [`arg`] (bytes, text, options); user callbacks only through [`callback`], the one place where
+//! Rust calls C or C++.
+//!
+//! `tests/abi_header.rs` generates the header again from these files and compares.
+
+#![expect(non_camel_case_types, reason = "these are the names that C sees")]
+
+mod arg;
+mod guard;
+mod own;
+
+// The chapters of the header, in its order.
+pub mod version;
+
+pub mod status;
+
+pub mod error;
+
+pub mod callback;
+
+pub mod logging;
+
+pub mod runtime;
+
+pub mod coroutine;
+
+pub mod local;
+
+pub mod timer;
+
+pub mod fd;
+
+pub mod mutex;
+
+pub mod semaphore;
+
+pub mod queue;
+
+pub mod server;
+
+pub mod call;
+
+pub mod client;

@@ -1,0 +1,84 @@
+//! The runtime as a whole.
+
+use crate::rt;
+
+use super::arg::{self, Options};
+use super::error::{ErrorOut, fastrpc_error};
+use super::guard::{guard, guard_value};
+use super::status::*;
+
+/// How the runtime is set up. See fastrpc_runtime_configure().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fastrpc_runtime_options {
+    /// sizeof(fastrpc_runtime_options).
+    pub size: usize,
+    /// Worker threads. Coroutines of one worker never run in parallel. Default 1.
+    pub workers: usize,
+    /// Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
+    /// Default 262144.
+    pub stack_size: usize,
+}
+
+/// Sets all fields to their defaults.
+///
+/// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_runtime_options_init(
+    options: *mut fastrpc_runtime_options,
+    size: usize,
+) {
+    // SAFETY: the caller passes a struct of `size` bytes.
+    guard_value((), || unsafe { arg::init_options(options, size) })
+}
+
+/// Sets the runtime up, before its first use starts it.
+///
+/// `options`: NULL for the defaults. Fails with FASTRPC_ESTATE once the runtime has started,
+/// FASTRPC_EINVAL. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_runtime_configure(
+    options: *const fastrpc_runtime_options,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        // SAFETY: the caller passes NULL or options with a right size field.
+        let options = unsafe { arg::options(options) }?;
+        let wanted = rt::Options::default().workers(options.workers);
+        rt::configure(wanted.stack_size(options.stack_size))?;
+        Ok(())
+    })
+}
+
+/// The number of worker threads, started or not.
+///
+/// Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub extern "C" fn fastrpc_worker_count() -> usize {
+    guard_value(0, rt::worker_count)
+}
+
+/// The number of the calling worker thread, from 0, or -1 in any other thread.
+///
+/// Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub extern "C" fn fastrpc_worker_index() -> i64 {
+    guard_value(-1, || rt::worker_index().map_or(-1, |index| index as i64))
+}
+
+// SAFETY: repr(C), `size` first, integers alone.
+unsafe impl Options for fastrpc_runtime_options {}
+
+impl Default for fastrpc_runtime_options {
+    fn default() -> Self {
+        let defaults = rt::Options::default();
+        fastrpc_runtime_options {
+            size: size_of::<Self>(),
+            workers: defaults.workers,
+            stack_size: defaults.stack_size,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<fastrpc_runtime_options>() == 3 * size_of::<usize>());

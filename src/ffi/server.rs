@@ -1,0 +1,325 @@
+//! The RPC server.
+
+use std::ffi::{c_char, c_void};
+
+use crate::net::Addr;
+use crate::rpc::{Server, ServerOptions};
+
+use super::arg::{self, Options, deadline};
+use super::call::{Handed, fastrpc_call};
+use super::callback::{UserData, fastrpc_drop};
+use super::error::{ErrorOut, Failure, fastrpc_error};
+use super::guard::{guard, guard_value};
+use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
+use super::status::*;
+
+/// An RPC server: methods by name, and the addresses it listens on. Any thread.
+pub struct fastrpc_server {
+    _private: [u8; 0],
+}
+
+impl Opaque for fastrpc_server {
+    type Rust = Server;
+    type Ownership = OwnedBox;
+}
+
+/// The bounds of a server. See fastrpc_server_new().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fastrpc_server_options {
+    /// sizeof(fastrpc_server_options).
+    pub size: usize,
+    /// Bytes of the largest request; a peer that announces more is closed. Default 67108864.
+    pub max_frame: usize,
+    /// Connections open at once; one more is closed at once. Default 100000.
+    pub max_connections: usize,
+    /// Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
+    pub max_in_flight: usize,
+    /// Bytes of answers that a connection may leave untaken, beyond which it is not read for a
+    /// while. Default 67108864.
+    pub max_unsent: usize,
+}
+
+/// What a server has done, and is doing. See fastrpc_server_stats_get().
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct fastrpc_server_stats {
+    /// sizeof(fastrpc_server_stats), set by the caller.
+    pub size: usize,
+    /// Connections open.
+    pub connections: u64,
+    /// Connections accepted since the start.
+    pub accepted: u64,
+    /// Connections closed at once because there were too many.
+    pub rejected: u64,
+    /// Calls that wait for their answer.
+    pub in_flight: u64,
+    /// Calls received.
+    pub calls: u64,
+    /// Calls answered with an error.
+    pub errors: u64,
+    /// Connections closed because of what the peer sent, or did not take.
+    pub bad_peers: u64,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+}
+
+/// A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
+/// call, of several workers at the same time.
+pub type fastrpc_handler =
+    Option<unsafe extern "C-unwind" fn(user: *mut c_void, call: *mut fastrpc_call)>;
+
+/// Sets all fields to their defaults.
+///
+/// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_options_init(
+    options: *mut fastrpc_server_options,
+    size: usize,
+) {
+    // SAFETY: the caller passes a struct of `size` bytes.
+    guard_value((), || unsafe { arg::init_options(options, size) })
+}
+
+/// Makes a server without methods or addresses.
+///
+/// `options`: NULL for the defaults. `out`: gets the server; free it with fastrpc_server_free().
+/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_new(
+    options: *const fastrpc_server_options,
+    out: *mut *mut fastrpc_server,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        // SAFETY: the caller passes NULL or options with a right size field.
+        let options = unsafe { arg::options(options) }?;
+        // SAFETY: the caller passes NULL or a place for the pointer.
+        unsafe { Out::new(out) }?.store(give(Server::new(options.to_rust())));
+        Ok(())
+    })
+}
+
+/// Adds a method. May be called while the server runs.
+///
+/// `service`, `method`: names, such as "example.Echo" and "Say". `function`, `user`, `drop`: handles
+/// the calls, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (it is there
+/// already). Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_add_method(
+    server: *const fastrpc_server,
+    service: *const c_char,
+    service_size: usize,
+    method: *const c_char,
+    method_size: usize,
+    function: fastrpc_handler,
+    user: *mut c_void,
+    drop: fastrpc_drop,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    let user = UserData::new(user, drop);
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
+        // SAFETY: the caller passes NULL or a live server.
+        let server = unsafe { need(server) }?;
+        // SAFETY: the caller passes readable bytes.
+        let service = unsafe { arg::text(service, service_size) }?;
+        // SAFETY: the caller passes readable bytes.
+        let method = unsafe { arg::text(method, method_size) }?;
+        if service.is_empty() || method.is_empty() {
+            return Err(Failure::invalid("a service and a method need a name"));
+        }
+        server
+            .add_method(service, method, move |call| Handed::run(call, function, &user))
+            .map_err(|e| Failure::new(FASTRPC_ESTATE, e.text()).with_code(e.code()))
+    })
+}
+
+/// Starts to listen. May be called several times.
+///
+/// `address`: "host:port", where port 0 takes a free one, ":port", or "unix:/path". Fails with
+/// FASTRPC_EINVAL, FASTRPC_EIO, FASTRPC_ESTATE (stopped). Any thread; may suspend to look the host
+/// up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_listen(
+    server: *const fastrpc_server,
+    address: *const c_char,
+    address_size: usize,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        // SAFETY: the caller passes NULL or a live server.
+        let server = unsafe { need(server) }?;
+        // SAFETY: the caller passes readable bytes.
+        server.listen(unsafe { arg::text(address, address_size) }?)?;
+        Ok(())
+    })
+}
+
+/// The TCP port of the first address it listens on, or 0 if there is none.
+///
+/// `server`: NULL gives 0. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_port(server: *const fastrpc_server) -> u16 {
+    guard_value(0, || {
+        // SAFETY: the caller passes NULL or a live server.
+        match unsafe { look(server) }.and_then(Server::local_addr) {
+            Some(Addr::Tcp(address)) => address.port(),
+            _ => 0,
+        }
+    })
+}
+
+/// Copies the first address it listens on, and a NUL, into a buffer as far as it fits.
+///
+/// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+/// counting the NUL; 0 if it does not listen. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_address(
+    server: *const fastrpc_server,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    guard_value(0, || {
+        // SAFETY: the caller passes NULL or a live server.
+        let address = unsafe { look(server) }.and_then(Server::local_addr);
+        let text = address.map_or_else(String::new, |address| address.to_string());
+        // SAFETY: the caller passes `size` writable bytes.
+        unsafe { arg::copy_text(&text, buffer, size) }
+    })
+}
+
+/// Stops for good: accepts nothing more, refuses new calls (error 2003), lets the calls in flight
+/// end, and closes.
+///
+/// `timeout`: nanoseconds for the calls in flight; those left then are answered with error 2003.
+/// Any thread; may suspend.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_stop(
+    server: *const fastrpc_server,
+    timeout: i64,
+) -> fastrpc_status {
+    guard(ErrorOut::NONE, || {
+        // SAFETY: the caller passes NULL or a live server.
+        unsafe { need(server) }?.stop(deadline(timeout));
+        Ok(())
+    })
+}
+
+/// Waits until the server has been stopped.
+///
+/// Any thread; may suspend.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_wait(server: *const fastrpc_server) -> fastrpc_status {
+    guard(ErrorOut::NONE, || {
+        // SAFETY: the caller passes NULL or a live server.
+        unsafe { need(server) }?.wait();
+        Ok(())
+    })
+}
+
+/// Serves until the process gets SIGINT or SIGTERM, or the server is stopped, and stops it.
+///
+/// `grace`: nanoseconds for the calls in flight. `signal`: gets the signal's number, or 0; may be
+/// NULL. Fails with FASTRPC_EIO, FASTRPC_ESTATE (another server of the process does it already).
+/// Any thread; may suspend.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_run_until_signal(
+    server: *const fastrpc_server,
+    grace: i64,
+    signal: *mut i32,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        // SAFETY: the caller passes NULL or a live server.
+        let server = unsafe { need(server) }?;
+        let number = server.run_until_signal(arg::duration(grace).unwrap_or(FOR_EVER))?;
+        if !signal.is_null() {
+            // SAFETY: the caller passes NULL or a place for the number.
+            unsafe { Out::new(signal) }?.store(number);
+        }
+        Ok(())
+    })
+}
+
+/// Reads what the server has done, and is doing.
+///
+/// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+/// FASTRPC_EINVAL. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_stats_get(
+    server: *const fastrpc_server,
+    stats: *mut fastrpc_server_stats,
+) -> fastrpc_status {
+    guard(ErrorOut::NONE, || {
+        // SAFETY: the caller passes NULL or a live server.
+        let now = unsafe { need(server) }?.stats();
+        let now = fastrpc_server_stats {
+            size: 0,
+            connections: now.connections,
+            accepted: now.accepted,
+            rejected: now.rejected,
+            in_flight: now.in_flight,
+            calls: now.calls,
+            errors: now.errors,
+            bad_peers: now.bad_peers,
+            bytes_in: now.bytes_in,
+            bytes_out: now.bytes_out,
+        };
+        // SAFETY: the caller passes NULL or a struct of the size it set.
+        unsafe { arg::fill_struct(stats, &now) }
+    })
+}
+
+/// Frees a server. If it was not stopped it stops at once: calls in flight are answered with error
+/// 2003.
+///
+/// `server`: NULL does nothing; not to be called while another call uses it. Any thread; never
+/// suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_free(server: *mut fastrpc_server) {
+    // SAFETY: the caller passes NULL or a server that is not used again.
+    guard_value((), || std::mem::drop(unsafe { take(server) }))
+}
+
+impl fastrpc_server_options {
+    fn to_rust(self) -> ServerOptions {
+        let mut options = ServerOptions::default();
+        options.max_frame = self.max_frame;
+        options.max_connections = self.max_connections;
+        options.max_in_flight = self.max_in_flight;
+        options.max_unsent = self.max_unsent;
+        options
+    }
+}
+
+// SAFETY: repr(C), `size` first, integers alone.
+unsafe impl Options for fastrpc_server_options {}
+// SAFETY: repr(C), `size` first, integers alone.
+unsafe impl Options for fastrpc_server_stats {}
+
+impl Default for fastrpc_server_options {
+    fn default() -> Self {
+        let defaults = ServerOptions::default();
+        fastrpc_server_options {
+            size: size_of::<Self>(),
+            max_frame: defaults.max_frame,
+            max_connections: defaults.max_connections,
+            max_in_flight: defaults.max_in_flight,
+            max_unsent: defaults.max_unsent,
+        }
+    }
+}
+
+const FOR_EVER: std::time::Duration = std::time::Duration::MAX;
+
+const _: () = {
+    assert!(size_of::<fastrpc_server_options>() == 5 * size_of::<usize>());
+    assert!(size_of::<fastrpc_server_stats>() == size_of::<usize>() + 9 * 8);
+};
