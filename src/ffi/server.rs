@@ -2,7 +2,6 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::net::Addr;
 use crate::rpc::{Server, ServerOptions};
 
 use super::arg::{self, Options, deadline};
@@ -168,10 +167,8 @@ pub unsafe extern "C" fn fastrpc_server_listen(
 pub unsafe extern "C" fn fastrpc_server_port(server: *const fastrpc_server) -> u16 {
     guard_value(0, || {
         // SAFETY: the caller passes NULL or a live server.
-        match unsafe { look(server) }.and_then(Server::local_addr) {
-            Some(Addr::Tcp(address)) => address.port(),
-            _ => 0,
-        }
+        let address = unsafe { look(server) }.and_then(Server::local_addr);
+        address.and_then(|address| address.port()).unwrap_or(0)
     })
 }
 
