@@ -41,7 +41,7 @@ class Call {
 };
 
 // Calls that may arrive before the loop asks for more.
-constexpr int kWaiting = 1024;
+constexpr int kWaiting = 128;
 
 }  // namespace
 

@@ -1,0 +1,141 @@
+"""What is measured: the workloads, the contenders, and the figures we mean to reach."""
+
+import dataclasses
+import statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    bytes: int
+    connections: int
+    inflight: int
+
+    @property
+    def size(self):
+        return f"{self.bytes // 1024}KiB" if self.bytes >= 1024 else f"{self.bytes}B"
+
+    @property
+    def shape(self):
+        connections = "1 connection" if self.connections == 1 else f"{self.connections} connections"
+        each = "" if self.connections == 1 else " each"
+        return f"{connections}, {self.inflight} in flight{each}"
+
+    def __str__(self):
+        return f"{self.size}, {self.shape}"
+
+    def matches(self, terms):
+        """`16B`, `inflight=100`, `connections=1`, `bytes=16`: all of them must hold."""
+        return all(term == self.size or self._holds(term) for term in terms)
+
+    def _holds(self, term):
+        name, _, value = term.partition("=")
+        return name in FIELDS and str(getattr(self, name)) == value
+
+
+FIELDS = [field.name for field in dataclasses.fields(Workload)]
+SHAPES = [(1, 1), (1, 50), (1, 100), (1, 500), (100, 1)]
+WORKLOADS = [Workload(bytes, *shape) for bytes in (16, 4096) for shape in SHAPES]
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """Two commands. The server takes --core and prints `port N` when it can be called; the client
+    takes the options of benches/common/setup.hpp and prints one line of JSON."""
+
+    name: str
+    title: str
+    server: tuple
+    client: tuple
+
+    @property
+    def ours(self):
+        return self.name.startswith("fastrpc")
+
+
+def contenders(bin_dir, native):
+    """All that are known; `native` is the Rust program, or None."""
+
+    def programs(server, client):
+        return (str(bin_dir / server),), (str(bin_dir / client),)
+
+    known = [
+        Contender("floor", "bare epoll", *programs("floor_server", "floor_client")),
+        Contender("grpc", "gRPC C++", *programs("grpc_server", "grpc_client")),
+        Contender("fastrpc", "fastrpc C++", *programs("fastrpc_server", "fastrpc_client")),
+        Contender("fastrpc-raw", "fastrpc C++, raw client",
+                  *programs("fastrpc_server", "baidu_client")),
+    ]
+    if native is not None:
+        known.append(Contender("fastrpc-rust", "fastrpc Rust",
+                               (str(native), "server"), (str(native), "client")))
+    return known
+
+
+@dataclasses.dataclass
+class Result:
+    """The rounds of one contender at one workload; a round that failed is None."""
+
+    samples: list
+    failure: str = ""
+
+    def values(self, key):
+        return [sample[key] for sample in self.samples if sample and sample.get(key) is not None]
+
+    def median(self, key):
+        values = self.values(key)
+        return statistics.median(values) if values else None
+
+    def ratio(self, other, key):
+        """The median of the rounds' ratios: what drifts from round to round drops out."""
+        if other is None:
+            return None
+        pairs = [(a[key], b[key]) for a, b in zip(self.samples, other.samples) if a and b]
+        return statistics.median(a / b for a, b in pairs if b) if pairs else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    title: str
+    unit: str
+    at_least: bool
+    limit: float
+    measured: object  # (results by workload and contender, micro by name) -> number or None
+
+
+def _ratio(workload, ours, theirs, key):
+    def measured(results, micro):
+        mine = results.get((workload, ours))
+        return mine and mine.ratio(results.get((workload, theirs)), key)
+
+    return measured
+
+
+def _median(workload, ours, key):
+    def measured(results, micro):
+        mine = results.get((workload, ours))
+        return mine and mine.median(key)
+
+    return measured
+
+
+def _micro(name):
+    return lambda results, micro: micro.get(name)
+
+
+PIPELINED = Workload(16, 1, 100)
+MANY = Workload(16, 100, 1)
+SINGLE = Workload(16, 1, 1)
+TARGETS = [
+    Target("100 in flight: calls, times gRPC C++", "x", True, 5.0,
+           _ratio(PIPELINED, "fastrpc", "grpc", "calls_per_second")),
+    Target("100 in flight: server CPU a call", "us", False, 1.2,
+           _median(PIPELINED, "fastrpc", "server_cpu_us")),
+    Target("100 connections: calls, times bare epoll", "x", True, 0.75,
+           _ratio(MANY, "fastrpc", "floor", "calls_per_second")),
+    Target("one in flight: p50, times bare epoll", "x", False, 1.2,
+           _ratio(SINGLE, "fastrpc", "floor", "p50_us")),
+    Target("yield", "ns", False, 120, _micro("yield_ns")),
+    Target("park and unpark", "ns", False, 90, _micro("park_unpark_ns")),
+    Target("spawn and join", "ns", False, 250, _micro("spawn_join_ns")),
+    Target("resident bytes of a parked coroutine", "B", False, 9 * 1024, _micro("parked_bytes")),
+]

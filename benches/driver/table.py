@@ -1,0 +1,75 @@
+"""The figures as an aligned table."""
+
+COLUMNS = ["", "calls/s", "min", "max", "p50 us", "p99 us", "server us/call", "client us/call",
+           "x gRPC", "x floor"]
+
+
+def number(value, digits=0):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def row(title, result, grpc, floor):
+    if result.failure and not result.values("calls_per_second"):
+        return [title, "failed: " + result.failure]
+    rates = result.values("calls_per_second")
+    return [
+        title,
+        number(result.median("calls_per_second")),
+        number(min(rates)),
+        number(max(rates)),
+        number(result.median("p50_us"), 1),
+        number(result.median("p99_us"), 1),
+        number(result.median("server_cpu_us"), 2),
+        number(result.median("client_cpu_us"), 2),
+        number(result.ratio(grpc, "calls_per_second"), 2),
+        number(result.ratio(floor, "calls_per_second"), 2),
+    ]
+
+
+def table(results, contenders, workloads):
+    """Lines of text: one block per workload."""
+    blocks = []
+    for workload in workloads:
+        grpc = results.get((workload, "grpc"))
+        floor = results.get((workload, "floor"))
+        rows = [row(contender.title, results[workload, contender.name], grpc, floor)
+                for contender in contenders if (workload, contender.name) in results]
+        blocks.append((str(workload), rows))
+
+    every = [COLUMNS] + [cells for _, rows in blocks for cells in rows if len(cells) > 2]
+    widths = [max(len(cells[i]) for cells in every) for i in range(len(COLUMNS))]
+    widths[0] = max(len(contender.title) for contender in contenders)
+
+    def line(cells):
+        aligned = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:])]
+        return "  ".join(["  " + cells[0].ljust(widths[0]), *aligned])
+
+    lines = [line(COLUMNS)]
+    for title, rows in blocks:
+        lines += ["", title]
+        for cells in rows:
+            lines.append(line(cells) if len(cells) > 2 else f"  {cells[0].ljust(widths[0])}  {cells[1]}")
+    return lines
+
+
+def targets(wanted, results, micro):
+    """Lines that set the figures beside what we mean to reach; those not measured are left out."""
+    rows = []
+    for target in wanted:
+        measured = target.measured(results, micro)
+        if measured is None:
+            continue
+        met = measured >= target.limit if target.at_least else measured <= target.limit
+        rows.append([
+            target.title,
+            f"{number(measured, 2)} {target.unit}",
+            f"{'at least' if target.at_least else 'at most'} {number(target.limit, 2)}",
+            "met" if met else "missed",
+        ])
+    if not rows:
+        return []
+    widths = [max(len(cells[i]) for cells in rows) for i in range(4)]
+    return ["", "Targets"] + [
+        f"  {cells[0].ljust(widths[0])}  {cells[1].rjust(widths[1])}  {cells[2].ljust(widths[2])}  {cells[3]}"
+        for cells in rows
+    ]
