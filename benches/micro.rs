@@ -1,0 +1,133 @@
+//! What the runtime's own operations cost, each as one line of JSON.
+//!
+//! All of it on one worker, pinned to one core. Each time is the median of several repetitions,
+//! in nanoseconds.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastrpc::rt::{self, Deadline};
+use fastrpc::sync::Semaphore;
+
+const REPETITIONS: usize = 7;
+
+fn main() {
+    // Cargo adds --bench to what the user gave.
+    let words = std::env::args().skip(1).filter(|word| word != "--bench");
+    let arguments = common::Arguments::parse(words, &[("core", "0")]);
+    common::pin_to_core(arguments.get("core"));
+    let figures = rt::spawn(|| {
+        // First: later there are pooled stacks whose pages are already resident.
+        print("parked_bytes", parked_bytes(10_000));
+        print("yield_ns", median(|| yields(100, 10_000)));
+        print("yield_alone_ns", median(|| yields(1, 200_000)));
+        print("park_unpark_ns", median(|| hand_overs(500_000)));
+        print("spawn_join_ns", median(|| spawn_join(500_000)));
+        print("spawn_join_1000_ns", median(|| spawn_burst(1_000, 200)));
+    })
+    .expect("a coroutine");
+    figures.join().expect("the figures");
+}
+
+fn print(name: &str, value: f64) {
+    println!("{{\"{name}\": {value:.1}}}");
+}
+
+fn median(mut measure: impl FnMut() -> f64) -> f64 {
+    let mut values: Vec<f64> = (0..REPETITIONS).map(|_| measure()).collect();
+    values.sort_by(f64::total_cmp);
+    values[REPETITIONS / 2]
+}
+
+fn nanos_each(elapsed: Duration, times: usize) -> f64 {
+    elapsed.as_nanos() as f64 / times as f64
+}
+
+/// One yield, while `coroutines` of them take turns.
+fn yields(coroutines: usize, each: usize) -> f64 {
+    let begin = Instant::now();
+    let yielding: Vec<_> = (0..coroutines)
+        .map(|_| {
+            rt::spawn(move || {
+                for _ in 0..each {
+                    rt::yield_now();
+                }
+            })
+            .expect("a coroutine")
+        })
+        .collect();
+    yielding.into_iter().for_each(|handle| handle.join().expect("its end"));
+    nanos_each(begin.elapsed(), coroutines * each)
+}
+
+/// One wake of a parked coroutine until it runs: two that hand a permit to and fro.
+fn hand_overs(rounds: usize) -> f64 {
+    let (to, fro) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (there, back) = (to.clone(), fro.clone());
+    let other = rt::spawn(move || {
+        for _ in 0..rounds {
+            there.acquire(1).expect("a permit");
+            back.release(1);
+        }
+    })
+    .expect("a coroutine");
+    let begin = Instant::now();
+    for _ in 0..rounds {
+        to.release(1);
+        fro.acquire(1).expect("a permit");
+    }
+    let elapsed = begin.elapsed();
+    other.join().expect("its end");
+    nanos_each(elapsed, 2 * rounds)
+}
+
+/// One spawn and join, one coroutine at a time: from the pool, all but the first.
+fn spawn_join(times: usize) -> f64 {
+    let begin = Instant::now();
+    for _ in 0..times {
+        rt::spawn(|| ()).expect("a coroutine").join().expect("its end");
+    }
+    nanos_each(begin.elapsed(), times)
+}
+
+/// One spawn and join, of many that are alive at once.
+fn spawn_burst(burst: usize, times: usize) -> f64 {
+    let begin = Instant::now();
+    for _ in 0..times {
+        let alive: Vec<_> =
+            (0..burst).map(|_| rt::spawn(|| ()).expect("a coroutine")).collect();
+        alive.into_iter().for_each(|handle| handle.join().expect("its end"));
+    }
+    nanos_each(begin.elapsed(), burst * times)
+}
+
+/// Resident memory of the process for each coroutine that waits.
+fn parked_bytes(coroutines: usize) -> f64 {
+    let gate = Arc::new(Semaphore::new(0));
+    let parked = Arc::new(Semaphore::new(0));
+    let before = resident_bytes();
+    let waiting: Vec<_> = (0..coroutines)
+        .map(|_| {
+            let (gate, parked) = (gate.clone(), parked.clone());
+            rt::spawn(move || {
+                parked.release(1);
+                gate.acquire(1).expect("a permit");
+            })
+            .expect("a coroutine")
+        })
+        .collect();
+    parked.acquire_by(coroutines, Deadline::after(Duration::from_secs(30))).expect("all of them");
+    let after = resident_bytes();
+    gate.release(coroutines);
+    waiting.into_iter().for_each(|handle| handle.join().expect("its end"));
+    (after - before) as f64 / coroutines as f64
+}
+
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc/self/statm");
+    let pages: usize = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
+    // SAFETY: sysconf has no preconditions.
+    pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize
+}
