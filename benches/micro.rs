@@ -1,7 +1,7 @@
 //! What the runtime's own operations cost, each as one line of JSON.
 //!
 //! All of it on one worker, pinned to one core. Each time is the median of several repetitions,
-//! in nanoseconds.
+//! in nanoseconds. `--only NAME` measures one, for a profiler.
 
 mod common;
 
@@ -16,24 +16,31 @@ const REPETITIONS: usize = 7;
 fn main() {
     // Cargo adds --bench to what the user gave.
     let words = std::env::args().skip(1).filter(|word| word != "--bench");
-    let arguments = common::Arguments::parse(words, &[("core", "0")]);
+    let arguments = common::Arguments::parse(words, &[("core", "0"), ("only", "")]);
     common::pin_to_core(arguments.get("core"));
-    let figures = rt::spawn(|| {
-        // First: later there are pooled stacks whose pages are already resident.
-        print("parked_bytes", parked_bytes(10_000));
-        print("yield_ns", median(|| yields(100, 10_000)));
-        print("yield_alone_ns", median(|| yields(1, 200_000)));
-        print("park_unpark_ns", median(|| hand_overs(500_000)));
-        print("spawn_join_ns", median(|| spawn_join(500_000)));
-        print("spawn_join_1000_ns", median(|| spawn_burst(1_000, 200)));
+    let only: String = arguments.get("only");
+    let figures = rt::spawn(move || {
+        for (name, measure) in FIGURES {
+            if only.is_empty() || only == name {
+                println!("{{\"{name}\": {:.1}}}", measure());
+            }
+        }
     })
     .expect("a coroutine");
     figures.join().expect("the figures");
 }
 
-fn print(name: &str, value: f64) {
-    println!("{{\"{name}\": {value:.1}}}");
-}
+type Figure = (&'static str, fn() -> f64);
+
+const FIGURES: [Figure; 6] = [
+    // First: later there are pooled stacks whose pages are already resident.
+    ("parked_bytes", || parked_bytes(10_000)),
+    ("yield_ns", || median(|| yields(100, 10_000))),
+    ("yield_alone_ns", || median(|| yields(1, 200_000))),
+    ("park_unpark_ns", || median(|| hand_overs(500_000))),
+    ("spawn_join_ns", || median(|| spawn_join(500_000))),
+    ("spawn_join_1000_ns", || median(|| spawn_burst(1_000, 200))),
+];
 
 fn median(mut measure: impl FnMut() -> f64) -> f64 {
     let mut values: Vec<f64> = (0..REPETITIONS).map(|_| measure()).collect();
@@ -96,8 +103,7 @@ fn spawn_join(times: usize) -> f64 {
 fn spawn_burst(burst: usize, times: usize) -> f64 {
     let begin = Instant::now();
     for _ in 0..times {
-        let alive: Vec<_> =
-            (0..burst).map(|_| rt::spawn(|| ()).expect("a coroutine")).collect();
+        let alive: Vec<_> = (0..burst).map(|_| rt::spawn(|| ()).expect("a coroutine")).collect();
         alive.into_iter().for_each(|handle| handle.join().expect("its end"));
     }
     nanos_each(begin.elapsed(), burst * times)

@@ -15,13 +15,17 @@ class Workload:
         return f"{self.bytes // 1024}KiB" if self.bytes >= 1024 else f"{self.bytes}B"
 
     @property
+    def size_text(self):
+        return f"{self.bytes // 1024} KiB" if self.bytes >= 1024 else f"{self.bytes} bytes"
+
+    @property
     def shape(self):
         connections = "1 connection" if self.connections == 1 else f"{self.connections} connections"
         each = "" if self.connections == 1 else " each"
         return f"{connections}, {self.inflight} in flight{each}"
 
     def __str__(self):
-        return f"{self.size}, {self.shape}"
+        return f"{self.size_text}, {self.shape}"
 
     def matches(self, terms):
         """`16B`, `inflight=100`, `connections=1`, `bytes=16`: all of them must hold."""

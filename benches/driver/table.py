@@ -52,6 +52,26 @@ def table(results, contenders, workloads):
     return lines
 
 
+MICRO = {
+    "yield_ns": "yield, 100 coroutines in turns, ns",
+    "yield_alone_ns": "yield, one coroutine, ns",
+    "park_unpark_ns": "wake a parked coroutine until it runs (semaphore), ns",
+    "spawn_join_ns": "spawn and join, one at a time, ns",
+    "spawn_join_1000_ns": "spawn and join, 1,000 at once, ns",
+    "parked_bytes": "resident bytes of a parked coroutine",
+}
+
+
+def micro(figures):
+    """Lines of the runtime's own figures, if they were taken."""
+    if not figures:
+        return []
+    titles = {name: MICRO.get(name, name) for name in figures}
+    width = max(map(len, titles.values()))
+    return ["", "Runtime"] + [f"  {titles[name].ljust(width)}  {number(value, 1).rjust(10)}"
+                              for name, value in figures.items()]
+
+
 def targets(wanted, results, micro):
     """Lines that set the figures beside what we mean to reach; those not measured are left out."""
     rows = []
