@@ -8,10 +8,11 @@ COLOURS = {
     "fastrpc": "#0f766e",
     "fastrpc-rust": "#3b9c92",
     "fastrpc-raw": "#8cc9c2",
+    "fastrpc-rust-raw": "#b5dcd7",
 }
 WIDTH = 760
 MARGIN = 24
-LABEL = 170  # room left of the bars
+LABEL = 180  # room left of the bars
 VALUE = 110  # room right of them
 BAR = 18
 GAP = 6

@@ -70,8 +70,10 @@ def contenders(bin_dir, native):
                   *programs("fastrpc_server", "baidu_client")),
     ]
     if native is not None:
-        known.append(Contender("fastrpc-rust", "fastrpc Rust",
-                               (str(native), "server"), (str(native), "client")))
+        server = (str(native), "server")
+        known.append(Contender("fastrpc-rust", "fastrpc Rust", server, (str(native), "client")))
+        known.append(Contender("fastrpc-rust-raw", "fastrpc Rust, raw client", server,
+                               (str(bin_dir / "baidu_client"),)))
     return known
 
 
