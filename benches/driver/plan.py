@@ -131,15 +131,24 @@ def _micro(name):
 PIPELINED = Workload(16, 1, 100)
 MANY = Workload(16, 100, 1)
 SINGLE = Workload(16, 1, 1)
+
+
+def _targets_of(ours, title):
+    return [
+        Target(f"{title}, 100 in flight: calls, times gRPC C++", "x", True, 5.0,
+               _ratio(PIPELINED, ours, "grpc", "calls_per_second")),
+        Target(f"{title}, 100 in flight: server CPU a call", "us", False, 1.2,
+               _median(PIPELINED, ours, "server_cpu_us")),
+        Target(f"{title}, 100 connections: calls, times bare epoll", "x", True, 0.75,
+               _ratio(MANY, ours, "floor", "calls_per_second")),
+        Target(f"{title}, one in flight: p50, times bare epoll", "x", False, 1.2,
+               _ratio(SINGLE, ours, "floor", "p50_us")),
+    ]
+
+
 TARGETS = [
-    Target("100 in flight: calls, times gRPC C++", "x", True, 5.0,
-           _ratio(PIPELINED, "fastrpc", "grpc", "calls_per_second")),
-    Target("100 in flight: server CPU a call", "us", False, 1.2,
-           _median(PIPELINED, "fastrpc", "server_cpu_us")),
-    Target("100 connections: calls, times bare epoll", "x", True, 0.75,
-           _ratio(MANY, "fastrpc", "floor", "calls_per_second")),
-    Target("one in flight: p50, times bare epoll", "x", False, 1.2,
-           _ratio(SINGLE, "fastrpc", "floor", "p50_us")),
+    *_targets_of("fastrpc", "C++"),
+    *_targets_of("fastrpc-rust", "Rust"),
     Target("yield", "ns", False, 120, _micro("yield_ns")),
     Target("park and unpark", "ns", False, 90, _micro("park_unpark_ns")),
     Target("spawn and join", "ns", False, 250, _micro("spawn_join_ns")),
