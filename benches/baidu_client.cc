@@ -42,11 +42,16 @@ class Fields {
     if (at_ == end_ || !Varint(&key)) return false;
     number_ = static_cast<std::uint32_t>(key >> 3);
     switch (key & 7) {
-      case 0: return Varint(&value_);
-      case 1: return Skip(8);
-      case 2: return Varint(&value_) && Skip(value_);
-      case 5: return Skip(4);
-      default: return false;
+      case 0:
+        return Varint(&value_);
+      case 1:
+        return Skip(8);
+      case 2:
+        return Varint(&value_) && Skip(value_);
+      case 5:
+        return Skip(4);
+      default:
+        return false;
     }
   }
 

@@ -21,8 +21,7 @@ class FloorServer {
   explicit FloorServer(std::uint16_t port) : epoll_(Check(epoll_create1(0), "epoll_create1")) {
     sockaddr_in address = bench::Address("127.0.0.1", port);
     socklen_t size = sizeof address;
-    listener_.fd =
-        Check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
+    listener_.fd = Check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
     Check(bind(listener_.fd, reinterpret_cast<sockaddr*>(&address), size), "bind");
     Check(listen(listener_.fd, 1024), "listen");
     Check(getsockname(listener_.fd, reinterpret_cast<sockaddr*>(&address), &size), "getsockname");
@@ -98,7 +97,6 @@ class FloorServer {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto options =
-      bench::ParseServer(argc, argv, "The floor's server: a bare epoll echo of frames.");
+  auto options = bench::ParseServer(argc, argv, "The floor's server: a bare epoll echo of frames.");
   FloorServer(options.port).Run();
 }

@@ -48,8 +48,7 @@ std::unique_ptr<echo::EchoService::Stub> Connect(const std::string& target) {
   grpc::ChannelArguments arguments;
   // Otherwise all channels to one address share one connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  auto channel =
-      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  auto channel = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
   if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10))) {
     std::fprintf(stderr, "cannot connect to %s\n", target.c_str());
     std::exit(1);

@@ -26,7 +26,9 @@ template <typename Codec>
 class ClosedLoop {
  public:
   ClosedLoop(const ClientOptions& options, Codec codec)
-      : options_(options), codec_(std::move(codec)), epoll_(Check(epoll_create1(0), "epoll_create1")) {
+      : options_(options),
+        codec_(std::move(codec)),
+        epoll_(Check(epoll_create1(0), "epoll_create1")) {
     for (std::size_t i = 0; i < options.connections; ++i) Connect();
   }
 

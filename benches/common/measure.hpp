@@ -25,7 +25,9 @@ inline Nanos ReadClock(clockid_t clock) {
   return static_cast<Nanos>(time.tv_sec) * 1'000'000'000 + static_cast<Nanos>(time.tv_nsec);
 }
 
-inline Nanos Now() { return ReadClock(CLOCK_MONOTONIC); }
+inline Nanos Now() {
+  return ReadClock(CLOCK_MONOTONIC);
+}
 
 // Latencies in buckets that grow with the value: 128 to each power of two, so no percentile is off
 // by more than 0.8 %, and recording costs a shift and an addition.

@@ -51,9 +51,7 @@ class Buffer {
   std::size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
 
-  void Append(const void* bytes, std::size_t size) {
-    std::memcpy(Extend(size), bytes, size);
-  }
+  void Append(const void* bytes, std::size_t size) { std::memcpy(Extend(size), bytes, size); }
 
   // `size` bytes at the end, for the caller to fill.
   char* Extend(std::size_t size) {
