@@ -82,7 +82,7 @@ def targets(wanted, results, micro):
         met = measured >= target.limit if target.at_least else measured <= target.limit
         rows.append([
             target.title,
-            f"{number(measured, 2)} {target.unit}",
+            f"{number(measured, 3 if target.unit == 'x' else 2)} {target.unit}",
             f"{'at least' if target.at_least else 'at most'} {number(target.limit, 2)}",
             "met" if met else "missed",
         ])
