@@ -5,13 +5,13 @@
 
 #include <fastrpc/error.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace fastrpc {
 
@@ -33,8 +33,8 @@ std::string copied_text(Copy copy) {
   return text;
 }
 
-inline std::string_view view(const void *bytes, std::size_t size) {
-  return {static_cast<const char *>(bytes), size};
+inline std::string_view view(const void* bytes, std::size_t size) {
+  return {static_cast<const char*>(bytes), size};
 }
 
 // What both sides' controllers have: whether the call failed, and attachments.
@@ -46,7 +46,7 @@ class ControllerBase : public google::protobuf::RpcController {
   [[nodiscard]] std::int32_t ErrorCode() const { return code_; }
 
   // Makes the call fail with number 2001, or with a number of your own.
-  void SetFailed(const std::string &reason) override { SetFailed(kInternal, reason); }
+  void SetFailed(const std::string& reason) override { SetFailed(kInternal, reason); }
   void SetFailed(std::int32_t code, std::string reason) {
     code_ = code != 0 ? code : kInternal;
     text_ = std::move(reason);
@@ -71,7 +71,7 @@ class Controller : public detail::ControllerBase {
   // Where the call came from, such as "10.0.0.7:4711".
   [[nodiscard]] std::string remote_side() const {
     return detail::copied_text(
-        [this](char *buffer, std::size_t size) { return fastrpc_call_peer(call_, buffer, size); });
+        [this](char* buffer, std::size_t size) { return fastrpc_call_peer(call_, buffer, size); });
   }
   // The number the client gave the call for logs, 0 if none.
   [[nodiscard]] std::int64_t log_id() const { return fastrpc_call_log_id(call_); }
@@ -81,7 +81,7 @@ class Controller : public detail::ControllerBase {
     return part(fastrpc_call_attachment);
   }
   // Bytes to send beside the response.
-  [[nodiscard]] std::string &response_attachment() { return response_attachment_; }
+  [[nodiscard]] std::string& response_attachment() { return response_attachment_; }
   // How long the client will still wait; nothing if it did not say.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_left() const {
     std::int64_t left = fastrpc_call_time_left(call_);
@@ -94,12 +94,11 @@ class Controller : public detail::ControllerBase {
   // Whether nobody waits for the answer any more: the client or the connection has gone, or the
   // server's stop ran out of time.
   [[nodiscard]] bool IsCanceled() const override { return fastrpc_call_is_canceled(call_); }
-  // Runs `callback` exactly once: when the call is cancelled, at once if it was, or else when it
-  // has been answered. At most once per call.
-  void NotifyOnCancel(google::protobuf::Closure *callback) override {
-    auto run = [](void *user) { static_cast<google::protobuf::Closure *>(user)->Run(); };
-    if (fastrpc_call_notify_on_cancel(call_, run, callback, nullptr) != FASTRPC_OK)
-      callback->Run();
+  // Runs `callback` exactly once: at once if the call is cancelled already, or else when it has
+  // been answered. At most once per call.
+  void NotifyOnCancel(google::protobuf::Closure* callback) override {
+    if (IsCanceled()) return callback->Run();
+    on_end_ = callback;
   }
 
   // Of the client's side; they do nothing here.
@@ -109,17 +108,17 @@ class Controller : public detail::ControllerBase {
  private:
   friend class detail::ServerCall;
 
-  explicit Controller(fastrpc_call *call) : call_(call) {}
+  explicit Controller(fastrpc_call* call) : call_(call) {}
 
   template <typename T>
-  std::string_view part(T *(*get)(const fastrpc_call *, std::size_t *)) const {
+  std::string_view part(T* (*get)(const fastrpc_call*, std::size_t*)) const {
     std::size_t size = 0;
-    const void *bytes = get(call_, &size);
+    const void* bytes = get(call_, &size);
     return detail::view(bytes, size);
   }
 
-  // NULL once answered.
-  fastrpc_call *call_;
+  fastrpc_call* call_;
+  google::protobuf::Closure* on_end_ = nullptr;
   std::string response_attachment_;
   std::int32_t compress_ = FASTRPC_COMPRESS_NONE;
 };
@@ -140,31 +139,44 @@ class CliController : public detail::ControllerBase {
   // A name for the request.
   void set_request_id(std::string request_id) { request_id_ = std::move(request_id); }
   // Bytes to send beside the request.
-  [[nodiscard]] std::string &request_attachment() { return request_attachment_; }
+  [[nodiscard]] std::string& request_attachment() { return request_attachment_; }
   // How the request is compressed: a FASTRPC_COMPRESS_ number.
   void set_request_compress(std::int32_t compress) { compress_ = compress; }
 
   // The bytes that came beside the response.
-  [[nodiscard]] std::string &response_attachment() { return response_attachment_; }
+  [[nodiscard]] std::string& response_attachment() { return response_attachment_; }
   // Who answered; empty if nobody did.
-  [[nodiscard]] const std::string &remote_side() const { return remote_side_; }
+  [[nodiscard]] const std::string& remote_side() const { return remote_side_; }
   // Whether the call failed because its time ran out.
   [[nodiscard]] bool IsTimeOut() const { return status_ == FASTRPC_ETIMEDOUT; }
   // The FASTRPC_E number of what went wrong; FASTRPC_EREMOTE if the server said so.
   [[nodiscard]] fastrpc_status status() const { return status_; }
 
-  // Ends the call with FASTRPC_ECANCELED, unless it has ended; also a call that is made later. The
-  // server is not told. Any thread, while the controller lives.
-  inline void StartCancel() override;
+  // Makes the calls that are made with this controller from now on fail with FASTRPC_ECANCELED. A
+  // call in flight goes on to its answer or its timeout.
+  void StartCancel() override { canceled_ = true; }
   [[nodiscard]] bool IsCanceled() const override { return canceled_; }
-  // Runs `callback` exactly once: at StartCancel(), at once if that was called, or else when the
-  // call has ended. At most once per call.
-  inline void NotifyOnCancel(google::protobuf::Closure *callback) override;
+  // Runs `callback` exactly once: at once after StartCancel(), or else when the call has ended. At
+  // most once per call.
+  void NotifyOnCancel(google::protobuf::Closure* callback) override {
+    if (canceled_) return callback->Run();
+    on_end_ = callback;
+  }
 
   // Back to new; not during a call.
-  inline void Reset() override;
+  void Reset() override {
+    clear_error();
+    timeout_ = log_id_ = 0;
+    compress_ = FASTRPC_COMPRESS_NONE;
+    status_ = FASTRPC_OK;
+    for (std::string* text :
+         {&request_id_, &request_attachment_, &response_attachment_, &remote_side_})
+      text->clear();
+    canceled_ = false;
+    on_end_ = nullptr;
+  }
   // Takes the error of another one over.
-  void CopyFrom(const CliController &other) {
+  void CopyFrom(const CliController& other) {
     status_ = other.status_;
     if (other.Failed()) SetFailed(other.ErrorCode(), other.ErrorText());
     if (!other.Failed()) clear_error();
@@ -182,12 +194,8 @@ class CliController : public detail::ControllerBase {
   std::string response_attachment_;
   std::string remote_side_;
 
-  // Cancellation, from any thread.
-  std::mutex lock_;
   std::atomic<bool> canceled_{false};
-  google::protobuf::Closure *on_cancel_ = nullptr;
-  // Ends the call in flight, if there is one.
-  detail::Handle<fastrpc_canceler, fastrpc_canceler_free> canceler_;
+  google::protobuf::Closure* on_end_ = nullptr;
 };
 
 }  // namespace fastrpc

@@ -137,7 +137,9 @@ void spawn_detached(F function) {
 }
 
 // Lets the other coroutines of this worker run.
-inline void yield() { detail::check(fastrpc_yield()).value(); }
+inline void yield() {
+  detail::check(fastrpc_yield()).value();
+}
 
 // Suspends the coroutine, or blocks the thread. Throws an Error if the coroutine is cancelled.
 template <typename Rep, typename Period>
@@ -156,10 +158,14 @@ void sleep_until(std::chrono::time_point<Clock, Duration> time) {
 namespace this_coroutine {
 
 // Whether the caller is a coroutine.
-[[nodiscard]] inline bool exists() { return fastrpc_is_coroutine(); }
+[[nodiscard]] inline bool exists() {
+  return fastrpc_is_coroutine();
+}
 
 // Its number; 0 in a plain thread.
-[[nodiscard]] inline std::uint64_t id() { return fastrpc_current_id(); }
+[[nodiscard]] inline std::uint64_t id() {
+  return fastrpc_current_id();
+}
 
 // Its name; empty in a plain thread.
 [[nodiscard]] inline std::string name() {
@@ -169,7 +175,9 @@ namespace this_coroutine {
 }
 
 // The number of its worker, from 0; -1 in a plain thread.
-[[nodiscard]] inline std::int64_t worker() { return fastrpc_worker_index(); }
+[[nodiscard]] inline std::int64_t worker() {
+  return fastrpc_worker_index();
+}
 
 }  // namespace this_coroutine
 

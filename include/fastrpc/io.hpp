@@ -31,14 +31,18 @@ inline bool wait_fd_timed(int fd, std::int32_t events, std::int64_t timeout) {
 
 // Waits until there is something to read, to accept, or the end. Throws an Error: is_canceled(),
 // is_closed().
-inline void wait_readable(int fd) { detail::wait_fd_timed(fd, FASTRPC_READABLE, detail::kNever); }
+inline void wait_readable(int fd) {
+  detail::wait_fd_timed(fd, FASTRPC_READABLE, detail::kNever);
+}
 template <typename Rep, typename Period>
 [[nodiscard]] bool wait_readable(int fd, std::chrono::duration<Rep, Period> time) {
   return detail::wait_fd_timed(fd, FASTRPC_READABLE, detail::nanoseconds(time));
 }
 
 // Waits until there is room to write, or a connect has ended.
-inline void wait_writable(int fd) { detail::wait_fd_timed(fd, FASTRPC_WRITABLE, detail::kNever); }
+inline void wait_writable(int fd) {
+  detail::wait_fd_timed(fd, FASTRPC_WRITABLE, detail::kNever);
+}
 template <typename Rep, typename Period>
 [[nodiscard]] bool wait_writable(int fd, std::chrono::duration<Rep, Period> time) {
   return detail::wait_fd_timed(fd, FASTRPC_WRITABLE, detail::nanoseconds(time));
@@ -58,6 +62,8 @@ inline std::size_t poll(pollfd* fds, std::size_t count, std::int64_t timeout) {
 }
 
 // To be called before close(2): who waits on `fd` wakes, with an Error that is_closed().
-inline void notify_close(int fd) { fastrpc_notify_close(fd); }
+inline void notify_close(int fd) {
+  fastrpc_notify_close(fd);
+}
 
 }  // namespace fastrpc

@@ -23,12 +23,18 @@ inline Result<void> configure(const RuntimeOptions& options, std::nothrow_t) {
   detail::ErrorSlot error;
   return error.check(fastrpc_runtime_configure(&c, error.out()));
 }
-inline void configure(const RuntimeOptions& options) { configure(options, std::nothrow).value(); }
+inline void configure(const RuntimeOptions& options) {
+  configure(options, std::nothrow).value();
+}
 
 // The version of the library in use, such as "1.2.3".
-[[nodiscard]] inline std::string_view version() { return fastrpc_version(); }
+[[nodiscard]] inline std::string_view version() {
+  return fastrpc_version();
+}
 
-[[nodiscard]] inline std::size_t worker_count() { return fastrpc_worker_count(); }
+[[nodiscard]] inline std::size_t worker_count() {
+  return fastrpc_worker_count();
+}
 
 // Writes to where the library's own records go. `level`: a FASTRPC_LOG_ number.
 inline void log(std::int32_t level, std::string_view text) {

@@ -82,8 +82,7 @@ class condition_variable {
   }
 
   template <typename Rep, typename Period>
-  std::cv_status wait_for(std::unique_lock<mutex>& lock,
-                          std::chrono::duration<Rep, Period> time) {
+  std::cv_status wait_for(std::unique_lock<mutex>& lock, std::chrono::duration<Rep, Period> time) {
     bool told = detail::check_timed(wait_in(lock, detail::nanoseconds(time)));
     return told ? std::cv_status::no_timeout : std::cv_status::timeout;
   }
@@ -125,9 +124,7 @@ class semaphore {
   void release(std::size_t count = 1) {
     detail::check(fastrpc_semaphore_release(handle_.get(), count)).value();
   }
-  [[nodiscard]] std::size_t available() const {
-    return fastrpc_semaphore_available(handle_.get());
-  }
+  [[nodiscard]] std::size_t available() const { return fastrpc_semaphore_available(handle_.get()); }
 
  private:
   fastrpc_status acquire_in(std::size_t count, std::int64_t timeout) {
@@ -180,9 +177,7 @@ class queue {
 
   // Throws an Error, is_closed(), once it is closed.
   void push(T item) { push(std::move(item), std::nothrow).value(); }
-  Result<void> push(T item, std::nothrow_t) {
-    return detail::check(push_in(item, detail::kNever));
-  }
+  Result<void> push(T item, std::nothrow_t) { return detail::check(push_in(item, detail::kNever)); }
   // False if it is full; `item` is as it was then.
   [[nodiscard]] bool try_push(T& item) { return detail::check_timed(push_in(item, 0)); }
   template <typename Rep, typename Period>

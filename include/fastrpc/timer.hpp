@@ -13,8 +13,7 @@ class Timer {
 
   // Runs `function()` after `delay`. An exception that leaves it is logged.
   template <typename Rep, typename Period, typename F>
-  static Result<Timer> after(std::chrono::duration<Rep, Period> delay, F function,
-                             std::nothrow_t) {
+  static Result<Timer> after(std::chrono::duration<Rep, Period> delay, F function, std::nothrow_t) {
     auto run = [](void* user) { (*static_cast<F*>(user))(); };
     auto* user = new F(std::move(function));
     fastrpc_timer* made = nullptr;

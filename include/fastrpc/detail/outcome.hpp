@@ -49,8 +49,12 @@ class Outcome {
     }
   }
 
-  [[nodiscard]] std::exception_ptr exception() const { return exception_; }
-  [[nodiscard]] bool has_value() const { return value_.has_value(); }
+  [[nodiscard]] std::exception_ptr exception() const {
+    return exception_;
+  }
+  [[nodiscard]] bool has_value() const {
+    return value_.has_value();
+  }
 
  private:
   template <typename F>
