@@ -1,0 +1,4 @@
+// The second translation unit with every header: nothing may be defined twice.
+#include <fastrpc/fastrpc.hpp>
+#include <fastrpc/rpc_client.hpp>
+#include <fastrpc/rpc_server.hpp>
