@@ -8,15 +8,15 @@
 
 namespace fastrpc::ffi {
 
-void run_callback(std::size_t thunk, std::uint8_t *context) {
-  reinterpret_cast<void (*)(std::uint8_t *)>(thunk)(context);
+void run_callback(std::size_t thunk, std::uint8_t* context) {
+  reinterpret_cast<void (*)(std::uint8_t*)>(thunk)(context);
 }
 
 std::string current_exception_type() noexcept {
-  const std::type_info *type = abi::__cxa_current_exception_type();
+  const std::type_info* type = abi::__cxa_current_exception_type();
   if (type == nullptr) return "an exception of another language";
   int status = 0;
-  std::unique_ptr<char, void (*)(void *)> name(
+  std::unique_ptr<char, void (*)(void*)> name(
       abi::__cxa_demangle(type->name(), nullptr, nullptr, &status), std::free);
   return std::string("exception of type ") + (status == 0 ? name.get() : type->name());
 }

@@ -17,7 +17,7 @@ namespace fastrpc::ffi {
 
 // Calls `thunk(context)`, where `thunk` is the address of a `void (*)(void *)` on the Rust side
 // that calls the user's function with its real arguments.
-void run_callback(std::size_t thunk, std::uint8_t *context);
+void run_callback(std::size_t thunk, std::uint8_t* context);
 
 // Describes the exception being handled, which is no std::exception, by its demangled type.
 std::string current_exception_type() noexcept;
@@ -31,11 +31,11 @@ std::string current_exception_type() noexcept;
 namespace rust::behavior {
 
 template <typename Try, typename Fail>
-static void trycatch(Try &&call, Fail &&fail) noexcept try {
+static void trycatch(Try&& call, Fail&& fail) noexcept try {
   call();
-} catch (const abi::__forced_unwind &) {
+} catch (const abi::__forced_unwind&) {
   fastrpc::ffi::die_of_forced_unwind();
-} catch (const std::exception &e) {
+} catch (const std::exception& e) {
   fail(e.what());
 } catch (...) {
   fail(fastrpc::ffi::current_exception_type());

@@ -4,6 +4,5 @@ const WORKERS: usize = 4;
 
 #[path = "rpc/chaos.rs"]
 mod chaos;
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "rpc/support.rs"]
 mod support;

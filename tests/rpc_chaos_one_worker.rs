@@ -4,6 +4,5 @@ const WORKERS: usize = 1;
 
 #[path = "rpc/chaos.rs"]
 mod chaos;
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "rpc/support.rs"]
 mod support;

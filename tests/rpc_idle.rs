@@ -9,7 +9,6 @@ use fastrpc::rpc::ServerOptions;
 const WORKERS: usize = 1;
 const CONNECTIONS: usize = 10_000;
 
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "rpc/support.rs"]
 mod support;
 

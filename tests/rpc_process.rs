@@ -10,7 +10,6 @@ use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Server, ServerOptio
 
 const WORKERS: usize = 1;
 
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "rpc/support.rs"]
 mod support;
 

@@ -77,6 +77,9 @@
 // Messages are compressed as a zlib stream.
 #define FASTRPC_COMPRESS_ZLIB 3
 
+// An asynchronous call that may be cancelled. Any thread.
+typedef struct fastrpc_async_call fastrpc_async_call;
+
 // One call, as its handler gets it.
 //
 // The handler owns it and hands it to fastrpc_call_reply(), fastrpc_call_reply_with() or
@@ -951,7 +954,9 @@ fastrpc_status fastrpc_client_call(const struct fastrpc_client *client,
 //
 // As fastrpc_client_call(), and: `function`, `user`, `drop`: called once, in a coroutine, with the
 // answer or what went wrong; but not if this call itself fails (FASTRPC_EINVAL, FASTRPC_EEXCEPTION).
-// An exception that leaves it is logged. Any thread; never suspends.
+// An exception that leaves it is logged. It may run before this returns. `out`: gets a handle to
+// cancel the call by, to be freed by fastrpc_async_call_free(); NULL if nobody will. Any thread;
+// never suspends.
 fastrpc_status fastrpc_client_call_async(const struct fastrpc_client *client,
                                          const char *service,
                                          size_t service_size,
@@ -963,7 +968,18 @@ fastrpc_status fastrpc_client_call_async(const struct fastrpc_client *client,
                                          fastrpc_done_function function,
                                          void *user,
                                          fastrpc_drop drop,
+                                         struct fastrpc_async_call **out,
                                          struct fastrpc_error **error);
+
+// Ends a call with FASTRPC_ECANCELED, unless it has ended. The server is not told.
+//
+// Any thread; never suspends.
+fastrpc_status fastrpc_async_call_cancel(const struct fastrpc_async_call *call);
+
+// Frees the handle of an asynchronous call, which goes on.
+//
+// `call`: NULL does nothing. Any thread; never suspends.
+void fastrpc_async_call_free(struct fastrpc_async_call *call);
 
 // Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
 //

@@ -112,7 +112,10 @@ pub(super) unsafe fn fill_struct<T: Options>(out: *mut T, value: &T) -> Result<(
         return Err(Failure::invalid("the size field of the struct is not set"));
     }
     // SAFETY: by the caller's contract `size` bytes are writable.
-    unsafe { out.cast::<u8>().copy_from_nonoverlapping(ptr::from_ref(value).cast(), size.min(size_of::<T>())) };
+    unsafe {
+        out.cast::<u8>()
+            .copy_from_nonoverlapping(ptr::from_ref(value).cast(), size.min(size_of::<T>()))
+    };
     // SAFETY: the first field.
     unsafe { out.cast::<usize>().write(size) };
     Ok(())

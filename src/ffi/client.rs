@@ -6,9 +6,7 @@ use std::ptr;
 use crate::rpc::{self, CallHandle, CallOptions, Client, ClientOptions, Response};
 
 use super::arg::{self, Options, deadline};
-use super::call::{
-    FASTRPC_COMPRESS_NONE, Message, compress, fastrpc_fill_function, message,
-};
+use super::call::{FASTRPC_COMPRESS_NONE, Message, compress, fastrpc_fill_function, message};
 use super::callback::{UserData, call_out_logged, fastrpc_drop};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};

@@ -82,7 +82,11 @@ pub unsafe extern "C" fn fastrpc_spawn(
         let handle = builder.spawn(move || body.run())?;
         if !out.is_null() {
             // SAFETY: the caller passes NULL or a place for the pointer.
-            unsafe { Out::new(out) }?.store(give(Spawned { id: handle.id(), end, handle: Mutex::new(Some(handle)) }));
+            unsafe { Out::new(out) }?.store(give(Spawned {
+                id: handle.id(),
+                end,
+                handle: Mutex::new(Some(handle)),
+            }));
         }
         Ok(())
     })

@@ -405,6 +405,7 @@ impl Inner {
     // ---- from afar ----
 
     /// Leaves a letter for the home worker, or says why not and gives it back.
+    #[expect(clippy::result_large_err, reason = "the letter comes back to whom it belongs")]
     pub(super) fn mail(self: &Arc<Self>, letter: Letter) -> Result<(), (Error, Letter)> {
         if self.closed.load(Ordering::Acquire) && matches!(letter, Letter::Call(..)) {
             return Err((Error::closed(), letter));

@@ -16,7 +16,7 @@ pub(super) type Handler = Box<dyn Fn(Call) + Send + Sync>;
 /// may be kept.
 #[derive(Default)]
 pub(super) struct Methods {
-    services: RwLock<HashMap<Box<str>, HashMap<Box<str>, Arc<Method>>>>,
+    services: RwLock<HashMap<Box<str>, ByName>>,
 }
 
 pub(super) enum Lookup {
@@ -51,3 +51,6 @@ impl Methods {
         }
     }
 }
+
+/// The methods of one service, by name.
+type ByName = HashMap<Box<str>, Arc<Method>>;

@@ -81,11 +81,14 @@ impl Poller {
         let mut events = self.events.borrow_mut();
         let count = self.wait(&mut events, deadline);
         let registrations = self.registrations.borrow();
-        into.extend(events[..count].iter().filter_map(|event| match { event.u64 } {
-            INBOX => Some(Event::Inbox),
-            RAW_FDS => Some(Event::RawFds),
-            // A registration that has gone since is no event.
-            token => Some(Event::Source(registrations.get(token)?, event.events)),
+        into.extend(events[..count].iter().filter_map(|event| {
+            let token = event.u64;
+            match token {
+                INBOX => Some(Event::Inbox),
+                RAW_FDS => Some(Event::RawFds),
+                // A registration that has gone since is no event.
+                token => Some(Event::Source(registrations.get(token)?, event.events)),
+            }
         }));
     }
 

@@ -222,7 +222,7 @@ impl Parker {
     fn current() -> *const Parker {
         match Worker::current().and_then(Worker::running) {
             Some(fiber) => Arc::as_ptr(fiber.parker()),
-            None => THREAD.with(|parker| Arc::as_ptr(parker)),
+            None => THREAD.with(Arc::as_ptr),
         }
     }
 

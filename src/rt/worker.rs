@@ -81,11 +81,6 @@ impl Worker {
         unsafe { self.running.get().as_ref() }
     }
 
-    #[inline]
-    pub(super) fn set_running(&self, fiber: *const Fiber) {
-        self.running.set(fiber);
-    }
-
     pub(super) fn is_forked(&self) -> bool {
         is_forked()
     }

@@ -113,10 +113,14 @@ void a_queue_hands_over_between_a_thread_and_a_coroutine() {
   fastrpc::queue<std::unique_ptr<int>> queue(4);
   auto sum = fastrpc::spawn([&queue] {
     int total = 0;
-    while (auto value = queue.pop()) total += **value;
+    try {
+      for (;;) total += *queue.pop();
+    } catch (const fastrpc::Error& error) {
+      CHECK(error.is_closed());
+    }
     return total;
   });
-  for (int i = 1; i <= 100; ++i) CHECK(queue.push(std::make_unique<int>(i)));
+  for (int i = 1; i <= 100; ++i) queue.push(std::make_unique<int>(i));
   queue.close();
   CHECK(sum.join() == 5050);
 }

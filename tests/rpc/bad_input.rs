@@ -75,7 +75,7 @@ fn frames_in_any_pieces() {
     let mut peer = Peer::connect(&addr);
     let mut bytes = Vec::new();
     for id in 1..=5 {
-        bytes.extend(request(id, "Echo", &vec![id as u8; 50]));
+        bytes.extend(request(id, "Echo", &[id as u8; 50]));
     }
     for size in [1, 3, 13, 60] {
         for piece in bytes.chunks(size) {
