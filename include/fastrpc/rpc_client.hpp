@@ -203,7 +203,7 @@ class RpcClient : public google::protobuf::RpcChannel {
     auto called = error.check(fastrpc_client_call_async(
         handle_.get(), service.data(), service.size(), method.name().data(), method.name().size(),
         nullptr, request.ByteSizeLong(), &options, Async::run, new Async{call, done},
-        detail::delete_user<Async>, error.out()));
+        detail::delete_user<Async>, nullptr, error.out()));
     if (called) return;
     call.fail(called.error());
     call.end();
