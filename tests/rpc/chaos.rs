@@ -74,8 +74,10 @@ fn every_call_ends_once_and_nothing_is_left() {
         outcomes.breaks.load(Ordering::Relaxed),
         grown >> 10,
     );
-    // Bytes per call would show as megabytes.
-    assert!(grown < 32 << 20, "{grown} bytes were not given back");
+    // What the allocator keeps for its threads is tens of megabytes and does not grow with the
+    // calls; a call that is kept weighs a few hundred bytes.
+    let bound = (64 << 20) + calls() as usize * 16;
+    assert!(grown < bound, "{grown} bytes were not given back");
 }
 
 fn round(calls: u64) -> Arc<Outcomes> {
