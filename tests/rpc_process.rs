@@ -67,6 +67,14 @@ impl Process {
         Process { child, addr, lines }
     }
 
+    /// Whether it has a handler for `signal` (proc(5)).
+    fn catches(&self, signal: libc::c_int) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+        mask & 1 << (signal - 1) != 0
+    }
+
     fn signal(&self, signal: libc::c_int) {
         // SAFETY: a process of ours that was not waited for yet.
         assert_eq!(unsafe { libc::kill(self.child.id() as libc::pid_t, signal) }, 0);
@@ -135,6 +143,8 @@ fn a_signal_stops_the_server_after_its_calls() {
             move |outcome| tx.send(outcome.map(|response| response.body)).unwrap(),
         );
         assert_eq!(call(&client, "Echo", b"x"), Ok(b"x".to_vec()));
+        // It listens before it watches for signals.
+        eventually("it watches for signals", || process.catches(signal));
         process.signal(signal);
         assert_eq!(rx.recv_timeout(LONG).unwrap().unwrap(), b"300");
         let last = process.lines.by_ref().map(Result::unwrap).find(|l| l.contains("stopped by"));

@@ -126,6 +126,11 @@ impl Stream {
         self.source.write(buf, deadline)
     }
 
+    /// Writes what can be written at once, without ever waiting.
+    pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.source.try_write(buf)
+    }
+
     /// Writes all of `buf`. If several write at once, their bytes may mix.
     ///
     /// # Errors

@@ -405,19 +405,19 @@ impl Inner {
     // ---- from afar ----
 
     /// Leaves a letter for the home worker, or says why not and gives it back.
-    #[expect(clippy::result_large_err, reason = "the letter comes back to whom it belongs")]
-    pub(super) fn mail(self: &Arc<Self>, letter: Letter) -> Result<(), (Error, Letter)> {
+    pub(super) fn mail(self: &Arc<Self>, letter: Letter) -> Result<(), Box<(Error, Letter)>> {
         if self.closed.load(Ordering::Acquire) && matches!(letter, Letter::Call(..)) {
-            return Err((Error::closed(), letter));
+            return Err(Box::new((Error::closed(), letter)));
         }
         if let Err(error) = rt::check_usable() {
-            return Err((Error::internal(error.to_string()), letter));
+            return Err(Box::new((Error::internal(error.to_string()), letter)));
         }
         let mut mail = lock(&self.mail);
         if let Letter::Call(parcel, _) = &letter {
             if mail.calls >= self.options.max_in_flight || mail.bytes >= self.options.max_unsent {
                 drop(mail);
-                return Err((Error::crowded("too many calls wait to be sent"), letter));
+                let error = Error::crowded("too many calls wait to be sent");
+                return Err(Box::new((error, letter)));
             }
             mail.calls += 1;
             mail.bytes += parcel.bytes.len();

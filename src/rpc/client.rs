@@ -92,7 +92,7 @@ impl Client {
         let waiter = Waiter::new();
         let slot = Arc::new(Slot::new(waiter.waker()));
         let letter = Letter::Call(Parcel::new(request), Then::Wake(slot.clone()));
-        self.inner.mail(letter).map_err(|(error, _)| error)?;
+        self.inner.mail(letter).map_err(|refused| refused.0)?;
         let waited = waiter.wait(deadline);
         if let Some(outcome) = slot.take() {
             return outcome;
@@ -140,7 +140,9 @@ impl Client {
         let key = Arc::new(AtomicU64::new(0));
         let then = Then::Run { done, deadline, key: key.clone() };
         let letter = Letter::Call(Parcel::new(&request), then);
-        if let Err((error, Letter::Call(_, Then::Run { done, .. }))) = inner.mail(letter) {
+        if let Err(refused) = inner.mail(letter)
+            && let (error, Letter::Call(_, Then::Run { done, .. })) = *refused
+        {
             inner.finish(done, Err(error));
         }
         CallHandle { inner, key: Key::Afar(key) }

@@ -78,7 +78,7 @@ impl Out {
             return;
         }
         // Errors are for the writer, which will get them too.
-        if let Ok(count) = stream.write_by(buffer, Deadline::NOW) {
+        if let Ok(count) = stream.try_write(buffer) {
             buffer.drain(..count);
             self.written.set(self.written.get() + count as u64);
         }

@@ -122,11 +122,13 @@ fn install(signal: libc::c_int) -> io::Result<libc::sigaction> {
 }
 
 extern "C" fn on_signal(signal: libc::c_int) {
+    // SAFETY: always safe to call.
+    let errno = unsafe { libc::__errno_location() };
     // SAFETY: the location is valid for as long as the thread runs.
-    let errno = unsafe { *libc::__errno_location() };
+    let before = unsafe { errno.read() };
     write_byte(WRITE_FD.load(Ordering::Acquire), signal as u8);
     // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+    unsafe { errno.write(before) };
 }
 
 fn write_byte(fd: libc::c_int, byte: u8) {

@@ -87,6 +87,28 @@ impl Source {
         })
     }
 
+    /// Writes what can be written at once; `WouldBlock` if that is nothing. Unlike a
+    /// [`write`](Source::write) with a deadline that has passed it may be called while the caller
+    /// has a wait open, and in the reactor.
+    pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        if self.is_closed() {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        let side = if super::is_coroutine() { Some(&self.registration()?.write) } else { None };
+        if side.is_some_and(|side| !side.ready.get()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let sent = send(self.fd(), buf);
+        let full = match &sent {
+            Ok(sent) => *sent < buf.len(),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        if let Some(side) = side {
+            side.done(full);
+        }
+        sent
+    }
+
     /// Runs `op`, which must not block, until it answers something else than `WouldBlock`.
     pub(crate) fn run<R>(
         &self,
@@ -222,6 +244,14 @@ impl Source {
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         self.first.get().into_iter().chain(others.iter().map(|other| &**other)).cloned().collect()
     }
+}
+
+/// send(2) without SIGPIPE.
+fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
+    // SAFETY: `buf` is readable for its length.
+    let sent =
+        unsafe { libc::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), libc::MSG_NOSIGNAL) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 impl Drop for Source {

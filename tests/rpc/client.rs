@@ -214,6 +214,35 @@ fn a_server_that_never_reads() {
 }
 
 #[test]
+fn callers_of_a_server_that_never_reads_time_out() {
+    start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    in_coroutine(move || {
+        let client = Arc::new(Client::new(&addr, ClientOptions::default()).unwrap());
+        client.connect(Deadline::after(LONG)).unwrap();
+        let callers: Vec<_> = (0..10)
+            .map(|_| {
+                let client = client.clone();
+                let calls = move || {
+                    // Larger than what goes out at once, when the peer takes none.
+                    let body = vec![0; 1 << 20];
+                    let timeout = Some(Duration::from_millis(100));
+                    let options = CallOptions { timeout, ..CallOptions::default() };
+                    for _ in 0..3 {
+                        let error = client.call("a.B", "C", &body, &options).unwrap_err();
+                        assert!(error.is_timeout(), "{error:?}");
+                    }
+                };
+                rt::spawn(calls).unwrap()
+            })
+            .collect();
+        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        assert_eq!(client.stats().in_flight, 0);
+    });
+}
+
+#[test]
 fn close_ends_everything() {
     let (_server, addr) = server(ServerOptions::default());
     let client = Arc::new(client(&addr));

@@ -7,4 +7,5 @@ mod golden;
 mod limits;
 mod server;
 mod stop;
-pub mod support;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+mod support;

@@ -12,10 +12,10 @@ use fastrpc::rt;
 use prost::Message;
 
 /// The longest that anything here may take.
-pub const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// Starts the runtime with the number of workers this binary is about.
-pub fn start() {
+pub(crate) fn start() {
     static START: Once = Once::new();
     START.call_once(|| {
         let options = rt::Options::default().workers(crate::WORKERS);
@@ -30,7 +30,7 @@ pub fn start() {
 /// - `Fail` answers 2042 "refused by handler".
 /// - `Panic` panics with the request as the text.
 /// - `Forget` drops the call.
-pub fn server(options: ServerOptions) -> (Server, String) {
+pub(crate) fn server(options: ServerOptions) -> (Server, String) {
     start();
     let server = Server::new(options);
     add_methods(&server);
@@ -38,7 +38,7 @@ pub fn server(options: ServerOptions) -> (Server, String) {
     (server, addr)
 }
 
-pub fn add_methods(server: &Server) {
+pub(crate) fn add_methods(server: &Server) {
     let service = "echo.EchoService";
     server
         .add_method(service, "Echo", |call| {
@@ -64,12 +64,12 @@ pub fn add_methods(server: &Server) {
     server.add_method(service, "Forget", drop).unwrap();
 }
 
-pub fn client(addr: &str) -> Client {
+pub(crate) fn client(addr: &str) -> Client {
     start();
     Client::new(addr, ClientOptions::default()).unwrap()
 }
 
-pub fn call(client: &Client, method: &str, body: &[u8]) -> Result<Vec<u8>, (i32, String)> {
+pub(crate) fn call(client: &Client, method: &str, body: &[u8]) -> Result<Vec<u8>, (i32, String)> {
     client
         .call("echo.EchoService", method, body, &CallOptions::default())
         .map(|response| response.body)
@@ -77,19 +77,19 @@ pub fn call(client: &Client, method: &str, body: &[u8]) -> Result<Vec<u8>, (i32,
 }
 
 /// The server still answers somebody else.
-pub fn assert_serves(addr: &str) {
+pub(crate) fn assert_serves(addr: &str) {
     assert_eq!(call(&client(addr), "Echo", b"still there"), Ok(b"still there".to_vec()));
 }
 
 /// Runs `f` in a coroutine and waits for it.
-pub fn in_coroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn in_coroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     start();
     rt::spawn(f).unwrap().join().unwrap()
 }
 
 /// Waits, for a bounded time, for something that happens elsewhere.
 #[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < LONG, "not in time: {what}");
@@ -99,16 +99,16 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// A gate that handlers wait at: opened once, for all.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
     }
 
     /// For coroutines: suspends until the gate is open.
-    pub fn pass(&self) {
+    pub(crate) fn pass(&self) {
         while !*self.0.0.lock().unwrap() {
             rt::sleep(Duration::from_millis(1)).unwrap();
         }
@@ -116,26 +116,26 @@ impl Gate {
 }
 
 /// A peer that speaks by hand.
-pub struct Peer(pub TcpStream);
+pub(crate) struct Peer(pub TcpStream);
 
 impl Peer {
-    pub fn connect(addr: &str) -> Peer {
+    pub(crate) fn connect(addr: &str) -> Peer {
         Peer::over(TcpStream::connect(addr).unwrap())
     }
 
-    pub fn over(stream: TcpStream) -> Peer {
+    pub(crate) fn over(stream: TcpStream) -> Peer {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream.set_write_timeout(Some(LONG)).unwrap();
         Peer(stream)
     }
 
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
     }
 
     /// The next frame; `None` at the end of the stream, however it ends.
-    pub fn receive(&mut self) -> Option<Frame> {
+    pub(crate) fn receive(&mut self) -> Option<Frame> {
         let mut head = [0; 12];
         self.read_exact(&mut head)?;
         assert_eq!(&head[..4], b"PRPC");
@@ -157,75 +157,75 @@ impl Peer {
     }
 
     #[track_caller]
-    pub fn assert_closed(&mut self) {
+    pub(crate) fn assert_closed(&mut self) {
         let next = self.receive();
         assert!(next.is_none(), "not closed, but {next:?}");
     }
 }
 
 #[derive(Debug)]
-pub struct Frame {
-    pub meta: Meta,
+pub(crate) struct Frame {
+    pub(crate) meta: Meta,
     /// With the attachment.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Frame {
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.meta.response.as_ref().map_or(0, |response| response.code.unwrap_or(0))
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.meta.response.as_ref().and_then(|response| response.text.as_deref()).unwrap_or("")
     }
 
-    pub fn id(&self) -> i64 {
+    pub(crate) fn id(&self) -> i64 {
         self.meta.correlation_id.unwrap_or(0)
     }
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Meta {
+pub(crate) struct Meta {
     #[prost(message, optional, tag = "1")]
-    pub request: Option<RequestMeta>,
+    pub(crate) request: Option<RequestMeta>,
     #[prost(message, optional, tag = "2")]
-    pub response: Option<ResponseMeta>,
+    pub(crate) response: Option<ResponseMeta>,
     #[prost(int32, optional, tag = "3")]
-    pub compress: Option<i32>,
+    pub(crate) compress: Option<i32>,
     #[prost(int64, optional, tag = "4")]
-    pub correlation_id: Option<i64>,
+    pub(crate) correlation_id: Option<i64>,
     #[prost(int32, optional, tag = "5")]
-    pub attachment_size: Option<i32>,
+    pub(crate) attachment_size: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct RequestMeta {
+pub(crate) struct RequestMeta {
     #[prost(string, tag = "1")]
-    pub service: String,
+    pub(crate) service: String,
     #[prost(string, tag = "2")]
-    pub method: String,
+    pub(crate) method: String,
     #[prost(int64, optional, tag = "3")]
-    pub log_id: Option<i64>,
+    pub(crate) log_id: Option<i64>,
     #[prost(string, optional, tag = "7")]
-    pub request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
     #[prost(int32, optional, tag = "8")]
-    pub timeout_ms: Option<i32>,
+    pub(crate) timeout_ms: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ResponseMeta {
+pub(crate) struct ResponseMeta {
     #[prost(int32, optional, tag = "1")]
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     #[prost(string, optional, tag = "2")]
-    pub text: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
-pub fn frame(meta: &Meta, body: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(meta: &Meta, body: &[u8]) -> Vec<u8> {
     frame_of(&meta.encode_to_vec(), body)
 }
 
 /// A frame whose meta is any bytes.
-pub fn frame_of(meta: &[u8], body: &[u8]) -> Vec<u8> {
+pub(crate) fn frame_of(meta: &[u8], body: &[u8]) -> Vec<u8> {
     let mut out = b"PRPC".to_vec();
     out.extend(((meta.len() + body.len()) as u32).to_be_bytes());
     out.extend((meta.len() as u32).to_be_bytes());
@@ -234,7 +234,7 @@ pub fn frame_of(meta: &[u8], body: &[u8]) -> Vec<u8> {
     out
 }
 
-pub fn request_meta(id: i64, service: &str, method: &str) -> Meta {
+pub(crate) fn request_meta(id: i64, service: &str, method: &str) -> Meta {
     Meta {
         request: Some(RequestMeta {
             service: service.into(),
@@ -247,22 +247,22 @@ pub fn request_meta(id: i64, service: &str, method: &str) -> Meta {
 }
 
 /// A call of the echo service.
-pub fn request(id: i64, method: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(id: i64, method: &str, body: &[u8]) -> Vec<u8> {
     frame(&request_meta(id, "echo.EchoService", method), body)
 }
 
-pub fn answer(id: i64, body: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(id: i64, body: &[u8]) -> Vec<u8> {
     let response = Some(ResponseMeta { code: Some(0), text: None });
     frame(&Meta { response, correlation_id: Some(id), ..Meta::default() }, body)
 }
 
 /// How many fds this process has open.
-pub fn open_fds() -> usize {
+pub(crate) fn open_fds() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// This process's resident memory in bytes.
-pub fn resident() -> usize {
+pub(crate) fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
