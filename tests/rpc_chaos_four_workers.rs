@@ -4,5 +4,6 @@ const WORKERS: usize = 4;
 
 #[path = "rpc/chaos.rs"]
 mod chaos;
+#[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;

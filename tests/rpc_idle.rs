@@ -9,6 +9,7 @@ use fastrpc::rpc::ServerOptions;
 const WORKERS: usize = 1;
 const CONNECTIONS: usize = 10_000;
 
+#[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;
 

@@ -10,6 +10,7 @@ use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Server, ServerOptio
 
 const WORKERS: usize = 1;
 
+#[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;
 

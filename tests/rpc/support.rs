@@ -1,7 +1,5 @@
 //! Servers, and peers that speak the protocol by hand.
 
-#![allow(dead_code, reason = "no test program uses all of it")]
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, Once};
