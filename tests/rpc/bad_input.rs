@@ -207,12 +207,12 @@ fn a_frame_that_never_ends_closes() {
 #[test]
 fn an_idle_timeout_spares_those_who_wait() {
     let mut options = ServerOptions::default();
-    options.idle_timeout = Some(Duration::from_millis(50));
+    options.idle_timeout = Some(Duration::from_millis(800));
     let (_server, addr) = server(options);
     let mut idle = Peer::connect(&addr);
     let mut waiting = Peer::connect(&addr);
-    waiting.send(&request(1, "Sleep", b"200"));
+    waiting.send(&request(1, "Sleep", b"2000"));
     idle.assert_closed();
-    assert_eq!(waiting.receive().unwrap().body, b"200");
+    assert_eq!(waiting.receive().unwrap().body, b"2000");
     waiting.assert_closed();
 }
