@@ -40,9 +40,10 @@ impl Reactor {
     fn run(&mut self) {
         loop {
             self.handle_messages();
-            self.fire_timers();
             self.poll();
             self.handle_messages();
+            // After the fds: what came before a deadline must not lose to it only because the
+            // worker was held up.
             self.fire_timers();
             if self.worker.ready() > 0 {
                 self.worker.polled();

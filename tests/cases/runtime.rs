@@ -483,3 +483,31 @@ fn ids_are_unique_and_many_coroutines_come_and_go() {
         .collect();
     assert_eq!(ids.len(), 10_000);
 }
+
+#[test]
+fn what_came_in_time_is_read_although_the_worker_was_held_up() {
+    use std::io::Write;
+    init();
+    let listener =
+        Listener::bind(&"127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+    let addr = listener.local_addr().to_string();
+    let mut peer = std::net::TcpStream::connect(addr).unwrap();
+    let stream = Arc::new(listener.accept_by(soon()).unwrap());
+    let read = Builder::new()
+        .worker(0)
+        .spawn(move || {
+            // Registers the stream and waits once, so that only the wait below is left.
+            assert!(stream.read_by(&mut [0; 8], Deadline::after(MS)).is_err());
+            let reader = stream.clone();
+            let deadline = Deadline::after(100 * MS);
+            let reading = rt::spawn(move || reader.read_by(&mut [0; 8], deadline)).unwrap();
+            rt::yield_now();
+            peer.write_all(b"in time").unwrap();
+            assert!(!deadline.has_passed(), "the machine is too slow for this test");
+            // Nothing else runs on this worker until long after the deadline.
+            std::thread::sleep(200 * MS);
+            reading.join().unwrap()
+        })
+        .unwrap();
+    assert_eq!(read.join().unwrap().expect("it came in time"), 7);
+}
