@@ -32,6 +32,7 @@ pub(super) fn serve(conn: &Arc<Conn>) {
         stream,
         inbound: Inbound::new(),
         head_due: Deadline::NEVER,
+        was_busy: false,
     };
     let end = reader.run();
     match end {
@@ -72,6 +73,9 @@ struct Reader<'a> {
     stream: Rc<Stream>,
     inbound: Inbound,
     /// When the head of the frame at hand must be whole.
+    /// Whether calls or answers were under way when the present wait began. During a wait none can
+    /// be added, so that a wait that began without any was idle from end to end.
+    was_busy: bool,
     head_due: Deadline,
 }
 
@@ -120,7 +124,8 @@ impl Reader<'_> {
 
     /// By when the next bytes must come.
     fn deadline(&mut self) -> Deadline {
-        let options = self.taker.conn.options();
+        let (options, local) = (self.taker.conn.options(), self.taker.local);
+        self.was_busy = local.in_flight() > 0 || !local.out.is_idle();
         if !self.inbound.is_partial() {
             self.head_due = Deadline::NEVER;
             return options.idle_timeout.into();
@@ -139,7 +144,7 @@ impl Reader<'_> {
         if self.inbound.is_partial() {
             return Err(End::Bad("it does not finish the frame it began".into()));
         }
-        if self.taker.local.in_flight() > 0 {
+        if self.was_busy {
             return Ok(());
         }
         log::debug!("closing the idle connection of {}", self.taker.conn.peer);

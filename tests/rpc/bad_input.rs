@@ -2,7 +2,7 @@
 //! server goes on serving others.
 
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrpc::rpc::{CallOptions, Compress, Server, ServerOptions};
 
@@ -207,12 +207,15 @@ fn a_frame_that_never_ends_closes() {
 #[test]
 fn an_idle_timeout_spares_those_who_wait() {
     let mut options = ServerOptions::default();
-    options.idle_timeout = Some(Duration::from_millis(800));
+    options.idle_timeout = Some(Duration::from_millis(50));
     let (_server, addr) = server(options);
     let mut idle = Peer::connect(&addr);
     let mut waiting = Peer::connect(&addr);
-    waiting.send(&request(1, "Sleep", b"2000"));
+    // Answered just as the fourth idle period ends: the answer must not be cut off.
+    waiting.send(&request(1, "Sleep", b"200"));
     idle.assert_closed();
-    assert_eq!(waiting.receive().unwrap().body, b"2000");
+    assert_eq!(waiting.receive().unwrap().body, b"200");
+    let answered = Instant::now();
     waiting.assert_closed();
+    assert!(answered.elapsed() >= Duration::from_millis(40), "closed with hardly a pause");
 }
