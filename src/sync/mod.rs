@@ -93,7 +93,8 @@ mod tests {
     fn a_million_timed_out_waits_leave_nothing() {
         let (mutex, semaphore) = (RawMutex::new(), Semaphore::new(1));
         let (condvar, group, empty) = (Condvar::new(), WaitGroup::new(), Queue::<u8>::new(1));
-        let full = Queue::new(1);
+        let (full, other) = (Queue::new(1), RawMutex::new());
+        other.try_lock().unwrap();
         mutex.try_lock().unwrap();
         semaphore.try_acquire(1).unwrap();
         group.add(1);
@@ -102,7 +103,7 @@ mod tests {
         for _ in 0..1_000_000 / 6 + 1 {
             assert!(mutex.lock_by(over).unwrap_err().is_timeout());
             assert!(semaphore.acquire_by(1, over).unwrap_err().is_timeout());
-            assert!(condvar.wait_raw_by(&mutex, over).unwrap_err().is_timeout());
+            assert!(condvar.wait_raw_by(&other, over).unwrap_err().is_timeout());
             assert!(group.wait_by(over).unwrap_err().is_timeout());
             assert!(empty.pop_by(over).unwrap_err().is_timeout());
             assert!(full.push_by(2, over).unwrap_err().error().is_timeout());
