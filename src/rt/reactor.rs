@@ -55,8 +55,21 @@ impl Reactor {
             let trim = worker.fibers.trim();
             deadline = worker.next_timer().min(trim);
         }
-        worker.poller.poll(deadline, &mut self.events);
+        let mut more = worker.poller.poll(deadline, &mut self.events);
         worker.woke_up();
+        // All of them, or the timers would come before some of the fds.
+        for _ in 0..MOST_POLLS {
+            self.handle_events();
+            if !more {
+                return;
+            }
+            more = worker.poller.poll(Deadline::NOW, &mut self.events);
+        }
+        self.handle_events();
+    }
+
+    fn handle_events(&mut self) {
+        let worker = self.worker;
         for event in self.events.drain(..) {
             match event {
                 // `handle_messages` follows.
@@ -88,6 +101,9 @@ impl Reactor {
         }
     }
 }
+
+/// A bound on the polls in a row, for fds that become ready faster than they are looked at.
+const MOST_POLLS: usize = 64;
 
 fn name_thread(index: usize) {
     let name = std::ffi::CString::new(format!("fastrpc-{index}")).expect("no NUL in it");
