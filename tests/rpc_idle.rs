@@ -9,15 +9,18 @@ use fastrpc::rpc::ServerOptions;
 const WORKERS: usize = 1;
 const CONNECTIONS: usize = 10_000;
 
+#[path = "cases/fd_limit.rs"]
+mod fd_limit;
 #[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;
 
+use fd_limit::raise_fd_limit;
 use support::*;
 
 #[test]
 fn ten_thousand_connections_that_say_nothing() {
-    raise_fd_limit();
+    raise_fd_limit(CONNECTIONS as u64 + 500);
     let (server, addr) = server(ServerOptions::default());
     assert_serves(&addr);
     eventually("the first client is gone", || server.stats().connections == 0);
@@ -57,7 +60,7 @@ fn ten_thousand_connections_that_say_nothing() {
 #[test]
 #[ignore = "not a test: the other ends of the connections of the test above"]
 fn peers_process() {
-    raise_fd_limit();
+    raise_fd_limit(CONNECTIONS as u64 + 500);
     let addr = std::env::var("FASTRPC_TEST_CONNECT").expect("set by the test that starts this");
     let quiet: Vec<TcpStream> =
         (0..CONNECTIONS).map(|_| TcpStream::connect(&addr).unwrap()).collect();
@@ -71,15 +74,4 @@ fn peers_process() {
     }
     println!("all answered");
     std::io::stdin().read_line(&mut line).unwrap();
-}
-
-fn raise_fd_limit() {
-    let wanted = CONNECTIONS as u64 + 500;
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is valid to write to.
-    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }, 0);
-    assert!(limit.rlim_max >= wanted, "this test needs {wanted} fds: {} allowed", limit.rlim_max);
-    limit.rlim_cur = limit.rlim_cur.max(wanted);
-    // SAFETY: `limit` is a valid rlimit.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
 }

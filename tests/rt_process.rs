@@ -217,9 +217,10 @@ fn an_idle_process_hardly_wakes() {
     let before = context_switches();
     std::thread::sleep(Duration::from_secs(2));
     let wakes = context_switches() - before;
-    // This thread's own sleep is one of them, and idle stacks are given back meanwhile, once a
-    // second on each worker.
-    assert!(wakes < 10 + 4 * 2, "{wakes} wake-ups in two seconds");
+    // This thread's own sleep is one of them. Idle stacks are given back meanwhile, once a second
+    // on each worker, and the kernel may let one worker wait for another's unmapping. A poll every
+    // 10 ms would be 800.
+    assert!(wakes < 100, "{wakes} wake-ups in two seconds");
     std::thread::sleep(Duration::from_secs(8));
     let before = context_switches();
     std::thread::sleep(Duration::from_secs(1));

@@ -1,42 +1,60 @@
 //! The engine: what is used of `may`, and nothing else of it is used anywhere.
 //!
-//! `may` gives stackful coroutines, the switch between them, a queue of runnable coroutines per
-//! worker thread and a spawn that names the worker. Everything that waits is built above on
-//! [`park`] and [`Coroutine::unpark`], which are only ever called on the coroutine's own worker:
-//! that is what keeps a coroutine on its thread.
+//! `may` runs the worker threads, each with one coroutine of its own that never ends: the worker's
+//! loop. What user code runs in are coroutines of the crate that `may`'s own are made of,
+//! `generator`: the loop [resumes](Coroutine::resume) them, and they [`suspend`] back into it. So
+//! a switch costs no atomic operation, which each park and unpark of `may` does ten times, and a
+//! coroutine has no way to leave its thread.
 
 use std::io;
+use std::ptr::NonNull;
 
-use may::coroutine as co;
+use generator::{Generator, Gn};
+use may::coroutine::Builder;
 
-/// A handle by which a parked coroutine can be made runnable again.
-#[derive(Clone)]
-pub(super) struct Coroutine(co::Coroutine);
+/// A coroutine of the engine. A plain pointer: whoever resumes it knows that it lives, and on the
+/// last return it is gone.
+#[derive(Clone, Copy)]
+pub(super) struct Coroutine(NonNull<usize>);
 
 impl Coroutine {
-    /// The coroutine that calls this. Panics outside of one.
-    pub(super) fn current() -> Coroutine {
-        Coroutine(co::current())
+    /// Makes a coroutine that will run `body` on a stack of `stack_size` bytes and a guard page.
+    ///
+    /// # Panics
+    /// When the stack cannot be mapped.
+    pub(super) fn new(stack_size: usize, body: impl FnOnce() + Send + 'static) -> Coroutine {
+        let mut generator = Gn::<()>::new_opt(words(stack_size), body);
+        // What marks it as a coroutine to `generator`: it suspends as a whole, even from within
+        // plain generators, and keeps a panic to itself.
+        generator.set_local_data(NonNull::<u8>::dangling().as_ptr());
+        Coroutine::from(generator)
     }
 
-    /// Puts the coroutine, which must be parked, at the end of the calling thread's run queue.
-    /// The calling thread must be the coroutine's worker.
+    /// Runs the coroutine, nested in the caller, until it suspends or ends; then it is freed.
+    ///
+    /// # Safety
+    /// It has not ended, does not run, and was made by the calling thread.
     #[inline]
-    pub(super) fn unpark(&self) {
-        self.0.unpark();
+    pub(super) unsafe fn resume(self) {
+        // SAFETY: it has not ended, so that the pointer is owned, and by nobody but us.
+        let mut generator = unsafe { Generator::<'static, (), ()>::from_raw(self.0.as_ptr()) };
+        generator.resume();
+        if !generator.is_done() {
+            let _ = generator.into_raw();
+        }
     }
 }
 
-/// Suspends the calling coroutine until [`Coroutine::unpark`].
-#[inline]
-pub(super) fn park() {
-    co::park();
+impl From<Generator<'static, (), ()>> for Coroutine {
+    fn from(generator: Generator<'static, (), ()>) -> Self {
+        Coroutine(NonNull::new(generator.into_raw()).expect("a box has an address"))
+    }
 }
 
-/// Lets the other runnable coroutines of this worker run first.
+/// Returns from the `resume` that runs the calling coroutine, until it is resumed again.
 #[inline]
-pub(super) fn yield_now() {
-    co::yield_now();
+pub(super) fn suspend() {
+    generator::co_yield_with(());
 }
 
 /// Starts the engine's worker threads. Once per process.
@@ -49,23 +67,16 @@ pub(super) fn start(workers: usize) {
     config.set_worker_pin(false);
 }
 
-/// Runs `f` in a new coroutine on worker `worker`, from any thread.
-pub(super) fn spawn_on(
+/// Runs `body` in a coroutine of `may` on worker `worker`, from any thread.
+pub(super) fn run_on(
     worker: usize,
     stack_size: usize,
-    f: impl FnOnce() + Send + 'static,
+    body: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    let builder = co::Builder::new().id(worker).stack_size(words(stack_size));
-    // SAFETY: the body handed in keeps to its worker's thread and to the rules for thread-local
-    // data, and its stack ends in a guard; see `fiber` and `stack`.
-    unsafe { builder.spawn(f) }.map(drop)
-}
-
-/// Runs `f` in a new coroutine at once, nested in the caller, until it first parks.
-pub(super) fn spawn_here(stack_size: usize, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let builder = co::Builder::new().stack_size(words(stack_size));
-    // SAFETY: as in `spawn_on`.
-    unsafe { builder.spawn_local(f) }.map(drop)
+    let builder = Builder::new().id(worker).stack_size(words(stack_size));
+    // SAFETY: the body never suspends, so that it stays on its thread, and its stack ends in a
+    // guard.
+    unsafe { builder.spawn(body) }.map(drop)
 }
 
 /// The engine counts stacks in words, and takes an odd number for a wish to trace their use.

@@ -71,6 +71,11 @@ impl Fiber {
     pub(super) fn stack(&self) -> &Stack {
         &self.stack
     }
+
+    #[inline]
+    pub(super) fn coroutine(&self) -> Coroutine {
+        self.parker.coroutine()
+    }
 }
 
 /// Starts `job` in a coroutine of the calling worker, with the default stack.
@@ -96,6 +101,8 @@ pub(super) struct FiberPool {
     /// Fibers that exist, at work or idle.
     alive: Cell<usize>,
     idle: Cell<usize>,
+    /// The coroutine that is being born, for its own use.
+    newborn: Cell<Option<Coroutine>>,
     /// The fewest idle ones since the last trim: so many were not needed.
     idle_low: Cell<usize>,
     trimmed_at: Cell<u64>,
@@ -112,6 +119,7 @@ impl FiberPool {
             classes: RefCell::new(Vec::new()),
             alive: Cell::new(0),
             idle: Cell::new(0),
+            newborn: Cell::new(None),
             idle_low: Cell::new(0),
             trimmed_at: Cell::new(0),
         }
@@ -164,18 +172,13 @@ impl FiberPool {
         // error; the window between the two is what `catch_unwind` is for.
         stack::probe(stack_size)?;
         let mapped = stack::mapped_size(stack_size);
-        let born = catch_unwind(|| engine::spawn_here(mapped, move || live(stack_size)));
+        let coroutine = catch_unwind(|| Coroutine::new(mapped, move || live(stack_size)))
+            .map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
         self.alive.set(self.alive.get() + 1);
-        match born {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => self.stillborn(error),
-            Err(_) => self.stillborn(io::Error::from_raw_os_error(libc::ENOMEM)),
-        }
-    }
-
-    fn stillborn(&self, error: io::Error) -> io::Result<()> {
-        self.alive.set(self.alive.get() - 1);
-        Err(error)
+        self.newborn.set(Some(coroutine));
+        // SAFETY: just made here, and it does not run.
+        unsafe { coroutine.resume() };
+        Ok(())
     }
 
     /// Gives back, once per second, half of the stacks that the last second had no use for, and
@@ -219,8 +222,8 @@ impl FiberPool {
 /// The life of a fiber: jobs, until it is told to end.
 fn live(stack_size: usize) {
     let worker = Worker::current().expect("fibers are born on a worker");
-    let parker = Parker::for_fiber(worker.index());
-    parker.bind(Coroutine::current());
+    let coroutine = worker.fibers.newborn.take().expect("set by whoever resumes it first");
+    let parker = Parker::for_fiber(worker.index(), coroutine);
     let marker = 0usize;
     let fiber = Fiber {
         parker,
@@ -233,8 +236,8 @@ fn live(stack_size: usize) {
     fiber.stack.widen_guard();
     fiber.parker.set_parked();
     worker.fibers.push(&fiber);
-    // Born nested in the coroutine that asked for it, which goes on once this parks.
-    engine::park();
+    // Born nested in the coroutine that asked for it, which goes on once this is suspended.
+    engine::suspend();
     worker.started(&fiber);
     loop {
         match fiber.next.replace(Next::Nothing) {
@@ -248,12 +251,12 @@ fn live(stack_size: usize) {
             Next::Exit => break,
         }
         fiber.parker.set_parked();
-        worker.finish_job();
+        // Of the job nothing is left to put aside.
+        engine::suspend();
         worker.started(&fiber);
     }
     fiber.stack.restore_guard();
     worker.fibers.alive.set(worker.fibers.alive.get() - 1);
-    worker.leave();
 }
 
 impl Fiber {

@@ -11,7 +11,7 @@
 //! that waits may be called by plain threads as well, which block. Cancellation and time-outs are
 //! errors of the call that waited; nothing is unwound.
 //!
-//! **What it may call.** The timer wheel, libc, and `may`, which is named in `engine` alone.
+//! **What it may call.** The timer wheel, libc, and `may` and its `generator`, which are named in `engine` alone.
 //!
 //! **What it must never do.** Let a coroutine be resumed by another thread than its own: every
 //! wake goes through [`Waker`], which takes the inbox of the home worker when it is called
@@ -56,7 +56,10 @@ use self::worker::{Message, Worker};
 /// sched_yield(2) does.
 pub fn yield_now() {
     match Worker::current() {
-        Some(worker) if worker.running().is_some() && !worker.is_forked() => worker.yield_now(),
+        Some(worker) if !worker.is_forked() => match worker.running() {
+            Some(fiber) => worker.yield_now(fiber.coroutine()),
+            None => std::thread::yield_now(),
+        },
         _ => std::thread::yield_now(),
     }
 }

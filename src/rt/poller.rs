@@ -76,8 +76,8 @@ impl Poller {
         }
     }
 
-    /// Waits for events until `deadline` and appends them to `into`.
-    pub(super) fn poll(&self, deadline: Deadline, into: &mut Vec<Event>) {
+    /// Waits for events until `deadline` and appends them to `into`. True if there may be more.
+    pub(super) fn poll(&self, deadline: Deadline, into: &mut Vec<Event>) -> bool {
         let mut events = self.events.borrow_mut();
         let count = self.wait(&mut events, deadline);
         let registrations = self.registrations.borrow();
@@ -90,6 +90,7 @@ impl Poller {
                 token => Some(Event::Source(registrations.get(token)?, event.events)),
             }
         }));
+        count == events.len()
     }
 
     fn wait(&self, events: &mut [libc::epoll_event], deadline: Deadline) -> usize {

@@ -1,14 +1,13 @@
-//! The reactor: one coroutine per worker that turns messages, timers and fd events into runnable
-//! coroutines, and blocks in `epoll_wait` when there are none.
+//! The reactor: each worker's loop, which turns messages, timers and fd events into runnable
+//! coroutines, runs them, and blocks in `epoll_wait` when there are none.
 //!
 //! It waits in its own epoll set, not in the engine's: one system call per idle round instead of
 //! three, and time-outs in nanoseconds. The engine's own event loop sleeps below it and is only
-//! needed to start the reactors.
+//! needed to start it.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::engine::Coroutine;
 use super::poller::Event;
 use super::stack;
 use super::time::Deadline;
@@ -20,7 +19,7 @@ use super::worker::{Message, Worker};
 pub(super) fn run(index: usize, started: impl FnOnce(io::Result<()>)) {
     name_thread(index);
     stack::install_signal_stack();
-    match Worker::adopt_thread(index, Coroutine::current()) {
+    match Worker::adopt_thread(index) {
         Ok(worker) => {
             started(Ok(()));
             Reactor { worker, messages: Vec::new(), fired: Vec::new(), events: Vec::new() }.run()
@@ -45,22 +44,32 @@ impl Reactor {
             // After the fds: what came before a deadline must not lose to it only because the
             // worker was held up.
             self.fire_timers();
-            if self.worker.ready() > 0 {
-                self.worker.polled();
-                self.worker.park_reactor();
-            }
+            self.worker.run_ready();
         }
     }
 
     fn poll(&mut self) {
         let worker = self.worker;
         let mut deadline = Deadline::NOW;
-        if worker.ready() == 0 && worker.may_sleep() {
+        if worker.is_ready_empty() && worker.may_sleep() {
             let trim = worker.fibers.trim();
             deadline = worker.next_timer().min(trim);
         }
-        worker.poller.poll(deadline, &mut self.events);
+        let mut more = worker.poller.poll(deadline, &mut self.events);
         worker.woke_up();
+        // All of them, or the timers would come before some of the fds.
+        for _ in 0..MOST_POLLS {
+            self.handle_events();
+            if !more {
+                return;
+            }
+            more = worker.poller.poll(Deadline::NOW, &mut self.events);
+        }
+        self.handle_events();
+    }
+
+    fn handle_events(&mut self) {
+        let worker = self.worker;
         for event in self.events.drain(..) {
             match event {
                 // `handle_messages` follows.
@@ -92,6 +101,9 @@ impl Reactor {
         }
     }
 }
+
+/// A bound on the polls in a row, for fds that become ready faster than they are looked at.
+const MOST_POLLS: usize = 64;
 
 fn name_thread(index: usize) {
     let name = std::ffi::CString::new(format!("fastrpc-{index}")).expect("no NUL in it");

@@ -170,7 +170,7 @@ fn start_reactors(workers: usize) -> io::Result<()> {
                 let _ = report.send(started);
             });
         };
-        engine::spawn_on(index, REACTOR_STACK, body)?;
+        engine::run_on(index, REACTOR_STACK, body)?;
     }
     (0..workers).try_for_each(|_| reports.recv().expect("every reactor reports"))
 }

@@ -9,8 +9,8 @@
 use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -187,7 +187,7 @@ enum Kind {
 /// The part of a coroutine that its wakers need.
 struct FiberSlot {
     home: usize,
-    coroutine: OnceLock<Coroutine>,
+    coroutine: Coroutine,
     /// Suspended in the engine and not yet queued again. Home worker only.
     parked: Cell<bool>,
     /// Every wait fails with `Canceled`. Home worker only.
@@ -201,12 +201,12 @@ unsafe impl Send for Parker {}
 unsafe impl Sync for Parker {}
 
 impl Parker {
-    pub(super) fn for_fiber(home: usize) -> Arc<Parker> {
+    pub(super) fn for_fiber(home: usize, coroutine: Coroutine) -> Arc<Parker> {
         Arc::new(Parker {
             state: AtomicU64::new(IDLE),
             kind: Kind::Fiber(FiberSlot {
                 home,
-                coroutine: OnceLock::new(),
+                coroutine,
                 parked: Cell::new(false),
                 cancelled: Cell::new(false),
             }),
@@ -226,10 +226,10 @@ impl Parker {
         }
     }
 
-    /// Names the engine's coroutine behind this parker. Once, by the coroutine itself.
-    pub(super) fn bind(&self, coroutine: Coroutine) {
-        let bound = self.fiber().coroutine.set(coroutine);
-        assert!(bound.is_ok(), "a parker is bound once");
+    /// The engine's coroutine behind this parker.
+    #[inline]
+    pub(super) fn coroutine(&self) -> Coroutine {
+        self.fiber().coroutine
     }
 
     /// Readies the parker for the next task of its coroutine.
@@ -318,7 +318,7 @@ impl Parker {
         debug_assert_eq!(worker.index(), fiber.home);
         // Not parked yet: it will look at its state before it parks.
         if fiber.parked.replace(false) {
-            worker.enqueue(fiber.coroutine.get().expect("a parked coroutine is bound"));
+            worker.enqueue(fiber.coroutine);
         }
     }
 }

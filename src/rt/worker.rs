@@ -5,10 +5,11 @@
 //! sleeps.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use super::engine::{self, Coroutine};
 use super::fiber::{Fiber, FiberPool};
@@ -23,13 +24,11 @@ use crate::wheel::{TimerId, Wheel};
 pub(crate) struct Worker {
     index: usize,
     shared: &'static Shared,
-    /// Coroutines in the engine's run queue, the reactor not counted.
-    ready: Cell<usize>,
-    /// Switches since the reactor last ran, and the coarse clock at that time.
+    /// The coroutines that can run, in turn.
+    ready: RefCell<VecDeque<Coroutine>>,
+    /// Switches since the fds were last looked at, and the coarse clock at that time.
     switches: Cell<u32>,
     polled_at: Cell<u64>,
-    reactor: OnceLock<Coroutine>,
-    reactor_queued: Cell<bool>,
     running: Cell<*const Fiber>,
     timers: RefCell<Wheel<TimerEvent>>,
     pub(super) fibers: FiberPool,
@@ -47,18 +46,16 @@ impl Worker {
         unsafe { worker.as_ref() }
     }
 
-    /// Makes the calling thread worker `index`. Its reactor coroutine calls this first.
-    pub(super) fn adopt_thread(index: usize, reactor: Coroutine) -> io::Result<&'static Worker> {
+    /// Makes the calling thread worker `index`. Its reactor calls this first.
+    pub(super) fn adopt_thread(index: usize) -> io::Result<&'static Worker> {
         let shared = shared(index);
         let poller = Poller::new(&shared.wake_fd)?;
         let worker = Box::leak(Box::new(Worker {
             index,
             shared,
-            ready: Cell::new(0),
+            ready: RefCell::default(),
             switches: Cell::new(0),
             polled_at: Cell::new(0),
-            reactor: OnceLock::from(reactor),
-            reactor_queued: Cell::new(false),
             running: Cell::new(std::ptr::null()),
             timers: RefCell::new(Wheel::new(time::now_ns())),
             fibers: FiberPool::new(),
@@ -85,73 +82,57 @@ impl Worker {
         is_forked()
     }
 
-    /// Puts a parked coroutine at the end of the run queue.
+    /// Puts a suspended coroutine at the end of the run queue.
     #[inline]
-    pub(super) fn enqueue(&self, coroutine: &Coroutine) {
-        self.ready.set(self.ready.get() + 1);
-        coroutine.unpark();
+    pub(super) fn enqueue(&self, coroutine: Coroutine) {
+        self.ready.borrow_mut().push_back(coroutine);
     }
 
-    /// Suspends the running coroutine, which somebody will [`enqueue`](Self::enqueue).
+    /// Suspends the running coroutine, which somebody will [`enqueue`](Self::enqueue), with all
+    /// that belongs to it and not to the thread put aside.
     #[inline]
     pub(super) fn switch_away(&self) {
-        self.suspended(engine::park);
-    }
-
-    /// Lets every coroutine that is ready run, and the reactor poll if it is due.
-    #[inline]
-    pub(super) fn yield_now(&self) {
-        if self.ready.get() == 0 && !self.reactor_queued.get() && !self.count_switch() {
-            return;
-        }
-        self.suspended(|| {
-            self.ready.set(self.ready.get() + 1);
-            engine::yield_now();
-        });
-    }
-
-    /// Runs `switch` with all that belongs to the coroutine and not to the thread put aside.
-    #[inline]
-    fn suspended(&self, switch: impl FnOnce()) {
         let fiber = self.running.get();
         let errno = Errno::save();
         let exceptions = self.save_exceptions();
-        self.call_reactor_if_due();
-        switch();
-        self.ready.set(self.ready.get() - 1);
+        engine::suspend();
         self.running.set(fiber);
         self.restore_exceptions(exceptions);
         errno.restore();
     }
 
-    /// Parks a fiber whose job is done: of the job nothing is left to put aside.
+    /// Lets every coroutine that is ready run, and the fds be looked at if that is due.
     #[inline]
-    pub(super) fn finish_job(&self) {
-        self.call_reactor_if_due();
-        engine::park();
-    }
-
-    /// The last act of a fiber that ends.
-    pub(super) fn leave(&self) {
-        self.call_reactor_if_due();
+    pub(super) fn yield_now(&self, coroutine: Coroutine) {
+        if self.is_ready_empty() && !self.count_switch() {
+            return;
+        }
+        self.enqueue(coroutine);
+        self.switch_away();
     }
 
     /// The coroutine's first moment: nothing put aside yet.
     #[inline]
     pub(super) fn started(&self, fiber: *const Fiber) {
-        self.ready.set(self.ready.get() - 1);
         self.running.set(fiber);
         self.restore_exceptions(CxxGlobals::NONE);
     }
 
-    /// The reactor runs when nothing else can, and else often enough that a busy worker still
-    /// serves its fds and timers.
-    #[inline]
-    fn call_reactor_if_due(&self) {
-        if !self.reactor_queued.get() && (self.count_switch() || self.ready.get() == 0) {
-            self.reactor_queued.set(true);
-            self.reactor.get().expect("set at birth").unpark();
+    /// Runs what can run, until nothing can or it is time to look at the fds and timers again.
+    pub(super) fn run_ready(&self) {
+        self.switches.set(0);
+        self.polled_at.set(time::coarse_ns());
+        loop {
+            let next = self.ready.borrow_mut().pop_front();
+            let Some(coroutine) = next else { break };
+            // SAFETY: what is in the queue was put there once, suspended or about to be, and is
+            // on its own worker, which is not in it now.
+            unsafe { coroutine.resume() };
+            if self.count_switch() {
+                break;
+            }
         }
+        self.running.set(std::ptr::null());
     }
 
     /// Counts a switch; true if the fds and timers should be looked at by now.
@@ -162,21 +143,9 @@ impl Worker {
         switches >= SWITCHES_PER_POLL || time::coarse_ns() != self.polled_at.get()
     }
 
-    /// The reactor's wait for its turn.
-    pub(super) fn park_reactor(&self) {
-        engine::park();
-        self.reactor_queued.set(false);
-        self.running.set(std::ptr::null());
-    }
-
-    pub(super) fn ready(&self) -> usize {
-        self.ready.get()
-    }
-
-    /// Notes that the fds were looked at.
-    pub(super) fn polled(&self) {
-        self.switches.set(0);
-        self.polled_at.set(time::coarse_ns());
+    #[inline]
+    pub(super) fn is_ready_empty(&self) -> bool {
+        self.ready.borrow().is_empty()
     }
 
     // ---- timers ----

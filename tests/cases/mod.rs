@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 
+pub mod fd_limit;
+
 use std::process::{Command, Output};
 use std::sync::Once;
 use std::time::{Duration, Instant};
