@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,8 +19,9 @@ namespace fastrpc {
 
 namespace detail {
 
-class ServerCall;
+class Canceler;
 class ClientCall;
+class ServerCall;
 
 // The numbers of the protocol that this layer uses itself.
 constexpr std::int32_t kBadRequest = 1003;
@@ -95,7 +98,7 @@ class Controller : public detail::ControllerBase {
   // server's stop ran out of time.
   [[nodiscard]] bool IsCanceled() const override { return fastrpc_call_is_canceled(call_); }
   // Runs `callback` exactly once: at once if the call is cancelled already, or else when it has
-  // been answered. At most once per call.
+  // been answered, where that is done. At most once per call.
   void NotifyOnCancel(google::protobuf::Closure* callback) override {
     if (IsCanceled()) return callback->Run();
     on_end_ = callback;
@@ -152,16 +155,15 @@ class CliController : public detail::ControllerBase {
   // The FASTRPC_E number of what went wrong; FASTRPC_EREMOTE if the server said so.
   [[nodiscard]] fastrpc_status status() const { return status_; }
 
-  // Makes the calls that are made with this controller from now on fail with FASTRPC_ECANCELED. A
-  // call in flight goes on to its answer or its timeout.
-  void StartCancel() override { canceled_ = true; }
+  // Ends an asynchronous call in flight with FASTRPC_ECANCELED; a call that is made later fails
+  // with it at once. The server is not told. A synchronous call in flight goes on to its answer or
+  // its timeout, unless the coroutine that waits for it is cancelled. Any thread, while the
+  // controller lives.
+  inline void StartCancel() override;
   [[nodiscard]] bool IsCanceled() const override { return canceled_; }
-  // Runs `callback` exactly once: at once after StartCancel(), or else when the call has ended. At
-  // most once per call.
-  void NotifyOnCancel(google::protobuf::Closure* callback) override {
-    if (canceled_) return callback->Run();
-    on_end_ = callback;
-  }
+  // Runs `callback` exactly once: at StartCancel(), at once if that came before, or else when the
+  // call has ended. At most once per call.
+  inline void NotifyOnCancel(google::protobuf::Closure* callback) override;
 
   // Back to new; not during a call.
   void Reset() override {
@@ -173,7 +175,6 @@ class CliController : public detail::ControllerBase {
          {&request_id_, &request_attachment_, &response_attachment_, &remote_side_})
       text->clear();
     canceled_ = false;
-    on_end_ = nullptr;
   }
   // Takes the error of another one over.
   void CopyFrom(const CliController& other) {
@@ -194,8 +195,67 @@ class CliController : public detail::ControllerBase {
   std::string response_attachment_;
   std::string remote_side_;
 
+  // Runs the callback of NotifyOnCancel(), if it has not run.
+  inline void notify();
+
   std::atomic<bool> canceled_{false};
-  google::protobuf::Closure* on_end_ = nullptr;
+  // Guards the rest, which StartCancel() reaches from other threads.
+  std::mutex lock_;
+  google::protobuf::Closure* on_cancel_ = nullptr;
+  std::shared_ptr<detail::Canceler> in_flight_;
 };
+
+namespace detail {
+
+// What ends an asynchronous call. Its handle comes when the call is on its way already.
+class Canceler {
+ public:
+  void cancel() {
+    std::lock_guard<std::mutex> guard(lock_);
+    wanted_ = true;
+    if (handle_) fastrpc_async_call_cancel(handle_.get());
+  }
+  void set_handle(fastrpc_async_call* handle) {
+    std::lock_guard<std::mutex> guard(lock_);
+    handle_.reset(handle);
+    if (wanted_ && handle_) fastrpc_async_call_cancel(handle);
+  }
+
+ private:
+  std::mutex lock_;
+  bool wanted_ = false;
+  Handle<fastrpc_async_call, fastrpc_async_call_free> handle_;
+};
+
+}  // namespace detail
+
+inline void CliController::StartCancel() {
+  std::shared_ptr<detail::Canceler> call;
+  {
+    std::lock_guard<std::mutex> guard(lock_);
+    canceled_ = true;
+    call = in_flight_;
+  }
+  // First the callback: the call's end may be the end of the controller.
+  notify();
+  if (call != nullptr) call->cancel();
+}
+
+inline void CliController::NotifyOnCancel(google::protobuf::Closure* callback) {
+  {
+    std::lock_guard<std::mutex> guard(lock_);
+    on_cancel_ = callback;
+  }
+  if (canceled_) notify();
+}
+
+inline void CliController::notify() {
+  google::protobuf::Closure* callback = nullptr;
+  {
+    std::lock_guard<std::mutex> guard(lock_);
+    std::swap(callback, on_cancel_);
+  }
+  if (callback != nullptr) callback->Run();
+}
 
 }  // namespace fastrpc
