@@ -256,20 +256,28 @@ static void structs_of_other_versions_are_understood(void) {
     size_t more;
   } longer;
   fastrpc_server_stats stats;
+  fastrpc_coroutine* coroutine = NULL;
   fastrpc_server* server = NULL;
 
   calls = drops = 0;
   memset(&longer, 0xff, sizeof longer);
   fastrpc_spawn_options_init(&longer.known, sizeof longer);
   CHECK(longer.known.size == sizeof longer && longer.more == 0 && longer.known.worker == -1);
-  CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, NULL, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, &coroutine, NULL) ==
+        FASTRPC_OK);
+  CHECK(fastrpc_coroutine_join(coroutine, -1, NULL) == FASTRPC_OK);
+  fastrpc_coroutine_free(coroutine);
   longer.more = 1;
   CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, NULL, NULL) == FASTRPC_EINVAL);
   longer.known.size = offsetof(fastrpc_spawn_options, stack_size);
   longer.known.worker = 99; /* Behind the end of this shorter struct. */
-  CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, NULL, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, &coroutine, NULL) ==
+        FASTRPC_OK);
+  CHECK(fastrpc_coroutine_join(coroutine, -1, NULL) == FASTRPC_OK);
+  fastrpc_coroutine_free(coroutine);
   longer.known.size = 0;
   CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, NULL, NULL) == FASTRPC_EINVAL);
+  CHECK(calls == 2 && drops == 4);
 
   CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);
   memset(&stats, 0xff, sizeof stats);
