@@ -16,7 +16,6 @@
 
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,7 +50,7 @@ class ClientCall {
     auto called = begin();
     if (called) called = wait(client);
     if (!called) fail(called.error());
-    if (controller_ != nullptr) controller_->notify();
+    if (controller_ != nullptr) controller_->end_call();
     return called;
   }
 
@@ -59,8 +58,14 @@ class ClientCall {
   static void start(fastrpc_client* client, std::unique_ptr<ClientCall> call) {
     auto begun = call->begin();
     if (!begun) return fail_later(std::move(call), begun.error());
-    // Not the call's own: that may be over, and gone, when the handle comes.
-    auto canceler = call->publish();
+    // A share of its own: the call may be over, and the controller gone, when the handle comes.
+    Cancellation::Hold cancellation;
+    std::uint64_t number = 0;
+    if (call->controller_ != nullptr) {
+      cancellation = call->controller_->cancellation().hold();
+      number = cancellation->begin();
+      if (number == 0) return fail_later(std::move(call), Error(FASTRPC_ECANCELED));
+    }
     auto options = call->options();
     auto names = call->names();
     fastrpc_async_call* handle = nullptr;
@@ -70,9 +75,9 @@ class ClientCall {
     auto called = error.check(fastrpc_client_call_async(
         client, names.service.data(), names.service.size(), names.method.data(),
         names.method.size(), nullptr, user->size_, &options, ended, user, nullptr,
-        canceler != nullptr ? &handle : nullptr, error.out()));
+        cancellation ? &handle : nullptr, error.out()));
     if (!called) return fail_later(std::unique_ptr<ClientCall>(user), called.error());
-    if (canceler != nullptr) canceler->set_handle(handle);
+    if (cancellation) cancellation->set_handle(number, handle);
   }
 
  private:
@@ -106,7 +111,7 @@ class ClientCall {
     if (controller_ != nullptr) {
       controller_->clear_error();
       controller_->status_ = FASTRPC_OK;
-      if (controller_->canceled_) return Error(FASTRPC_ECANCELED);
+      if (controller_->IsCanceled()) return Error(FASTRPC_ECANCELED);
     }
     if (!request_->IsInitialized())
       return Error(FASTRPC_EINVAL, kBadRequest,
@@ -181,25 +186,8 @@ class ClientCall {
 
   // The controller may be gone once `done` has run.
   void end() {
-    if (controller_ != nullptr) {
-      {
-        std::lock_guard<std::mutex> guard(controller_->lock_);
-        controller_->in_flight_.reset();
-      }
-      controller_->notify();
-    }
+    if (controller_ != nullptr) controller_->end_call();
     done_->Run();
-  }
-
-  // Lets the controller cancel the call, if there is one.
-  std::shared_ptr<Canceler> publish() {
-    if (controller_ == nullptr) return nullptr;
-    auto canceler = std::make_shared<Canceler>();
-    std::lock_guard<std::mutex> guard(controller_->lock_);
-    controller_->in_flight_ = canceler;
-    // It may have been told since begin().
-    if (controller_->canceled_) canceler->cancel();
-    return canceler;
   }
 
   const google::protobuf::MethodDescriptor* method_;

@@ -276,6 +276,82 @@ void start_cancel_ends_an_asynchronous_call() {
   CHECK(!controller.Failed() && response.response() == "plain");
 }
 
+void start_cancel_may_race_with_the_answer() {
+  Fixture f([](auto&, auto&, Closure* done) { done->Run(); });
+  echo::EchoRequest request;
+  request.set_message("plain");
+  for (int i = 0; i < 500; ++i) {
+    echo::EchoResponse response;
+    fastrpc::CliController controller;
+    fastrpc::wait_group ended(1);
+    std::atomic<int> runs{0};
+    std::thread canceler([&controller] { controller.StartCancel(); });
+    Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&] {
+      ++runs;
+      ended.done();
+    }));
+    ended.wait();
+    canceler.join();
+    CHECK(runs == 1);
+    CHECK(controller.Failed() ? controller.status() == FASTRPC_ECANCELED
+                              : response.response() == "plain");
+  }
+}
+
+// The server never answers by itself, so that only StartCancel() ends the call, whenever it comes.
+void the_done_of_a_cancelled_call_may_destroy_its_controller() {
+  fastrpc::queue<Closure*> kept(1000);
+  Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
+  echo::EchoRequest request;
+  for (int i = 0; i < 300; ++i) {
+    echo::EchoResponse response;
+    fastrpc::wait_group ended(1);
+    std::atomic<int> notified{0};
+    auto* controller = new fastrpc::CliController;
+    controller->NotifyOnCancel(new Function([&notified] { ++notified; }));
+    std::thread canceler([controller] { controller->StartCancel(); });
+    Stub(f.client.get()).Echo(controller, &request, &response, new Function([&, controller] {
+                                CHECK(controller->status() == FASTRPC_ECANCELED &&
+                                      controller->IsCanceled());
+                                delete controller;
+                                ended.done();
+                              }));
+    ended.wait();
+    canceler.join();
+    CHECK(notified == 1);
+  }
+  while (auto done = kept.try_pop()) (*done)->Run();
+}
+
+void a_callback_of_notify_on_cancel_may_throw() {
+  auto thrower = [] { return new Function([] { throw std::runtime_error("from a callback"); }); };
+  Fixture f([&thrower](fastrpc::Controller& controller, auto&, Closure* done) {
+    controller.NotifyOnCancel(thrower());
+    done->Run();
+  });
+  CHECK(f.call("answered") == "answered");
+
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  fastrpc::wait_group ended(1);
+  request.set_message("plain");
+  {
+    fastrpc::CliController controller, unused;
+    controller.NotifyOnCancel(thrower());
+    unused.NotifyOnCancel(thrower());
+    Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&] {
+      ended.done();
+    }));
+    ended.wait();
+    CHECK(response.response() == "plain");
+    controller.NotifyOnCancel(thrower());
+    controller.StartCancel();
+    controller.NotifyOnCancel(thrower());
+    CHECK(controller.IsCanceled());
+  }
+  CHECK(f.lives());
+}
+
 void cancelling_its_coroutine_ends_a_synchronous_call() {
   fastrpc::queue<Closure*> kept(4);
   Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
@@ -380,6 +456,9 @@ int main() {
   RUN(a_service_may_look_at_the_call);
   RUN(notify_on_cancel_runs_once);
   RUN(start_cancel_ends_an_asynchronous_call);
+  RUN(start_cancel_may_race_with_the_answer);
+  RUN(the_done_of_a_cancelled_call_may_destroy_its_controller);
+  RUN(a_callback_of_notify_on_cancel_may_throw);
   RUN(cancelling_its_coroutine_ends_a_synchronous_call);
   RUN(done_of_a_call_that_fails_runs_in_a_coroutine);
   RUN(a_body_that_is_no_message_is_refused);

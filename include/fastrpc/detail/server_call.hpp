@@ -2,6 +2,7 @@
 #pragma once
 
 #include <google/protobuf/service.h>
+#include <pthread.h>
 
 #include <fastrpc/controller.hpp>
 #include <fastrpc/detail/message.hpp>
@@ -107,7 +108,9 @@ class ServerCall final : public google::protobuf::Closure {
       controller().SetFailed(kBadRequest, "the body is no " + std::string(type));
       return Run();
     }
+    in_method_ = true;
     run(method);
+    in_method_ = false;
     if (deferred_ && claim()) end();
   }
 
@@ -145,8 +148,10 @@ class ServerCall final : public google::protobuf::Closure {
 
   // Whether a destructor runs `done` because an exception is about to leave the method. Then the
   // exception is the answer; should the method catch it after all, the answer follows at its end.
+  // (Another coroutine of this worker may be meant: its answer, too, can wait for that end.)
   bool is_unwinding() const {
-    return std::uncaught_exceptions() > uncaught_ && fastrpc_current_id() == coroutine_;
+    return std::uncaught_exceptions() > uncaught_ && pthread_equal(pthread_self(), home_) != 0 &&
+           in_method_;
   }
 
   // Whether the caller is the one to answer.
@@ -157,7 +162,7 @@ class ServerCall final : public google::protobuf::Closure {
   void end() {
     auto* on_end = std::exchange(controller().on_end_, nullptr);
     answer();
-    if (on_end != nullptr) on_end->Run();
+    run_logged(on_end);
     release();
   }
 
@@ -212,10 +217,11 @@ class ServerCall final : public google::protobuf::Closure {
   std::optional<Content> content_;
   std::atomic<bool> open_{true};
   std::atomic<int> holders_{2};
-  // Touched in the handler alone.
+  // Both are touched on the handler's thread alone.
+  bool in_method_ = false;
   bool deferred_ = false;
   const int uncaught_ = std::uncaught_exceptions();
-  const std::uint64_t coroutine_ = fastrpc_current_id();
+  const pthread_t home_ = pthread_self();
 };
 
 }  // namespace fastrpc::detail
