@@ -3,6 +3,7 @@
 
 #include <google/protobuf/service.h>
 
+#include <fastrpc/detail/cancellation.hpp>
 #include <fastrpc/error.hpp>
 
 #include <algorithm>
@@ -17,8 +18,8 @@ namespace fastrpc {
 
 namespace detail {
 
-class ServerCall;
 class ClientCall;
+class ServerCall;
 
 // The numbers of the protocol that this layer uses itself.
 constexpr std::int32_t kBadRequest = 1003;
@@ -95,9 +96,10 @@ class Controller : public detail::ControllerBase {
   // server's stop ran out of time.
   [[nodiscard]] bool IsCanceled() const override { return fastrpc_call_is_canceled(call_); }
   // Runs `callback` exactly once: at once if the call is cancelled already, or else when it has
-  // been answered. At most once per call.
+  // been answered, where that is done. At most once per call. An exception that leaves it is
+  // logged.
   void NotifyOnCancel(google::protobuf::Closure* callback) override {
-    if (IsCanceled()) return callback->Run();
+    if (IsCanceled()) return detail::run_logged(callback);
     on_end_ = callback;
   }
 
@@ -123,10 +125,18 @@ class Controller : public detail::ControllerBase {
   std::int32_t compress_ = FASTRPC_COMPRESS_NONE;
 };
 
-// The client's side of a call. One call at a time; Reset() makes it fit for the next.
+// The client's side of a call. One call at a time; Reset() makes it fit for the next. It must live
+// until the call has ended: until CallMethod() returns, or, with a `done`, until that runs, which
+// may destroy it. Meanwhile it belongs to the call: other threads may use only what says so.
 class CliController : public detail::ControllerBase {
  public:
   CliController() = default;
+  ~CliController() override {
+    auto* shared = cancellation_.load(std::memory_order_acquire);
+    if (shared == nullptr) return;
+    shared->end();
+    detail::Cancellation::release(shared);
+  }
 
   // How long the call may take; without it, as long as the client's options say.
   template <typename Rep, typename Period>
@@ -152,15 +162,27 @@ class CliController : public detail::ControllerBase {
   // The FASTRPC_E number of what went wrong; FASTRPC_EREMOTE if the server said so.
   [[nodiscard]] fastrpc_status status() const { return status_; }
 
-  // Makes the calls that are made with this controller from now on fail with FASTRPC_ECANCELED. A
-  // call in flight goes on to its answer or its timeout.
-  void StartCancel() override { canceled_ = true; }
-  [[nodiscard]] bool IsCanceled() const override { return canceled_; }
-  // Runs `callback` exactly once: at once after StartCancel(), or else when the call has ended. At
-  // most once per call.
+  // Ends an asynchronous call in flight with FASTRPC_ECANCELED, unless its end is on the way; a
+  // call that begins later fails with it at once, until Reset(). The server is not told. A
+  // synchronous call in flight goes on to its answer or its timeout, unless the coroutine that
+  // waits for it is cancelled.
+  //
+  // Any thread, also while the call begins or ends, and several times. The controller must live
+  // until this returns; but the `done` that this brings about may destroy it before.
+  void StartCancel() override {
+    auto shared = cancellation().hold();
+    shared->cancel();
+  }
+  // Any thread.
+  [[nodiscard]] bool IsCanceled() const override {
+    auto* shared = cancellation_.load(std::memory_order_acquire);
+    return shared != nullptr && shared->is_canceled();
+  }
+  // Runs `callback` exactly once: at StartCancel(), where that is called and before the call ends;
+  // at once if that came before; or else when the call has ended, before `done`, or the controller
+  // is destroyed. At most once per call. An exception that leaves it is logged. Any thread.
   void NotifyOnCancel(google::protobuf::Closure* callback) override {
-    if (canceled_) return callback->Run();
-    on_end_ = callback;
+    cancellation().notify(callback);
   }
 
   // Back to new; not during a call.
@@ -172,8 +194,7 @@ class CliController : public detail::ControllerBase {
     for (std::string* text :
          {&request_id_, &request_attachment_, &response_attachment_, &remote_side_})
       text->clear();
-    canceled_ = false;
-    on_end_ = nullptr;
+    if (auto* shared = cancellation_.load(std::memory_order_acquire)) shared->reset();
   }
   // Takes the error of another one over.
   void CopyFrom(const CliController& other) {
@@ -194,8 +215,22 @@ class CliController : public detail::ControllerBase {
   std::string response_attachment_;
   std::string remote_side_;
 
-  std::atomic<bool> canceled_{false};
-  google::protobuf::Closure* on_end_ = nullptr;
+  // What StartCancel() and the call share, made by whichever needs it first: most calls need none.
+  detail::Cancellation& cancellation() {
+    detail::Cancellation* shared = cancellation_.load(std::memory_order_acquire);
+    if (shared != nullptr) return *shared;
+    auto* made = new detail::Cancellation;
+    if (cancellation_.compare_exchange_strong(shared, made, std::memory_order_acq_rel))
+      return *made;
+    detail::Cancellation::release(made);
+    return *shared;
+  }
+  // The call has ended.
+  void end_call() {
+    if (auto* shared = cancellation_.load(std::memory_order_acquire)) shared->end();
+  }
+
+  std::atomic<detail::Cancellation*> cancellation_{nullptr};
 };
 
 }  // namespace fastrpc

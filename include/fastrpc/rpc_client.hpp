@@ -11,33 +11,134 @@
 #include <google/protobuf/service.h>
 
 #include <fastrpc/controller.hpp>
+#include <fastrpc/coroutine.hpp>
 #include <fastrpc/detail/message.hpp>
 
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace fastrpc {
 
 namespace detail {
 
+inline CliController* to_cli(google::protobuf::RpcController* controller) {
+#if defined(__GXX_RTTI) || defined(__cpp_rtti)
+  return dynamic_cast<CliController*>(controller);
+#else
+  return static_cast<CliController*>(controller);  // Without RTTI no other kind can be told.
+#endif
+}
+
 // A protobuf call on its way: turns what the C ABI gives into messages and controllers.
 class ClientCall {
  public:
   ClientCall(const google::protobuf::MethodDescriptor* method,
-             google::protobuf::RpcController* controller, google::protobuf::Message* response)
+             google::protobuf::RpcController* controller, const google::protobuf::Message* request,
+             google::protobuf::Message* response, google::protobuf::Closure* done)
       : method_(method),
         base_(controller),
-        controller_(dynamic_cast<CliController*>(controller)),
-        response_(response) {}
+        controller_(to_cli(controller)),
+        request_(request),
+        response_(response),
+        done_(done) {}
+
+  // Waits for the answer. What went wrong is in the controller, and in the result.
+  Result<void> run(fastrpc_client* client) {
+    auto called = begin();
+    if (called) called = wait(client);
+    if (!called) fail(called.error());
+    if (controller_ != nullptr) controller_->end_call();
+    return called;
+  }
+
+  // Returns at once; `done` runs in a coroutine.
+  static void start(fastrpc_client* client, std::unique_ptr<ClientCall> call) {
+    auto begun = call->begin();
+    if (!begun) return fail_later(std::move(call), begun.error());
+    // A share of its own: the call may be over, and the controller gone, when the handle comes.
+    Cancellation::Hold cancellation;
+    std::uint64_t number = 0;
+    if (call->controller_ != nullptr) {
+      cancellation = call->controller_->cancellation().hold();
+      number = cancellation->begin();
+      if (number == 0) return fail_later(std::move(call), Error(FASTRPC_ECANCELED));
+    }
+    auto options = call->options();
+    auto names = call->names();
+    fastrpc_async_call* handle = nullptr;
+    ErrorSlot error;
+    // Owned by `ended`, which runs if and only if this succeeds.
+    auto* user = call.release();
+    auto called = error.check(fastrpc_client_call_async(
+        client, names.service.data(), names.service.size(), names.method.data(),
+        names.method.size(), nullptr, user->size_, &options, ended, user, nullptr,
+        cancellation ? &handle : nullptr, error.out()));
+    if (!called) return fail_later(std::unique_ptr<ClientCall>(user), called.error());
+    if (cancellation) cancellation->set_handle(number, handle);
+  }
+
+ private:
+  struct Names {
+    std::string_view service;
+    std::string_view method;
+  };
+
+  // The last act of an asynchronous call. The response and the error are its own.
+  static void ended(void* user, fastrpc_response* response, fastrpc_error* error) {
+    std::unique_ptr<ClientCall> call(static_cast<ClientCall*>(user));
+    if (error != nullptr) {
+      call->fail(ErrorSlot::take(fastrpc_error_status(error), error));
+    } else if (auto taken = call->take(response); !taken) {
+      call->fail(taken.error());
+    }
+    call->end();
+  }
+
+  // For a call that was not sent: ends it in a coroutine, as others end.
+  static void fail_later(std::shared_ptr<ClientCall> call, const Error& error) {
+    auto end = [call, error] {
+      call->fail(error);
+      call->end();
+    };
+    if (!spawn_detached({}, end, std::nothrow)) end();
+  }
+
+  // Whether there is a call to make: the request is whole, and nobody has cancelled.
+  Result<void> begin() {
+    if (controller_ != nullptr) {
+      controller_->clear_error();
+      controller_->status_ = FASTRPC_OK;
+      if (controller_->IsCanceled()) return Error(FASTRPC_ECANCELED);
+    }
+    if (!request_->IsInitialized())
+      return Error(FASTRPC_EINVAL, kBadRequest,
+                   "the request lacks " + request_->InitializationErrorString());
+    // Asked for just before the message is written, which relies on it.
+    size_ = request_->ByteSizeLong();
+    if (size_ > kMaxMessage) return Error(FASTRPC_EINVAL, kBadRequest, "the request is too large");
+    return {};
+  }
+
+  Result<void> wait(fastrpc_client* client) {
+    auto options = this->options();
+    auto names = this->names();
+    fastrpc_response* response = nullptr;
+    ErrorSlot error;
+    auto called = error.check(
+        fastrpc_client_call(client, names.service.data(), names.service.size(), names.method.data(),
+                            names.method.size(), nullptr, size_, &options, &response, error.out()));
+    return called ? take(response) : called;
+  }
 
   // The call's options, which point into the controller and the request.
-  fastrpc_call_options options(const google::protobuf::Message& request) const {
+  [[nodiscard]] fastrpc_call_options options() const {
     fastrpc_call_options c;
     fastrpc_call_options_init(&c, sizeof c);
     c.fill = fill_message;
-    c.fill_user = const_cast<google::protobuf::Message*>(&request);
+    c.fill_user = const_cast<google::protobuf::Message*>(request_);
     if (controller_ == nullptr) return c;
     c.timeout = controller_->timeout_;
     c.log_id = controller_->log_id_;
@@ -50,55 +151,52 @@ class ClientCall {
     return c;
   }
 
-  // Whether there is a call to make: the request is whole, and nobody has cancelled.
-  bool begin(const google::protobuf::Message& request) {
-    if (controller_ != nullptr) {
-      controller_->clear_error();
-      controller_->status_ = FASTRPC_OK;
-      if (controller_->canceled_) return fail(Error(FASTRPC_ECANCELED)), false;
-    }
-    if (request.IsInitialized()) return true;
-    fail({FASTRPC_EINVAL, kBadRequest, "the request lacks " + request.InitializationErrorString()});
-    return false;
+  [[nodiscard]] Names names() const {
+    return {name_of(method_->service()->full_name()), name_of(method_->name())};
   }
 
-  void succeed(const fastrpc_response* answer) {
+  Result<void> take(fastrpc_response* answer) {
+    Handle<fastrpc_response, fastrpc_response_free> owner(answer);
     std::size_t size = 0;
     const std::uint8_t* body = fastrpc_response_body(answer, &size);
-    if (!response_->ParseFromArray(body, static_cast<int>(size)))
-      return fail(
-          {FASTRPC_EIO, kBadResponse, "the answer is no " + method_->output_type()->full_name()});
-    if (controller_ == nullptr) return;
+    if (!parse(*response_, body, size)) {
+      auto type = name_of(method_->output_type()->full_name());
+      return Error(FASTRPC_EIO, kBadResponse, "the answer is no " + std::string(type));
+    }
+    if (controller_ == nullptr) return {};
     const void* attachment = fastrpc_response_attachment(answer, &size);
     controller_->response_attachment_.assign(view(attachment, size));
     controller_->remote_side_ = copied_text([answer](char* buffer, std::size_t length) {
       return fastrpc_response_peer(answer, buffer, length);
     });
+    return {};
   }
 
   void fail(const Error& error) {
+    response_->Clear();
     if (controller_ != nullptr) {
       controller_->status_ = error.status();
       controller_->SetFailed(error.code(), error.text());
     } else if (base_ != nullptr) {
       base_->SetFailed(error.text());
+    } else if (done_ != nullptr) {
+      log(FASTRPC_LOG_WARN, "a call without a controller failed: " + error.text());
     }
   }
 
-  // The last act of a call.
+  // The controller may be gone once `done` has run.
   void end() {
-    if (controller_ == nullptr) return;
-    if (auto* callback = std::exchange(controller_->on_end_, nullptr)) callback->Run();
+    if (controller_ != nullptr) controller_->end_call();
+    done_->Run();
   }
 
-  // Without a controller a synchronous call has no other way to tell.
-  [[nodiscard]] bool has_controller() const { return base_ != nullptr; }
-
- private:
   const google::protobuf::MethodDescriptor* method_;
   google::protobuf::RpcController* base_;
   CliController* controller_;
+  const google::protobuf::Message* request_;
   google::protobuf::Message* response_;
+  google::protobuf::Closure* done_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace detail
@@ -134,17 +232,19 @@ class RpcClient : public google::protobuf::RpcChannel {
 
   // With `done` NULL, waits for the answer: suspends the coroutine or blocks the thread; what went
   // wrong is in the controller, or thrown if there is none. Otherwise returns at once, and `done`
-  // runs in a coroutine, exactly once; controller and response must live until then.
+  // runs in a coroutine, exactly once; controller and response must live until then. A response
+  // whose call failed is empty. A controller that is no CliController gets SetFailed() alone.
   void CallMethod(const google::protobuf::MethodDescriptor* method,
                   google::protobuf::RpcController* controller,
                   const google::protobuf::Message* request, google::protobuf::Message* response,
                   google::protobuf::Closure* done) override {
-    detail::ClientCall call(method, controller, response);
-    if (done != nullptr) return call_async(call, *method, *request, done);
-    Result<void> result;
-    if (call.begin(*request)) result = call_sync(call, *method, *request);
-    call.end();
-    if (!call.has_controller()) result.value();
+    using Call = detail::ClientCall;
+    if (done != nullptr) {
+      auto call = std::make_unique<Call>(method, controller, request, response, done);
+      return Call::start(handle_.get(), std::move(call));
+    }
+    auto called = Call(method, controller, request, response, nullptr).run(handle_.get());
+    if (controller == nullptr) called.value();
   }
 
   // Connects now, if it is not connected.
@@ -162,54 +262,6 @@ class RpcClient : public google::protobuf::RpcChannel {
   void close() { fastrpc_client_close(handle_.get()); }
 
  private:
-  struct Async {
-    detail::ClientCall call;
-    google::protobuf::Closure* done;
-
-    static void run(void* user, fastrpc_response* response, fastrpc_error* error) {
-      auto* self = static_cast<Async*>(user);
-      detail::Handle<fastrpc_response, fastrpc_response_free> answer(response);
-      if (error != nullptr) {
-        self->call.fail(detail::ErrorSlot::take(fastrpc_error_status(error), error));
-      } else {
-        self->call.succeed(response);
-      }
-      answer.reset();
-      self->call.end();
-      self->done->Run();
-    }
-  };
-
-  Result<void> call_sync(detail::ClientCall& call, const google::protobuf::MethodDescriptor& method,
-                         const google::protobuf::Message& request) {
-    const std::string& service = method.service()->full_name();
-    fastrpc_call_options options = call.options(request);
-    fastrpc_response* response = nullptr;
-    detail::ErrorSlot error;
-    auto called = error.check(fastrpc_client_call(
-        handle_.get(), service.data(), service.size(), method.name().data(), method.name().size(),
-        nullptr, request.ByteSizeLong(), &options, &response, error.out()));
-    detail::Handle<fastrpc_response, fastrpc_response_free> answer(response);
-    called ? call.succeed(response) : call.fail(called.error());
-    return called;
-  }
-
-  void call_async(detail::ClientCall& call, const google::protobuf::MethodDescriptor& method,
-                  const google::protobuf::Message& request, google::protobuf::Closure* done) {
-    if (!call.begin(request)) return call.end(), done->Run();
-    const std::string& service = method.service()->full_name();
-    fastrpc_call_options options = call.options(request);
-    detail::ErrorSlot error;
-    auto called = error.check(fastrpc_client_call_async(
-        handle_.get(), service.data(), service.size(), method.name().data(), method.name().size(),
-        nullptr, request.ByteSizeLong(), &options, Async::run, new Async{call, done},
-        detail::delete_user<Async>, nullptr, error.out()));
-    if (called) return;
-    call.fail(called.error());
-    call.end();
-    done->Run();
-  }
-
   detail::Handle<fastrpc_client, fastrpc_client_free> handle_;
 };
 

@@ -1,113 +1,31 @@
-// The RPC server: protobuf services, and handlers for plain bytes.
+// The RPC server: protobuf services.
 //
 //   fastrpc::RpcServer server("0.0.0.0", 8997);
 //   EchoService echo;
 //   server.RegiService(&echo);
 //   server.start();
+//
+// Each call runs in a coroutine of its own; on one worker thread unless the runtime is configured
+// for more, so that services need no locks. A service answers by done->Run(), exactly once, from
+// any thread or coroutine, before its method returns or later:
+// - Run again, `done` writes an error to the log and does nothing: as long as the method runs, and
+//   then until 1,024 more calls have ended. After that it is a use after free.
+// - Never run, the call stays open and in flight: the client waits for its timeout, and what the
+//   call holds is never freed.
+// - Run after the connection or the server has gone, it frees what the call holds.
+// - An exception that leaves the method becomes an error answer with its what(), number 2001,
+//   unless the call was answered before; `done` must not be run any more then. A guard that runs
+//   `done` while the exception passes does no harm: the exception is the answer.
 #pragma once
 
-#include <google/protobuf/descriptor.h>
-#include <google/protobuf/message.h>
-#include <google/protobuf/service.h>
-
-#include <fastrpc/controller.hpp>
-#include <fastrpc/detail/message.hpp>
-#include <fastrpc/detail/outcome.hpp>
-#include <fastrpc/runtime.hpp>
+#include <fastrpc/detail/server_call.hpp>
 
 #include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace fastrpc {
-
-namespace detail {
-
-// A call of a protobuf service: the messages, the controller, and the `done` that answers.
-class ServerCall final : public google::protobuf::Closure {
- public:
-  // Runs the method. Takes `call` over. What the method throws becomes the answer.
-  static void serve(google::protobuf::Service* service,
-                    const google::protobuf::MethodDescriptor* method, fastrpc_call* call) {
-    auto* self = new ServerCall(service, method, call);
-    std::size_t size = 0;
-    const std::uint8_t* bytes = fastrpc_call_request(call, &size);
-    if (!self->request_->ParseFromArray(bytes, static_cast<int>(size))) {
-      self->controller_.SetFailed(kBadRequest,
-                                  "the body is no " + method->input_type()->full_name());
-      return self->Run();
-    }
-    self->run(service, method);
-  }
-
-  // Answers and frees itself: `done->Run()`. From any thread, now or later, exactly once; without
-  // it the client waits for its timeout.
-  void Run() override {
-    std::unique_ptr<ServerCall> self(this);
-    answer();
-    if (auto* callback = std::exchange(controller_.on_end_, nullptr)) callback->Run();
-  }
-
- private:
-  ServerCall(google::protobuf::Service* service, const google::protobuf::MethodDescriptor* method,
-             fastrpc_call* call)
-      : controller_(call),
-        request_(service->GetRequestPrototype(method).New()),
-        response_(service->GetResponsePrototype(method).New()) {}
-
-  void run(google::protobuf::Service* service, const google::protobuf::MethodDescriptor* method) {
-#if FASTRPC_HAS_EXCEPTIONS
-    try {
-      service->CallMethod(method, &controller_, request_.get(), response_.get(), this);
-#ifdef __GLIBCXX__
-    } catch (const abi::__forced_unwind&) {
-      throw;
-#endif
-    } catch (...) {
-      // The method has thrown, so that nobody else will run `done`.
-      controller_.SetFailed(kInternal, describe(std::current_exception()));
-      fastrpc::log(FASTRPC_LOG_ERROR,
-                   "an exception left " + method->full_name() + ": " + controller_.ErrorText());
-      Run();
-    }
-#else
-    service->CallMethod(method, &controller_, request_.get(), response_.get(), this);
-#endif
-  }
-
-  void answer() {
-    fastrpc_call* call = controller_.call_;
-    if (controller_.Failed()) {
-      std::string text = controller_.ErrorText();
-      fastrpc_call_fail(call, controller_.ErrorCode(), text.data(), text.size());
-      return;
-    }
-    if (!response_->IsInitialized()) {
-      std::string text = "the response lacks " + response_->InitializationErrorString();
-      fastrpc_call_fail(call, kInternal, text.data(), text.size());
-      return;
-    }
-    fastrpc_reply reply;
-    fastrpc_reply_init(&reply, sizeof reply);
-    // Its size first: SerializeWithCachedSizes relies on it.
-    reply.body_size = response_->ByteSizeLong();
-    reply.fill = fill_message;
-    reply.fill_user = response_.get();
-    const std::string& attachment = controller_.response_attachment();
-    reply.attachment = reinterpret_cast<const std::uint8_t*>(attachment.data());
-    reply.attachment_size = attachment.size();
-    reply.compress = controller_.compress_;
-    fastrpc_call_reply_with(call, &reply, nullptr);
-  }
-
-  Controller controller_;
-  std::unique_ptr<google::protobuf::Message> request_;
-  std::unique_ptr<google::protobuf::Message> response_;
-};
-
-}  // namespace detail
 
 // The bounds of a server; 0 keeps the library's default.
 struct ServerOptions {
@@ -119,10 +37,12 @@ struct ServerOptions {
   std::size_t max_in_flight = 0;
   // Bytes of answers that a connection may leave untaken.
   std::size_t max_unsent = 0;
+  // How long the destructor waits for methods that still run.
+  std::chrono::nanoseconds destructor_grace = std::chrono::seconds(5);
 };
 
-// A server. Each call runs in a coroutine of its own. Destroying it stops it at once. Its functions
-// may be called by any thread; services are to be added before it listens.
+// A server. Destroying it stops it at once, and waits for methods that still run, since they use
+// their service. Its functions may be called by any thread.
 class RpcServer {
  public:
   // `host`: an address or a name, "" for every address of this machine, or "unix:/path"; `port`: 0
@@ -138,36 +58,27 @@ class RpcServer {
     fastrpc_server* server = nullptr;
     detail::ErrorSlot error;
     auto made = error.check(fastrpc_server_new(&c, &server, error.out()));
-    handle_.reset(server);
     made.value();
+    end_ = std::make_unique<End>(server, options.destructor_grace);
   }
 
   // Adds a service, which must outlive the server. Throws if it is there already.
-  void add_service(google::protobuf::Service& service) {
-    const auto* descriptor = service.GetDescriptor();
-    for (int i = 0; i < descriptor->method_count(); ++i)
-      add_method(&service, descriptor->method(i)).value();
-  }
-  // Adds a service and keeps it.
+  void add_service(google::protobuf::Service& service) { add(lent(&service)).value(); }
+  // Adds a service and keeps it, until its last call has ended.
   void add_service(std::shared_ptr<google::protobuf::Service> service) {
-    add_service(*service);
-    kept_.push_back(std::move(service));
+    add(std::move(service)).value();
   }
-  // The original's spelling; false if it is NULL or there already.
-  bool RegiService(google::protobuf::Service* service) {
-    if (service == nullptr) return false;
-    const auto* descriptor = service->GetDescriptor();
-    bool added = true;
-    for (int i = 0; i < descriptor->method_count(); ++i)
-      added &= add_method(service, descriptor->method(i)).ok();
-    return added;
+  Result<void> add_service(std::shared_ptr<google::protobuf::Service> service, std::nothrow_t) {
+    return add(std::move(service));
   }
+  // The original's spelling, for a service that must outlive the server; false if it is NULL or
+  // there already.
+  bool RegiService(google::protobuf::Service* service) { return add(lent(service)).ok(); }
 
   // Binds and serves in the background.
   Result<void> listen(std::nothrow_t) {
     detail::ErrorSlot error;
-    return error.check(
-        fastrpc_server_listen(handle_.get(), address_.data(), address_.size(), error.out()));
+    return error.check(fastrpc_server_listen(get(), address_.data(), address_.size(), error.out()));
   }
   void listen() { listen(std::nothrow).value(); }
 
@@ -183,17 +94,17 @@ class RpcServer {
   }
 
   // Waits until the server has been stopped.
-  void wait() { detail::check(fastrpc_server_wait(handle_.get())).value(); }
+  void wait() { detail::check(fastrpc_server_wait(get())).value(); }
 
   // Binds unless it listens already, and serves until SIGINT or SIGTERM; then lets the calls in
   // flight end, for at most `grace`. Gives the signal, 0 if the server was stopped otherwise.
   template <typename Rep, typename Period>
   int run_until_signal(std::chrono::duration<Rep, Period> grace) {
-    if (fastrpc_server_address(handle_.get(), nullptr, 0) == 0) listen();
+    if (fastrpc_server_address(get(), nullptr, 0) == 0) listen();
     std::int32_t signal = 0;
     detail::ErrorSlot error;
     error
-        .check(fastrpc_server_run_until_signal(handle_.get(), detail::nanoseconds(grace), &signal,
+        .check(fastrpc_server_run_until_signal(get(), detail::nanoseconds(grace), &signal,
                                                error.out()))
         .value();
     return signal;
@@ -203,50 +114,68 @@ class RpcServer {
   // Stops for good; calls in flight have `grace` to end, and fail with number 2003 after it.
   template <typename Rep, typename Period>
   void stop(std::chrono::duration<Rep, Period> grace) {
-    detail::check(fastrpc_server_stop(handle_.get(), detail::nanoseconds(grace))).value();
+    detail::check(fastrpc_server_stop(get(), detail::nanoseconds(grace))).value();
   }
   void stop() { stop(std::chrono::seconds(10)); }
 
   // The port it listens on; 0 before listen() and for a Unix socket.
-  [[nodiscard]] int port() const { return fastrpc_server_port(handle_.get()); }
+  [[nodiscard]] int port() const { return fastrpc_server_port(get()); }
   // The address it listens on.
   [[nodiscard]] std::string address() const {
     return detail::copied_text([this](char* buffer, std::size_t size) {
-      return fastrpc_server_address(handle_.get(), buffer, size);
+      return fastrpc_server_address(get(), buffer, size);
     });
   }
   // What it has done, and is doing.
   [[nodiscard]] fastrpc_server_stats stats() const {
     fastrpc_server_stats stats;
     stats.size = sizeof stats;
-    detail::check(fastrpc_server_stats_get(handle_.get(), &stats)).value();
+    detail::check(fastrpc_server_stats_get(get(), &stats)).value();
     return stats;
   }
 
  private:
-  struct Method {
-    google::protobuf::Service* service;
-    const google::protobuf::MethodDescriptor* method;
+  // The server, and its end.
+  struct End {
+    End(fastrpc_server* server, std::chrono::nanoseconds time) : handle(server), grace(time) {}
+    ~End() {
+      fastrpc_server_stop(handle.get(), 0);
+      if (!running->wait_for_others(grace))
+        fastrpc::log(FASTRPC_LOG_ERROR, "a server was destroyed while its methods still run");
+    }
+
+    detail::Handle<fastrpc_server, fastrpc_server_free> handle;
+    std::chrono::nanoseconds grace;
+    std::shared_ptr<detail::Running> running = std::make_shared<detail::Running>();
   };
 
-  Result<void> add_method(google::protobuf::Service* service,
-                          const google::protobuf::MethodDescriptor* method) {
-    auto serve = [](void* user, fastrpc_call* call) {
-      auto* m = static_cast<Method*>(user);
-      detail::ServerCall::serve(m->service, m->method, call);
-    };
-    const std::string& owner = method->service()->full_name();
-    const std::string& name = method->name();
+  fastrpc_server* get() const { return end_->handle.get(); }
+
+  static std::shared_ptr<google::protobuf::Service> lent(google::protobuf::Service* service) {
+    return {std::shared_ptr<void>(), service};
+  }
+
+  Result<void> add(const std::shared_ptr<google::protobuf::Service>& service) {
+    if (service == nullptr) return Error(FASTRPC_EINVAL);
+    const auto* descriptor = service->GetDescriptor();
+    for (int i = 0; i < descriptor->method_count(); ++i) {
+      auto added = add_method({service, descriptor->method(i), end_->running});
+      if (!added) return added;
+    }
+    return {};
+  }
+
+  Result<void> add_method(detail::Method method) {
+    auto owner = detail::name_of(method.descriptor->service()->full_name());
+    auto name = detail::name_of(method.descriptor->name());
     detail::ErrorSlot error;
     return error.check(fastrpc_server_add_method(
-        handle_.get(), owner.data(), owner.size(), name.data(), name.size(), serve,
-        new Method{service, method}, detail::delete_user<Method>, error.out()));
+        get(), owner.data(), owner.size(), name.data(), name.size(), detail::ServerCall::serve,
+        new detail::Method(std::move(method)), detail::delete_user<detail::Method>, error.out()));
   }
 
   std::string address_;
-  // Before the handle: the services outlive the server.
-  std::vector<std::shared_ptr<google::protobuf::Service>> kept_;
-  detail::Handle<fastrpc_server, fastrpc_server_free> handle_;
+  std::unique_ptr<End> end_;
 };
 
 }  // namespace fastrpc

@@ -155,6 +155,10 @@ class wait_group {
   [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> time) {
     return detail::check_timed(wait_in(detail::nanoseconds(time)));
   }
+  template <typename Rep, typename Period>
+  Result<void> wait_for(std::chrono::duration<Rep, Period> time, std::nothrow_t) {
+    return detail::check(wait_in(detail::nanoseconds(time)));
+  }
 
  private:
   fastrpc_status wait_in(std::int64_t timeout) {

@@ -1,6 +1,8 @@
 /* The C ABI from C, and, compiled again, from C++: objects, errors, callbacks, a call. */
 #include <fastrpc/fastrpc.h>
 
+#include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,21 @@
     }                                                                         \
   } while (0)
 
+/* What a compiled program relies on. */
+static_assert(sizeof(fastrpc_status) == 4, "status");
+static_assert(sizeof(fastrpc_pollfd) == sizeof(struct pollfd), "pollfd");
+static_assert(offsetof(fastrpc_pollfd, events) == offsetof(struct pollfd, events), "pollfd");
+static_assert(offsetof(fastrpc_pollfd, revents) == offsetof(struct pollfd, revents), "pollfd");
+static_assert(offsetof(fastrpc_runtime_options, stack_size) == 2 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_spawn_options, worker) == 4 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_reply, compress) == 7 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_server_options, max_unsent) == 4 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_server_stats, bytes_out) == sizeof(size_t) + 64, "stats");
+static_assert(offsetof(fastrpc_call_options, timeout) == sizeof(size_t), "options");
+
 static int calls, drops;
+/* Where a drop on another thread is told, if somebody waits for it. */
+static fastrpc_semaphore* dropped;
 
 static void count_call(void* user) {
   (void)user;
@@ -25,6 +41,7 @@ static void count_call(void* user) {
 static void count_drop(void* user) {
   CHECK(user == &drops);
   ++drops;
+  if (dropped != NULL) CHECK(fastrpc_semaphore_release(dropped, 1) == FASTRPC_OK);
 }
 
 static void echo(void* user, fastrpc_call* call) {
@@ -32,6 +49,54 @@ static void echo(void* user, fastrpc_call* call) {
   const uint8_t* request = fastrpc_call_request(call, &size);
   (void)user;
   CHECK(fastrpc_call_reply(call, request, size) == FASTRPC_OK);
+}
+
+static void write_x(void* user, uint8_t* buffer, size_t size) {
+  (void)user;
+  memset(buffer, 'x', size);
+}
+
+/* Does what the request says. */
+static void obey(void* user, fastrpc_call* call) {
+  char peer[64];
+  size_t size = 0;
+  const uint8_t* request = fastrpc_call_request(call, &size);
+  int order = size != 0 ? request[0] : 0;
+  fastrpc_reply reply;
+  (void)user;
+  CHECK(memcmp(fastrpc_call_service(call, &size), "t.Obey", 6) == 0 && size == 6);
+  CHECK(memcmp(fastrpc_call_method(call, &size), "Do", 2) == 0 && size == 2);
+  CHECK(fastrpc_call_peer(call, peer, sizeof peer) == strlen(peer) && peer[0] != 0);
+  CHECK(!fastrpc_call_is_canceled(call) && fastrpc_call_time_left(call) > 0);
+  if (order == 'f') {
+    CHECK(fastrpc_call_fail(call, 4711, "no", 2) == FASTRPC_OK);
+  } else if (order == 'd') {
+    fastrpc_call_free(call);
+  } else if (order == 'b') {
+    CHECK(fastrpc_call_reply_with(call, NULL, NULL) == FASTRPC_OK);
+  } else {
+    fastrpc_reply_init(&reply, sizeof reply);
+    reply.fill = write_x;
+    reply.body_size = 3;
+    reply.attachment = (const uint8_t*)"beside";
+    reply.attachment_size = 6;
+    CHECK(fastrpc_call_reply_with(call, &reply, NULL) == FASTRPC_OK);
+  }
+}
+
+static fastrpc_queue* outcomes;
+
+static void keep_outcome(void* user, fastrpc_response* response, fastrpc_error* error) {
+  CHECK(user == &drops);
+  CHECK((response == NULL) != (error == NULL));
+  fastrpc_error_free(error);
+  ++calls;
+  CHECK(fastrpc_queue_push(outcomes, response, -1) == FASTRPC_OK);
+}
+
+static void count_item(void* item) {
+  CHECK(item == &calls);
+  ++drops;
 }
 
 static void free_of_null_does_nothing(void) {
@@ -108,13 +173,174 @@ static void a_call_is_answered(void) {
   fastrpc_server_free(server);
 }
 
+static void a_handler_answers_in_every_way(void) {
+  const char* const address = "127.0.0.1:0";
+  char at[64];
+  int i;
+  size_t size = 0;
+  fastrpc_server* server = NULL;
+  fastrpc_client* client = NULL;
+  fastrpc_response* response = NULL;
+  fastrpc_error* error = NULL;
+  fastrpc_call_options options;
+  void* outcome = NULL;
+  const struct {
+    const char* order;
+    int code;
+  } failures[] = {{"f", 4711}, {"d", 2001}};
+
+  drops = calls = 0;
+  CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_server_add_method(server, "t.Obey", 6, "Do", 2, obey, &drops, count_drop, NULL) ==
+        FASTRPC_OK);
+  CHECK(fastrpc_server_add_method(server, "t.Obey", 6, "Do", 2, obey, &drops, count_drop, NULL) ==
+        FASTRPC_ESTATE);
+  CHECK(fastrpc_server_add_method(server, "t.Obey", 6, "", 0, obey, &drops, count_drop, NULL) ==
+        FASTRPC_EINVAL);
+  CHECK(drops == 2);
+  CHECK(fastrpc_server_listen(server, address, strlen(address), NULL) == FASTRPC_OK);
+  CHECK(fastrpc_server_port(server) != 0);
+  fastrpc_server_address(server, at, sizeof at);
+  CHECK(fastrpc_client_new(at, strlen(at), NULL, &client, NULL) == FASTRPC_OK);
+
+  /* The request, too, may be written in place. */
+  fastrpc_call_options_init(&options, sizeof options);
+  options.fill = write_x;
+  CHECK(fastrpc_client_call(client, "t.Obey", 6, "Do", 2, NULL, 1, &options, &response, NULL) ==
+        FASTRPC_OK);
+  CHECK(memcmp(fastrpc_response_body(response, &size), "xxx", 3) == 0 && size == 3);
+  CHECK(memcmp(fastrpc_response_attachment(response, &size), "beside", 6) == 0 && size == 6);
+  CHECK(fastrpc_response_peer(response, NULL, 0) == strlen(at));
+  fastrpc_response_free(response);
+  CHECK(fastrpc_client_call(client, "t.Obey", 6, "Do", 2, (const uint8_t*)"b", 1, NULL, &response,
+                            NULL) == FASTRPC_OK);
+  CHECK(fastrpc_response_body(response, &size) == NULL && size == 0);
+  fastrpc_response_free(response);
+
+  for (i = 0; i < 2; ++i) {
+    CHECK(fastrpc_client_call(client, "t.Obey", 6, "Do", 2, (const uint8_t*)failures[i].order, 1,
+                              NULL, &response, &error) == FASTRPC_EREMOTE);
+    CHECK(fastrpc_error_code(error) == failures[i].code);
+    CHECK(fastrpc_error_status(error) == FASTRPC_EREMOTE);
+    fastrpc_error_free(error);
+  }
+
+  drops = 0;
+  CHECK(fastrpc_semaphore_new(0, &dropped) == FASTRPC_OK);
+  CHECK(fastrpc_queue_new(4, NULL, &outcomes) == FASTRPC_OK);
+  CHECK(fastrpc_client_call_async(client, "t.Obey", 6, "Do", 2, NULL, 0, NULL, keep_outcome, &drops,
+                                  count_drop, NULL, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_queue_pop(outcomes, &outcome, -1) == FASTRPC_OK && outcome != NULL);
+  fastrpc_response_free((fastrpc_response*)outcome);
+  CHECK(fastrpc_client_call_async(client, "t.Obey", 6, "No", 2, NULL, 0, NULL, keep_outcome, &drops,
+                                  count_drop, NULL, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_queue_pop(outcomes, &outcome, -1) == FASTRPC_OK && outcome == NULL);
+  CHECK(fastrpc_client_call_async(client, "t.Obey", 6, "Do", 2, NULL, 0, NULL, NULL, &drops,
+                                  count_drop, NULL, NULL) == FASTRPC_EINVAL);
+  /* `drop` follows the callback, which has only just woken us. */
+  CHECK(fastrpc_semaphore_acquire(dropped, 3, 10000000000) == FASTRPC_OK);
+  CHECK(calls == 2 && drops == 3);
+  fastrpc_queue_free(outcomes);
+
+  fastrpc_client_free(client);
+  fastrpc_server_free(server);
+  CHECK(fastrpc_semaphore_acquire(dropped, 1, 10000000000) == FASTRPC_OK);
+  CHECK(drops == 4);
+  fastrpc_semaphore_free(dropped);
+  dropped = NULL;
+}
+
+static void structs_of_other_versions_are_understood(void) {
+  struct {
+    fastrpc_spawn_options known;
+    size_t more;
+  } longer;
+  fastrpc_server_stats stats;
+  fastrpc_coroutine* coroutine = NULL;
+  fastrpc_server* server = NULL;
+
+  calls = drops = 0;
+  memset(&longer, 0xff, sizeof longer);
+  fastrpc_spawn_options_init(&longer.known, sizeof longer);
+  CHECK(longer.known.size == sizeof longer && longer.more == 0 && longer.known.worker == -1);
+  CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, &coroutine, NULL) ==
+        FASTRPC_OK);
+  CHECK(fastrpc_coroutine_join(coroutine, -1, NULL) == FASTRPC_OK);
+  fastrpc_coroutine_free(coroutine);
+  longer.more = 1;
+  CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, NULL, NULL) == FASTRPC_EINVAL);
+  longer.known.size = offsetof(fastrpc_spawn_options, stack_size);
+  longer.known.worker = 99; /* Behind the end of this shorter struct. */
+  CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, &coroutine, NULL) ==
+        FASTRPC_OK);
+  CHECK(fastrpc_coroutine_join(coroutine, -1, NULL) == FASTRPC_OK);
+  fastrpc_coroutine_free(coroutine);
+  longer.known.size = 0;
+  CHECK(fastrpc_spawn(&longer.known, count_call, &drops, count_drop, NULL, NULL) == FASTRPC_EINVAL);
+  CHECK(calls == 2 && drops == 4);
+
+  CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);
+  memset(&stats, 0xff, sizeof stats);
+  stats.size = offsetof(fastrpc_server_stats, rejected);
+  CHECK(fastrpc_server_stats_get(server, &stats) == FASTRPC_OK);
+  CHECK(stats.connections == 0 && stats.accepted == 0 && stats.rejected == UINT64_MAX);
+  fastrpc_server_free(server);
+}
+
+static void locks_say_what_is_wrong(void) {
+  fastrpc_mutex* mutex = NULL;
+  fastrpc_condvar* condvar = NULL;
+  fastrpc_semaphore* semaphore = NULL;
+  fastrpc_wait_group* group = NULL;
+  fastrpc_queue* queue = NULL;
+  void* item = NULL;
+
+  CHECK(fastrpc_mutex_new(NULL) == FASTRPC_EINVAL);
+  CHECK(fastrpc_mutex_new(&mutex) == FASTRPC_OK);
+  CHECK(fastrpc_mutex_unlock(mutex) == FASTRPC_ESTATE);
+  CHECK(fastrpc_mutex_lock(mutex, -1) == FASTRPC_OK);
+  CHECK(fastrpc_mutex_lock(mutex, 0) == FASTRPC_EAGAIN);
+  CHECK(fastrpc_mutex_lock(mutex, 1000000) == FASTRPC_ETIMEDOUT);
+  CHECK(fastrpc_condvar_new(&condvar) == FASTRPC_OK);
+  CHECK(fastrpc_condvar_wait(condvar, mutex, 1000000) == FASTRPC_ETIMEDOUT);
+  CHECK(fastrpc_condvar_notify_one(condvar) == FASTRPC_OK);
+  CHECK(fastrpc_mutex_unlock(mutex) == FASTRPC_OK);
+  CHECK(fastrpc_condvar_wait(condvar, mutex, 1000000) == FASTRPC_ESTATE);
+  fastrpc_condvar_free(condvar);
+  fastrpc_mutex_free(mutex);
+
+  CHECK(fastrpc_semaphore_new(1, &semaphore) == FASTRPC_OK);
+  CHECK(fastrpc_semaphore_acquire(semaphore, 2, 0) == FASTRPC_EAGAIN);
+  CHECK(fastrpc_semaphore_release(semaphore, SIZE_MAX) == FASTRPC_ELIMIT);
+  fastrpc_semaphore_free(semaphore);
+  CHECK(fastrpc_wait_group_new(&group) == FASTRPC_OK);
+  CHECK(fastrpc_wait_group_done(group) == FASTRPC_ESTATE);
+  CHECK(fastrpc_wait_group_add(group, SIZE_MAX) == FASTRPC_ELIMIT);
+  fastrpc_wait_group_free(group);
+
+  drops = 0;
+  CHECK(fastrpc_queue_new(0, NULL, &queue) == FASTRPC_EINVAL);
+  CHECK(fastrpc_queue_new(2, count_item, &queue) == FASTRPC_OK);
+  CHECK(fastrpc_queue_pop(queue, &item, 0) == FASTRPC_EAGAIN);
+  CHECK(fastrpc_queue_push(queue, &calls, 0) == FASTRPC_OK);
+  CHECK(fastrpc_queue_push(queue, &calls, 0) == FASTRPC_OK);
+  CHECK(fastrpc_queue_push(queue, &calls, 0) == FASTRPC_EAGAIN);
+  CHECK(fastrpc_queue_pop(queue, &item, 0) == FASTRPC_OK && item == &calls);
+  CHECK(fastrpc_queue_close(queue) == FASTRPC_OK);
+  CHECK(fastrpc_queue_push(queue, &calls, 0) == FASTRPC_ECLOSED);
+  CHECK(drops == 0);
+  fastrpc_queue_free(queue);
+  CHECK(drops == 1);
+}
+
 static void a_forked_child_is_told(void) {
   int status = -1;
   pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
     int right = fastrpc_sleep(1000000000) == FASTRPC_EFORKED &&
-                fastrpc_spawn(NULL, count_call, NULL, NULL, NULL, NULL) == FASTRPC_EFORKED;
+                fastrpc_spawn(NULL, count_call, NULL, NULL, NULL, NULL) == FASTRPC_EFORKED &&
+                fastrpc_server_new(NULL, NULL, NULL) == FASTRPC_EFORKED;
     _exit(right ? 0 : 1);
   }
   CHECK(waitpid(child, &status, 0) == child);
@@ -126,6 +352,9 @@ int main(void) {
   null_is_an_error();
   drop_runs_once_on_every_path();
   a_call_is_answered();
+  a_handler_answers_in_every_way();
+  structs_of_other_versions_are_understood();
+  locks_say_what_is_wrong();
   a_forked_child_is_told();
   return 0;
 }

@@ -108,6 +108,7 @@ void errors_and_exceptions_come_back_and_the_server_lives_on() {
   CHECK(f.controller.Failed() && f.controller.ErrorText() == "broken by me");
   f.call(&Stub::Broken, "int");
   CHECK(f.controller.Failed() && f.controller.ErrorCode() == 2001);
+  CHECK(f.controller.ErrorText() == "exception of type int");
   echo::OtherService::Stub other(f.client.get());
   echo::EchoRequest request;
   other.Nothing(&f.controller, &request, &f.response, nullptr);

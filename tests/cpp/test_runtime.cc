@@ -3,10 +3,15 @@
 #include <fastrpc/rpc_client.hpp>
 #include <fastrpc/rpc_server.hpp>
 
+#include <poll.h>
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <cstdio>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -169,9 +174,170 @@ void the_original_spelling_runs_inline_in_a_coroutine() {
   group.wait();
 }
 
+void locks_and_queues_keep_their_time() {
+  fastrpc::mutex mutex;
+  std::unique_lock<fastrpc::mutex> lock(mutex);
+  std::thread([&mutex] {
+    CHECK(!mutex.try_lock());
+    CHECK(!mutex.try_lock_for(10ms));
+    CHECK(!mutex.try_lock_until(std::chrono::system_clock::now() + 10ms));
+  }).join();
+  fastrpc::condition_variable changed;
+  auto start = std::chrono::steady_clock::now();
+  CHECK(changed.wait_for(lock, 10ms) == std::cv_status::timeout);
+  CHECK(!changed.wait_for(lock, 10ms, [] { return false; }));
+  CHECK(std::chrono::steady_clock::now() - start >= 20ms);
+  CHECK(lock.owns_lock());
+
+  fastrpc::semaphore permits(2);
+  CHECK(permits.try_acquire(2) && !permits.try_acquire() && !permits.try_acquire_for(5ms));
+  permits.release(2);
+  CHECK(permits.available() == 2);
+
+  fastrpc::wait_group group(1);
+  CHECK(!group.wait_for(5ms));
+  group.done();
+  CHECK(group.wait_for(5ms));
+
+  fastrpc::queue<std::string> queue(1);
+  std::string first = "a rather long text that needs memory of its own", second = first;
+  CHECK(queue.try_push(first) && !queue.try_push(second) && !queue.push_for(second, 5ms));
+  CHECK(second.size() == 47 && queue.size() == 1);
+  CHECK(queue.try_pop() == second);
+  CHECK(!queue.try_pop() && !queue.pop_for(5ms));
+  queue.push(second);  // Left inside: destroyed with the queue.
+}
+
+void a_condition_is_told_between_a_thread_and_a_coroutine() {
+  fastrpc::mutex mutex;
+  fastrpc::condition_variable changed;
+  int turn = 0;
+  auto play = [&](int self) {
+    for (int i = 0; i < 100; ++i) {
+      std::unique_lock<fastrpc::mutex> lock(mutex);
+      changed.wait(lock, [&] { return turn % 2 == self; });
+      ++turn;
+      changed.notify_all();
+    }
+  };
+  auto coroutine = fastrpc::spawn([&] { play(1); });
+  std::thread thread(play, 0);
+  coroutine.join();
+  thread.join();
+  CHECK(turn == 200);
+}
+
+void timers_run_once_or_are_cancelled() {
+  fastrpc::wait_group ran(1);
+  auto start = std::chrono::steady_clock::now();
+  auto timer = fastrpc::Timer::after(10ms, [&ran] {
+    CHECK(fastrpc::this_coroutine::exists());
+    ran.done();
+  });
+  ran.wait();
+  CHECK(std::chrono::steady_clock::now() - start >= 10ms);
+  CHECK(!timer.cancel());
+  auto held = std::make_shared<int>(1);
+  auto later = fastrpc::Timer::after(100s, [held] {});
+  CHECK(later.cancel() && !later.cancel());
+  CHECK(held.use_count() == 1);
+}
+
+void fds_wake_those_who_wait() {
+  int fds[2];
+  CHECK(pipe(fds) == 0);
+  CHECK(!fastrpc::wait_readable(fds[0], 5ms));
+  auto reader = fastrpc::spawn([&fds] {
+    fastrpc::wait_readable(fds[0]);
+    char byte = 0;
+    return read(fds[0], &byte, 1) == 1 && byte == 'x';
+  });
+  CHECK(fastrpc::wait_writable(fds[1], 5s));
+  CHECK(write(fds[1], "x", 1) == 1);
+  CHECK(reader.join());
+  pollfd both[] = {{fds[0], POLLIN, 0}, {fds[1], POLLOUT, 0}};
+  CHECK(fastrpc::poll(both, 2, -1) == 1 && both[1].revents == POLLOUT);
+  CHECK(fastrpc::poll(both, 1, 5'000'000) == 0);
+
+  std::atomic<bool> waits{false};
+  auto left_alone = fastrpc::spawn([&] {
+    waits = true;
+    auto ready = fastrpc::wait_fd(fds[0], FASTRPC_READABLE, -1, std::nothrow);
+    return !ready && ready.error().is_closed();
+  });
+  // From another coroutine of the same worker: by then the first one waits.
+  fastrpc::spawn([&] {
+    while (!waits) fastrpc::yield();
+    fastrpc::notify_close(fds[0]);
+  }).join();
+  CHECK(left_alone.join());
+  close(fds[0]);
+  close(fds[1]);
+}
+
+void coroutines_have_names_numbers_and_stacks() {
+  CHECK(!fastrpc::this_coroutine::exists() && fastrpc::this_coroutine::id() == 0);
+  CHECK(fastrpc::this_coroutine::worker() == -1 && fastrpc::this_coroutine::name().empty());
+  auto named = fastrpc::spawn({"worker bee", 1 << 20, 0}, [] {
+    volatile char deep[600 * 1024];
+    deep[0] = 1;
+    CHECK(deep[0] == 1 && fastrpc::this_coroutine::worker() == 0);
+    return fastrpc::this_coroutine::name();
+  });
+  CHECK(named.id() != 0);
+  CHECK(named.wait_for(10s));
+  CHECK(named.is_finished() && named.join() == "worker bee");
+  // Joined before; and what cannot be made.
+  CHECK(named.join(std::nothrow).error().status() == FASTRPC_ESTATE);
+  auto none = fastrpc::spawn(
+      {"", 0, 99}, [] { return 1; }, std::nothrow);
+  CHECK(!none && none.error().status() == FASTRPC_EINVAL);
+}
+
+struct Odd {};
+
+void the_log_goes_where_it_is_sent() {
+  // Kept until the library has let go of the sink.
+  auto text = std::make_shared<std::string>();
+  fastrpc::set_log(FASTRPC_LOG_WARN, [text](int level, std::string_view, std::string_view line) {
+    *text += std::to_string(level) + ' ' + std::string(line) + ';';
+  });
+  fastrpc::log(FASTRPC_LOG_INFO, "not wanted");
+  fastrpc::log(FASTRPC_LOG_WARN, "wanted");
+  // Through the C ABI: there the library itself catches what a callback throws.
+  fastrpc_coroutine* coroutine = nullptr;
+  auto odd = [](void*) { throw Odd{}; };
+  CHECK(fastrpc_spawn(nullptr, odd, nullptr, nullptr, &coroutine, nullptr) == FASTRPC_OK);
+  fastrpc_error* error = nullptr;
+  CHECK(fastrpc_coroutine_join(coroutine, -1, &error) == FASTRPC_EEXCEPTION);
+  CHECK(std::string(fastrpc_error_text(error)).find("Odd") != std::string::npos);
+  fastrpc_error_free(error);
+  fastrpc_coroutine_free(coroutine);
+  CHECK(text->rfind("2 wanted;1 an exception left a coroutine: exception of type ", 0) == 0);
+  CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, nullptr, nullptr, nullptr, nullptr) == FASTRPC_OK);
+  CHECK(text.use_count() == 1);
+}
+
+// pthread_exit() in a coroutine would take the worker from all others.
+void a_coroutine_that_ends_its_thread_ends_the_process() {
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(60);
+    CHECK(std::freopen("/dev/null", "w", stderr) != nullptr);
+    fastrpc::spawn([] { pthread_exit(nullptr); }).join();
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 }  // namespace
 
 int main() {
+  // Forks, so before the runtime starts.
+  RUN(a_coroutine_that_ends_its_thread_ends_the_process);
   RUN(results_and_exceptions_reach_the_joiner);
   RUN(exceptions_in_flight_belong_to_the_coroutine);
   RUN(errno_thread_locals_and_mutexes_survive_a_wait);
@@ -180,4 +346,10 @@ int main() {
   RUN(locals_are_destroyed_with_their_coroutine);
   RUN(cancelling_ends_waits_with_an_error);
   RUN(the_original_spelling_runs_inline_in_a_coroutine);
+  RUN(locks_and_queues_keep_their_time);
+  RUN(a_condition_is_told_between_a_thread_and_a_coroutine);
+  RUN(timers_run_once_or_are_cancelled);
+  RUN(fds_wake_those_who_wait);
+  RUN(coroutines_have_names_numbers_and_stacks);
+  RUN(the_log_goes_where_it_is_sent);
 }

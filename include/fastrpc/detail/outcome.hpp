@@ -3,9 +3,13 @@
 
 #include <fastrpc/error.hpp>
 
+#include <cstdlib>
 #include <exception>
+#include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 #ifdef __GLIBCXX__
@@ -71,6 +75,18 @@ class Outcome {
   std::exception_ptr exception_;
 };
 
+// The exception being handled, which is no std::exception, by its type.
+inline std::string current_exception_type() {
+#ifdef __GLIBCXX__
+  if (const std::type_info* type = abi::__cxa_current_exception_type()) {
+    std::unique_ptr<char, void (*)(void*)> name(
+        abi::__cxa_demangle(type->name(), nullptr, nullptr, nullptr), std::free);
+    return std::string("exception of type ") + (name ? name.get() : type->name());
+  }
+#endif
+  return "an exception that is no std::exception";
+}
+
 // What an exception says.
 inline std::string describe(const std::exception_ptr& exception) {
 #if FASTRPC_HAS_EXCEPTIONS
@@ -79,7 +95,7 @@ inline std::string describe(const std::exception_ptr& exception) {
   } catch (const std::exception& e) {
     return e.what();
   } catch (...) {
-    return "an exception that is no std::exception";
+    return current_exception_type();
   }
 #else
   (void)exception;

@@ -1,0 +1,227 @@
+// Machinery of RpcServer: a call, from the request's bytes to the answer's.
+#pragma once
+
+#include <google/protobuf/service.h>
+#include <pthread.h>
+
+#include <fastrpc/controller.hpp>
+#include <fastrpc/detail/message.hpp>
+#include <fastrpc/detail/outcome.hpp>
+#include <fastrpc/runtime.hpp>
+#include <fastrpc/sync.hpp>
+
+#include <array>
+#include <atomic>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace fastrpc::detail {
+
+// Counts the handlers that run, so that the end of a server can wait for them.
+class Running {
+ public:
+  void enter() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void leave() {
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) idle_.done();
+  }
+  // For the owner, once: gives its own share up and waits. Whether all handlers have ended.
+  template <typename Rep, typename Period>
+  bool wait_for_others(std::chrono::duration<Rep, Period> time) {
+    leave();
+    return idle_.wait_for(time, std::nothrow).ok();
+  }
+
+ private:
+  std::atomic<int> count_{1};
+  wait_group idle_{1};
+};
+
+// A method that was added: the user data of its handler.
+struct Method {
+  std::shared_ptr<google::protobuf::Service> service;
+  const google::protobuf::MethodDescriptor* descriptor;
+  std::shared_ptr<Running> running;
+};
+
+// A call of a protobuf service, and the `done` that the service gets. rpc_server.hpp says what
+// holds for `done`. The object of a call that is over is kept for a while without its content, so
+// that a `done` that is run once too often is recognised.
+class ServerCall final : public google::protobuf::Closure {
+ public:
+  // The handler of all methods.
+  static void serve(void* user, fastrpc_call* call) {
+    const auto& method = *static_cast<Method*>(user);
+    Stay stay(*method.running, new ServerCall(method, call));
+    stay.call().start(method);
+  }
+
+  void Run() override {
+    if (is_unwinding()) {
+      deferred_ = true;
+    } else if (claim()) {
+      end();
+    } else {
+      log(FASTRPC_LOG_ERROR, "done->Run() of a call that is over: ignored");
+    }
+  }
+
+ private:
+  // The handler's time in the service's method.
+  class Stay {
+   public:
+    Stay(Running& running, ServerCall* call) : running_(running), call_(call) { running_.enter(); }
+    Stay(const Stay&) = delete;
+    Stay& operator=(const Stay&) = delete;
+    ~Stay() {
+      call_->release();
+      running_.leave();
+    }
+    ServerCall& call() { return *call_; }
+
+   private:
+    Running& running_;
+    ServerCall* call_;
+  };
+
+  // What a call holds on to until it is over.
+  struct Content {
+    Content(const Method& method, fastrpc_call* call)
+        : controller(call),
+          request(method.service->GetRequestPrototype(method.descriptor).New()),
+          response(method.service->GetResponsePrototype(method.descriptor).New()) {}
+
+    Controller controller;
+    std::unique_ptr<google::protobuf::Message> request;
+    std::unique_ptr<google::protobuf::Message> response;
+  };
+
+  ServerCall(const Method& method, fastrpc_call* call) : content_(std::in_place, method, call) {}
+
+  void start(const Method& method) {
+    std::size_t size = 0;
+    const std::uint8_t* bytes = fastrpc_call_request(controller().call_, &size);
+    if (!parse(*content_->request, bytes, size)) {
+      auto type = name_of(method.descriptor->input_type()->full_name());
+      controller().SetFailed(kBadRequest, "the body is no " + std::string(type));
+      return Run();
+    }
+    in_method_ = true;
+    run(method);
+    in_method_ = false;
+    if (deferred_ && claim()) end();
+  }
+
+#if FASTRPC_HAS_EXCEPTIONS
+  void run(const Method& method) {
+    try {
+      call_method(method);
+#ifdef __GLIBCXX__
+    } catch (const abi::__forced_unwind&) {
+      throw;
+#endif
+    } catch (...) {
+      thrown(method, describe(std::current_exception()));
+    }
+  }
+
+  void thrown(const Method& method, const std::string& text) {
+    auto name = name_of(method.descriptor->full_name());
+    log(FASTRPC_LOG_ERROR, "an exception left " + std::string(name) + ": " + text);
+    if (!claim()) return;
+    controller().SetFailed(kInternal, text);
+    end();
+  }
+#else
+  void run(const Method& method) {
+    call_method(method);
+  }
+#endif
+
+  void call_method(const Method& method) {
+    auto* response = content_->response.get();
+    method.service->CallMethod(method.descriptor, &controller(), content_->request.get(), response,
+                               this);
+  }
+
+  // Whether a destructor runs `done` because an exception is about to leave the method. Then the
+  // exception is the answer; should the method catch it after all, the answer follows at its end.
+  // (Another coroutine of this worker may be meant: its answer, too, can wait for that end.)
+  bool is_unwinding() const {
+    return std::uncaught_exceptions() > uncaught_ && pthread_equal(pthread_self(), home_) != 0 &&
+           in_method_;
+  }
+
+  // Whether the caller is the one to answer.
+  bool claim() {
+    return open_.exchange(false, std::memory_order_acq_rel);
+  }
+
+  void end() {
+    auto* on_end = std::exchange(controller().on_end_, nullptr);
+    answer();
+    run_logged(on_end);
+    release();
+  }
+
+  void answer() {
+    if (controller().Failed()) return fail(controller().ErrorCode(), controller().ErrorText());
+    const auto& response = *content_->response;
+    if (!response.IsInitialized())
+      return fail(kInternal, "the response lacks " + response.InitializationErrorString());
+    // Its size first: SerializeWithCachedSizes relies on it.
+    std::size_t size = response.ByteSizeLong();
+    if (size > kMaxMessage) return fail(kInternal, "the response is too large");
+    reply(size);
+  }
+
+  void reply(std::size_t size) {
+    fastrpc_reply reply;
+    fastrpc_reply_init(&reply, sizeof reply);
+    reply.body_size = size;
+    reply.fill = fill_message;
+    reply.fill_user = content_->response.get();
+    const std::string& attachment = controller().response_attachment();
+    reply.attachment = reinterpret_cast<const std::uint8_t*>(attachment.data());
+    reply.attachment_size = attachment.size();
+    reply.compress = controller().compress_;
+    fastrpc_call_reply_with(take_call(), &reply, nullptr);
+  }
+
+  void fail(std::int32_t code, const std::string& text) {
+    fastrpc_call_fail(take_call(), code, text.data(), text.size());
+  }
+
+  fastrpc_call* take_call() {
+    return std::exchange(controller().call_, nullptr);
+  }
+
+  Controller& controller() {
+    return content_->controller;
+  }
+
+  // By the handler at its end and by the one that answered: the second buries the call.
+  void release() {
+    if (holders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    content_.reset();
+    static std::array<std::atomic<ServerCall*>, kRemembered> recent{};
+    static std::atomic<std::size_t> next{0};
+    auto& place = recent[next.fetch_add(1, std::memory_order_relaxed) % kRemembered];
+    delete place.exchange(this, std::memory_order_acq_rel);
+  }
+
+  static constexpr std::size_t kRemembered = 1024;
+
+  std::optional<Content> content_;
+  std::atomic<bool> open_{true};
+  std::atomic<int> holders_{2};
+  // Both are touched on the handler's thread alone.
+  bool in_method_ = false;
+  bool deferred_ = false;
+  const int uncaught_ = std::uncaught_exceptions();
+  const pthread_t home_ = pthread_self();
+};
+
+}  // namespace fastrpc::detail

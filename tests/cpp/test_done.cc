@@ -1,0 +1,467 @@
+// What becomes of a call whatever the service does with `done`, and of a client's controller.
+#include <fastrpc/fastrpc.hpp>
+#include <fastrpc/rpc_client.hpp>
+#include <fastrpc/rpc_server.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "check.hpp"
+#include "echo.pb.h"
+
+using google::protobuf::Closure;
+using google::protobuf::RpcController;
+using Stub = echo::EchoService::Stub;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Runs a function; also what protobuf's NewCallback cannot take.
+class Function final : public Closure {
+ public:
+  explicit Function(std::function<void()> run) : run_(std::move(run)) {}
+  void Run() override {
+    auto run = std::move(run_);
+    delete this;
+    run();
+  }
+
+ private:
+  std::function<void()> run_;
+};
+
+class RunAtEnd {
+ public:
+  explicit RunAtEnd(Closure* done) : done_(done) {}
+  RunAtEnd(const RunAtEnd&) = delete;
+  RunAtEnd& operator=(const RunAtEnd&) = delete;
+  ~RunAtEnd() { done_->Run(); }
+
+ private:
+  Closure* done_;
+};
+
+// A service whose Echo is what the test says.
+class Service : public echo::EchoService {
+ public:
+  using Behaviour = std::function<void(fastrpc::Controller&, echo::EchoResponse&, Closure*)>;
+
+  explicit Service(Behaviour behaviour) : behaviour_(std::move(behaviour)) {}
+
+  void Echo(RpcController* controller, const echo::EchoRequest* request,
+            echo::EchoResponse* response, Closure* done) override {
+    response->set_response(request->message());
+    if (request->message() == "plain") return done->Run();
+    behaviour_(*static_cast<fastrpc::Controller*>(controller), *response, done);
+  }
+
+ private:
+  Behaviour behaviour_;
+};
+
+struct Fixture {
+  explicit Fixture(Service::Behaviour behaviour)
+      : server(std::make_unique<fastrpc::RpcServer>("127.0.0.1", 0)) {
+    server->add_service(std::make_shared<Service>(std::move(behaviour)));
+    server->listen();
+    client = std::make_unique<fastrpc::RpcClient>("127.0.0.1", server->port());
+  }
+
+  // How a call ends: its response, or the number and text of its error.
+  std::string call(const std::string& message = "") {
+    echo::EchoRequest request;
+    echo::EchoResponse response;
+    fastrpc::CliController controller;
+    request.set_message(message);
+    controller.set_timeout(5s);
+    Stub(client.get()).Echo(&controller, &request, &response, nullptr);
+    if (!controller.Failed()) return response.response();
+    return std::to_string(controller.ErrorCode()) + ": " + controller.ErrorText();
+  }
+
+  bool lives() { return call("plain") == "plain"; }
+
+  std::unique_ptr<fastrpc::RpcServer> server;
+  std::unique_ptr<fastrpc::RpcClient> client;
+};
+
+void a_second_done_does_nothing() {
+  Fixture inside([](auto&, auto&, Closure* done) {
+    done->Run();
+    done->Run();
+  });
+  CHECK(inside.call("a") == "a");
+  CHECK(inside.lives());
+
+  fastrpc::wait_group group(1);
+  Fixture later([&group](auto&, auto&, Closure* done) {
+    std::thread([&group, done] {
+      done->Run();
+      done->Run();
+      group.done();
+    }).detach();
+  });
+  CHECK(later.call("b") == "b");
+  group.wait();
+  CHECK(later.lives());
+}
+
+void two_threads_may_race_to_run_done() {
+  fastrpc::wait_group ended;
+  Fixture f([&ended](auto&, auto&, Closure* done) {
+    for (int i = 0; i < 2; ++i) {
+      std::thread([&ended, done] {
+        done->Run();
+        ended.done();
+      }).detach();
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    ended.add(2);
+    CHECK(f.call("race") == "race");
+    ended.wait();
+  }
+}
+
+void an_exception_after_the_answer_changes_nothing() {
+  Fixture f([](auto&, auto&, Closure* done) {
+    done->Run();
+    throw std::runtime_error("too late");
+  });
+  CHECK(f.call("answered") == "answered");
+  CHECK(f.lives());
+}
+
+void an_exception_is_the_answer_also_with_a_guard() {
+  Fixture guarded([](auto&, auto&, Closure* done) {
+    RunAtEnd guard(done);
+    throw std::runtime_error("told");
+  });
+  CHECK(guarded.call() == "2001: told");
+  Fixture caught([](auto&, auto&, Closure* done) {
+    try {
+      RunAtEnd guard(done);
+      throw std::runtime_error("kept");
+    } catch (const std::exception&) {
+    }
+  });
+  CHECK(caught.call("fine") == "fine");
+  Fixture stray([](auto&, auto&, Closure* done) {
+    fastrpc::spawn_detached([done] { done->Run(); });
+    throw std::runtime_error("first");
+  });
+  CHECK(stray.call() == "2001: first");
+  CHECK(guarded.lives() && caught.lives() && stray.lives());
+}
+
+void without_done_the_client_waits_for_its_timeout() {
+  Closure* kept = nullptr;
+  Fixture f([&kept](auto&, auto&, Closure* done) { kept = done; });
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  fastrpc::CliController controller;
+  controller.set_timeout(30ms);
+  Stub(f.client.get()).Echo(&controller, &request, &response, nullptr);
+  CHECK(controller.IsTimeOut() && controller.ErrorCode() == 1008);
+  CHECK(f.lives());
+  CHECK(f.server->stats().in_flight >= 1);
+  kept->Run();
+}
+
+void done_may_run_after_the_connection_and_the_server_have_gone() {
+  fastrpc::queue<Closure*> kept(4);
+  Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
+  auto lost = fastrpc::spawn([&f] { return f.call(); });
+  Closure* first = kept.pop();
+  f.client->close();
+  CHECK(lost.join().rfind("2005", 0) == 0);
+  first->Run();
+
+  f.client = std::make_unique<fastrpc::RpcClient>("127.0.0.1", f.server->port());
+  auto stopped = fastrpc::spawn([&f] { return f.call(); });
+  Closure* second = kept.pop();
+  f.server.reset();
+  CHECK(stopped.join().rfind("2003", 0) == 0);
+  second->Run();
+}
+
+void the_end_of_a_server_waits_for_its_methods() {
+  std::atomic<bool> ended{false};
+  fastrpc::wait_group entered(1);
+  Fixture f([&](auto&, auto&, Closure* done) {
+    entered.done();
+    (void)fastrpc::sleep_for(100ms, std::nothrow);
+    ended = true;
+    done->Run();
+  });
+  auto call = fastrpc::spawn([&f] { return f.call(); });
+  entered.wait();
+  f.server.reset();
+  CHECK(ended);
+  CHECK(call.join().rfind("2003", 0) == 0);
+}
+
+void a_service_may_look_at_the_call() {
+  Fixture f([](fastrpc::Controller& controller, auto& response, Closure* done) {
+    auto left = controller.time_left();
+    CHECK(left && *left > 1s && *left <= 5s);
+    CHECK(!controller.IsCanceled());
+    response.set_response(std::string(controller.request_id()));
+    done->Run();
+  });
+  CHECK(f.call("x").empty());
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  fastrpc::CliController controller;
+  controller.set_request_id("r-1");
+  controller.set_timeout(5s);
+  controller.set_request_compress(FASTRPC_COMPRESS_GZIP);
+  Stub(f.client.get()).Echo(&controller, &request, &response, nullptr);
+  CHECK(response.response() == "r-1");
+}
+
+void notify_on_cancel_runs_once() {
+  std::atomic<int> runs{0};
+  Fixture f([&runs](fastrpc::Controller& controller, auto&, Closure* done) {
+    controller.NotifyOnCancel(new Function([&runs] { ++runs; }));
+    done->Run();
+  });
+  CHECK(f.call("n") == "n");
+  CHECK(runs == 1);
+
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  fastrpc::CliController controller;
+  request.set_message("plain");
+  controller.NotifyOnCancel(new Function([&runs] { ++runs; }));
+  Stub(f.client.get()).Echo(&controller, &request, &response, nullptr);
+  CHECK(runs == 2 && !controller.IsCanceled());
+}
+
+void start_cancel_ends_an_asynchronous_call() {
+  fastrpc::queue<Closure*> kept(4);
+  Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  fastrpc::CliController controller;
+  fastrpc::wait_group ended(1);
+  int notified = 0;
+  controller.NotifyOnCancel(new Function([&notified] { ++notified; }));
+  Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&ended] {
+    CHECK(fastrpc::this_coroutine::exists());
+    ended.done();
+  }));
+  Closure* done = kept.pop();
+  controller.StartCancel();
+  ended.wait();
+  CHECK(controller.Failed() && controller.status() == FASTRPC_ECANCELED && notified == 1);
+  done->Run();
+
+  // What comes after a cancellation fails at once, until Reset().
+  Stub(f.client.get()).Echo(&controller, &request, &response, nullptr);
+  CHECK(controller.status() == FASTRPC_ECANCELED);
+  controller.Reset();
+  request.set_message("plain");
+  Stub(f.client.get()).Echo(&controller, &request, &response, nullptr);
+  CHECK(!controller.Failed() && response.response() == "plain");
+}
+
+void start_cancel_may_race_with_the_answer() {
+  Fixture f([](auto&, auto&, Closure* done) { done->Run(); });
+  echo::EchoRequest request;
+  request.set_message("plain");
+  for (int i = 0; i < 500; ++i) {
+    echo::EchoResponse response;
+    fastrpc::CliController controller;
+    fastrpc::wait_group ended(1);
+    std::atomic<int> runs{0};
+    std::thread canceler([&controller] { controller.StartCancel(); });
+    Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&] {
+      ++runs;
+      ended.done();
+    }));
+    ended.wait();
+    canceler.join();
+    CHECK(runs == 1);
+    CHECK(controller.Failed() ? controller.status() == FASTRPC_ECANCELED
+                              : response.response() == "plain");
+  }
+}
+
+// The server never answers by itself, so that only StartCancel() ends the call, whenever it comes.
+void the_done_of_a_cancelled_call_may_destroy_its_controller() {
+  fastrpc::queue<Closure*> kept(1000);
+  Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
+  echo::EchoRequest request;
+  for (int i = 0; i < 300; ++i) {
+    echo::EchoResponse response;
+    fastrpc::wait_group ended(1);
+    std::atomic<int> notified{0};
+    auto* controller = new fastrpc::CliController;
+    controller->NotifyOnCancel(new Function([&notified] { ++notified; }));
+    std::thread canceler([controller] { controller->StartCancel(); });
+    Stub(f.client.get()).Echo(controller, &request, &response, new Function([&, controller] {
+                                CHECK(controller->status() == FASTRPC_ECANCELED &&
+                                      controller->IsCanceled());
+                                delete controller;
+                                ended.done();
+                              }));
+    ended.wait();
+    canceler.join();
+    CHECK(notified == 1);
+  }
+  while (auto done = kept.try_pop()) (*done)->Run();
+}
+
+void a_callback_of_notify_on_cancel_may_throw() {
+  auto thrower = [] { return new Function([] { throw std::runtime_error("from a callback"); }); };
+  Fixture f([&thrower](fastrpc::Controller& controller, auto&, Closure* done) {
+    controller.NotifyOnCancel(thrower());
+    done->Run();
+  });
+  CHECK(f.call("answered") == "answered");
+
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  fastrpc::wait_group ended(1);
+  request.set_message("plain");
+  {
+    fastrpc::CliController controller, unused;
+    controller.NotifyOnCancel(thrower());
+    unused.NotifyOnCancel(thrower());
+    Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&] {
+      ended.done();
+    }));
+    ended.wait();
+    CHECK(response.response() == "plain");
+    controller.NotifyOnCancel(thrower());
+    controller.StartCancel();
+    controller.NotifyOnCancel(thrower());
+    CHECK(controller.IsCanceled());
+  }
+  CHECK(f.lives());
+}
+
+void cancelling_its_coroutine_ends_a_synchronous_call() {
+  fastrpc::queue<Closure*> kept(4);
+  Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
+  auto call = fastrpc::spawn([&f] { return f.call(); });
+  Closure* done = kept.pop();
+  call.cancel();
+  CHECK(call.join() == std::to_string(ECANCELED) + ": the call was cancelled");
+  done->Run();
+}
+
+void done_of_a_call_that_fails_runs_in_a_coroutine() {
+  fastrpc::RpcClient nobody("127.0.0.1", 1);
+  for (bool canceled : {false, true}) {
+    echo::EchoRequest request;
+    echo::EchoResponse response;
+    fastrpc::CliController controller;
+    fastrpc::wait_group ended(1);
+    if (canceled) controller.StartCancel();
+    Stub(&nobody).Echo(&controller, &request, &response, new Function([&ended] {
+      CHECK(fastrpc::this_coroutine::exists());
+      ended.done();
+    }));
+    ended.wait();
+    CHECK(controller.status() == (canceled ? FASTRPC_ECANCELED : FASTRPC_ECONNECT));
+  }
+}
+
+void a_body_that_is_no_message_is_refused() {
+  Fixture f([](auto&, auto&, Closure* done) { done->Run(); });
+  std::string at = f.server->address();
+  fastrpc_client* client = nullptr;
+  CHECK(fastrpc_client_new(at.data(), at.size(), nullptr, &client, nullptr) == FASTRPC_OK);
+  const std::uint8_t garbage[] = {0x0a, 0xff, 0xff};
+  fastrpc_response* response = nullptr;
+  fastrpc_error* error = nullptr;
+  CHECK(fastrpc_client_call(client, "echo.EchoService", 16, "Echo", 4, garbage, 3, nullptr,
+                            &response, &error) == FASTRPC_EREMOTE);
+  CHECK(fastrpc_error_code(error) == 1003);
+  fastrpc_error_free(error);
+  fastrpc_client_free(client);
+  CHECK(f.lives());
+}
+
+void a_hundred_coroutines_and_threads_call_at_once() {
+  Fixture f([](auto&, auto&, Closure* done) {
+    fastrpc::spawn_detached([done] {
+      (void)fastrpc::sleep_for(5ms, std::nothrow);
+      done->Run();
+    });
+  });
+  std::atomic<int> right{0};
+  auto work = [&](int i) { right += f.call(std::to_string(i)) == std::to_string(i); };
+  std::vector<fastrpc::Coroutine<void>> coroutines;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 100; ++i) coroutines.push_back(fastrpc::spawn([&work, i] { work(i); }));
+  for (int i = 0; i < 8; ++i) threads.emplace_back(work, i);
+  for (auto& coroutine : coroutines) coroutine.join();
+  for (auto& thread : threads) thread.join();
+  CHECK(right == 108);
+}
+
+// Runs `body` in a child, which must be made before the runtime starts; gives its wait status.
+int in_child(const std::function<void()>& body) {
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(60);
+    body();
+    _exit(99);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  return status;
+}
+
+void the_process_may_exit_during_a_call() {
+  int status = in_child([] {
+    fastrpc::wait_group entered(1);
+    Fixture f([&entered](auto&, auto&, Closure* done) {
+      entered.done();
+      (void)fastrpc::sleep_for(60s, std::nothrow);
+      done->Run();
+    });
+    fastrpc::spawn_detached([&f] { f.call(); });
+    entered.wait();
+    std::exit(7);
+  });
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+}  // namespace
+
+int main() {
+  RUN(the_process_may_exit_during_a_call);
+  RUN(a_second_done_does_nothing);
+  RUN(two_threads_may_race_to_run_done);
+  RUN(an_exception_after_the_answer_changes_nothing);
+  RUN(an_exception_is_the_answer_also_with_a_guard);
+  RUN(without_done_the_client_waits_for_its_timeout);
+  RUN(done_may_run_after_the_connection_and_the_server_have_gone);
+  RUN(the_end_of_a_server_waits_for_its_methods);
+  RUN(a_service_may_look_at_the_call);
+  RUN(notify_on_cancel_runs_once);
+  RUN(start_cancel_ends_an_asynchronous_call);
+  RUN(start_cancel_may_race_with_the_answer);
+  RUN(the_done_of_a_cancelled_call_may_destroy_its_controller);
+  RUN(a_callback_of_notify_on_cancel_may_throw);
+  RUN(cancelling_its_coroutine_ends_a_synchronous_call);
+  RUN(done_of_a_call_that_fails_runs_in_a_coroutine);
+  RUN(a_body_that_is_no_message_is_refused);
+  RUN(a_hundred_coroutines_and_threads_call_at_once);
+  google::protobuf::ShutdownProtobufLibrary();
+}
