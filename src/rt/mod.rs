@@ -49,6 +49,7 @@ pub(crate) use self::start::{ensure, pick_worker};
 pub(crate) use self::task::{panic_text, spawn_detached};
 pub(crate) use self::wait::{WaitError, Waiter, Waker};
 
+use self::fiber::Fiber;
 use self::worker::{Message, Worker};
 
 /// Lets every other coroutine of this worker that can run do so first; the worker also looks at
@@ -142,6 +143,23 @@ impl Current {
 /// Whether the calling coroutine was cancelled: its waits fail. False in a plain thread.
 pub fn is_canceled() -> bool {
     Worker::current().and_then(Worker::running).is_some_and(|fiber| fiber.parker().is_cancelled())
+}
+
+/// Runs `f` with cancellation put off: its waits are waits, even of a coroutine that is or gets
+/// cancelled. For cleaning up and for what must not be left half done. Later waits fail again. In
+/// a plain thread, which cannot be cancelled, it just runs `f`.
+pub fn uncancellable<T>(f: impl FnOnce() -> T) -> T {
+    struct Shield(&'static Fiber);
+    impl Drop for Shield {
+        fn drop(&mut self) {
+            self.0.parker().shield(false);
+        }
+    }
+    let _shield = Worker::current().and_then(Worker::running).map(|fiber| {
+        fiber.parker().shield(true);
+        Shield(fiber)
+    });
+    f()
 }
 
 /// Fails in a process that was forked from one in which the runtime had started.

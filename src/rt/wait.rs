@@ -70,7 +70,7 @@ impl Waiter {
         if worker.is_forked() {
             return Err(WaitError::Forked);
         }
-        if fiber.cancelled.get() && parker.finish(self.epoch, CANCELED) {
+        if fiber.is_cancellable() && fiber.cancelled.get() && parker.finish(self.epoch, CANCELED) {
             return Err(WaitError::Canceled);
         }
         let timer = match deadline {
@@ -192,6 +192,15 @@ struct FiberSlot {
     parked: Cell<bool>,
     /// Every wait fails with `Canceled`. Home worker only.
     cancelled: Cell<bool>,
+    /// How many `uncancellable` sections are open. Home worker only.
+    shields: Cell<u32>,
+}
+
+impl FiberSlot {
+    #[inline]
+    fn is_cancellable(&self) -> bool {
+        self.shields.get() == 0
+    }
 }
 
 // SAFETY: the cells of `FiberSlot` are touched on the home worker's thread alone: `resume` checks
@@ -209,6 +218,7 @@ impl Parker {
                 coroutine,
                 parked: Cell::new(false),
                 cancelled: Cell::new(false),
+                shields: Cell::new(0),
             }),
         })
     }
@@ -241,6 +251,12 @@ impl Parker {
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
         self.fiber().cancelled.get()
+    }
+
+    /// Opens a section in which cancellation ends no wait, or closes it. Home worker only.
+    pub(super) fn shield(&self, open: bool) {
+        let shields = &self.fiber().shields;
+        shields.set(if open { shields.get() + 1 } else { shields.get() - 1 });
     }
 
     /// Marks the coroutine as about to park outside of any wait.
@@ -285,8 +301,11 @@ impl Parker {
         }
     }
 
-    /// Fails the wait that is open, if any. Home worker only.
+    /// Fails the wait that is open, if any and if it can be. Home worker only.
     pub(super) fn cancel_wait(&self) {
+        if !self.fiber().is_cancellable() {
+            return;
+        }
         let state = self.state.load(Ordering::Relaxed);
         if state & PHASE == WAITING && self.finish(state & !PHASE, CANCELED) {
             self.resume_home();

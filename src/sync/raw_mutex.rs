@@ -95,10 +95,8 @@ impl RawMutex {
     /// Locks even if the coroutine is cancelled: for [`Condvar`](super::Condvar), whose callers
     /// hold the lock again whatever became of their wait.
     pub(super) fn lock_whatever_happens(&self) {
-        while self.lock().is_err() {
-            // Every wait of a cancelled coroutine ends at once, so there is nothing to wait with.
-            rt::yield_now();
-        }
+        // It fails in a forked child only, where nobody comes back from a wait.
+        let _ = rt::uncancellable(|| self.lock());
     }
 
     /// Takes the lock if it is free, and clears `also` with the same step.

@@ -473,6 +473,30 @@ fn waits_on_bad_and_unpollable_fds_end_at_once() {
 }
 
 #[test]
+fn an_uncancellable_section_waits_although_it_was_cancelled() {
+    let (before, within, after) = in_coroutine(|| {
+        let handle = rt::spawn(|| {
+            let first = rt::uncancellable(|| {
+                rt::uncancellable(|| rt::sleep(MS)).expect("not cancelled yet");
+                // Cancelled while it waits.
+                rt::sleep(50 * MS)
+            });
+            let begin = Instant::now();
+            let second = rt::uncancellable(|| rt::sleep(20 * MS)).map(|()| begin.elapsed());
+            (first, second, rt::sleep(MS))
+        })
+        .unwrap();
+        rt::sleep(10 * MS).unwrap();
+        handle.cancel();
+        handle.join().unwrap()
+    });
+    assert!(before.is_ok());
+    assert!(within.expect("a section after the cancellation waits as well") >= 20 * MS);
+    assert_eq!(after.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+    assert!(rt::uncancellable(|| rt::sleep(MS)).is_ok(), "in a plain thread as well");
+}
+
+#[test]
 fn ids_are_unique_and_many_coroutines_come_and_go() {
     init();
     let ids: HashSet<u64> = (0..20)
