@@ -4,6 +4,8 @@ const WORKERS: usize = 1;
 
 #[path = "rpc/chaos.rs"]
 mod chaos;
+#[path = "rpc/counting.rs"]
+mod counting;
 #[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;
