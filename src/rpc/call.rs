@@ -3,7 +3,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Compress;
-use super::conn::{Answer, Conn};
+use super::answer::Answer;
+use super::conn::Conn;
 use super::error::code;
 use super::methods::Method;
 use crate::net::Addr;

@@ -1,77 +1,30 @@
 //! A server's connection: its calls in flight and the way out. What reads it is in `reader`.
 
-use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use super::ServerOptions;
+use super::answer::{Answer, Format};
 use super::error::code;
+use super::local::{Local, Until};
 use super::notify::lock;
-use super::out::Out;
 use super::server::Shared;
-use super::slab::Slab;
 use crate::net::{Addr, Stream};
-use crate::rt::{self, Deadline, Pinned, Waiter, Waker};
-use crate::wire;
-use crate::wire::baidu_std::{ResponseHead, encode_response};
+use crate::rt::{self, Deadline, Pinned, Waiter};
 
 /// One connection of a server. It lives on one worker; answers from elsewhere come by mail.
 pub(super) struct Conn {
     pub(super) id: u64,
     pub(super) server: Arc<Shared>,
     pub(super) peer: Addr,
+    /// A [`Format`].
+    format: AtomicU8,
     /// See [`Call::is_canceled`](super::Call::is_canceled).
     gone: AtomicBool,
     mail: Mutex<Mail>,
     local: Pinned<Local>,
-}
-
-/// What only the home worker touches.
-pub(super) struct Local {
-    pub(super) stream: RefCell<Option<Rc<Stream>>>,
-    calls: RefCell<Slab<InFlight>>,
-    /// What the requests in `calls` weigh.
-    request_bytes: Cell<usize>,
-    pub(super) out: Out,
-    /// The reader, while it waits for answers to leave.
-    awaiting: RefCell<Option<(Until, Waker)>>,
-    /// No more calls are taken; the connection closes when the last answer has left.
-    draining: Cell<bool>,
-    /// Nothing can be read or written any more.
-    cut: Cell<bool>,
-    pub(super) tally: Tally,
-}
-
-/// A call that waits for its answer.
-#[derive(Default)]
-pub(super) struct InFlight {
-    correlation_id: i64,
-    request_bytes: usize,
-    /// Its handler has returned; the call lives on elsewhere.
-    handler_ended: bool,
-    /// Dropped by a handler that panics.
-    abandoned: bool,
-}
-
-/// What happened since the server's counters were last brought up to date.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub(super) started: Cell<u64>,
-    pub(super) ended: Cell<u64>,
-    pub(super) errors: Cell<u64>,
-    pub(super) bytes_in: Cell<u64>,
-}
-
-/// What a reader that does not read waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Half of the limits are free.
-    Room,
-    /// Every call is answered and every answer has left.
-    Drained,
 }
 
 /// Answers made away from the home worker.
@@ -87,69 +40,17 @@ struct Item {
     len: usize,
 }
 
-/// What is put on the wire for a call.
-#[derive(Default)]
-pub(super) struct Answer<'a> {
-    pub(super) code: i32,
-    pub(super) text: &'a str,
-    /// How `body` is compressed.
-    pub(super) compress: wire::Compress,
-    pub(super) body: &'a [u8],
-    pub(super) attachment: &'a [u8],
-}
-
-impl<'a> Answer<'a> {
-    pub(super) fn error(code: i32, text: &'a str) -> Answer<'a> {
-        let code = if code == 0 { code::EINTERNAL } else { code };
-        Answer { code, text, ..Answer::default() }
-    }
-
-    #[inline]
-    fn encode(&self, out: &mut Vec<u8>, correlation_id: i64) {
-        let head = ResponseHead {
-            correlation_id,
-            code: self.code,
-            text: self.text,
-            compress: self.compress,
-            ..ResponseHead::default()
-        };
-        if let Err(error) = encode_response(out, &head, self.body, self.attachment) {
-            let text = error.to_string();
-            let head = ResponseHead {
-                correlation_id,
-                code: code::EINTERNAL,
-                text: &text,
-                ..ResponseHead::default()
-            };
-            encode_response(out, &head, &[], &[]).expect("a short text fits");
-        }
-    }
-}
-
 impl Conn {
     /// Must be called on the worker that is to be its home.
     pub(super) fn new(id: u64, server: Arc<Shared>, stream: Stream) -> Arc<Conn> {
-        let peer = stream.peer_addr().clone();
-        let stream = Rc::new(stream);
-        let out = Out::new();
-        out.attach(stream.clone());
-        let local = Local {
-            stream: RefCell::new(Some(stream)),
-            calls: RefCell::new(Slab::new()),
-            request_bytes: Cell::new(0),
-            out,
-            awaiting: RefCell::new(None),
-            draining: Cell::new(false),
-            cut: Cell::new(false),
-            tally: Tally::default(),
-        };
         Arc::new(Conn {
             id,
             server,
-            peer,
+            peer: stream.peer_addr().clone(),
+            format: AtomicU8::new(Format::Unknown as u8),
             gone: AtomicBool::new(false),
             mail: Mutex::default(),
-            local: Pinned::new(local),
+            local: Pinned::new(Local::new(Rc::new(stream))),
         })
     }
 
@@ -159,6 +60,16 @@ impl Conn {
 
     pub(super) fn max_frame(&self) -> usize {
         self.server.options.max_frame
+    }
+
+    /// How answers are written.
+    #[inline]
+    fn format(&self) -> Format {
+        Format::from_u8(self.format.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_format(&self, format: Format) {
+        self.format.store(format as u8, Ordering::Relaxed);
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -188,7 +99,7 @@ impl Conn {
             Some(local) => {
                 if local.end(key).is_some() {
                     local.tally.ended(answer.code != 0);
-                    self.append(local, |out| answer.encode(out, correlation_id));
+                    self.append_answer(local, correlation_id, answer);
                 }
             }
             None => self.mail_answer(key, correlation_id, answer),
@@ -199,11 +110,20 @@ impl Conn {
     pub(super) fn refuse(self: &Arc<Self>, local: &Local, correlation_id: i64, answer: &Answer) {
         local.tally.started();
         local.tally.ended(true);
-        self.append(local, |out| answer.encode(out, correlation_id));
+        self.append_answer(local, correlation_id, answer);
     }
 
     #[inline]
-    fn append(self: &Arc<Self>, local: &Local, encode: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn append_answer(self: &Arc<Self>, local: &Local, id: i64, answer: &Answer<'_>) {
+        self.append(local, |out| answer.encode(out, self.format(), id));
+        if local.out.is_idle() {
+            // There was nothing to say, and so no writer will look.
+            self.progress(local);
+        }
+    }
+
+    #[inline]
+    pub(super) fn append(self: &Arc<Self>, local: &Local, encode: impl FnOnce(&mut Vec<u8>)) {
         let ((), start_writer) = local.out.append(encode);
         if start_writer {
             let conn = self.clone();
@@ -232,7 +152,7 @@ impl Conn {
     }
 
     /// Looks whether answers that left are what somebody waited for.
-    fn progress(&self, local: &Local) {
+    pub(super) fn progress(&self, local: &Local) {
         self.publish(local);
         if local.draining.get() && local.is(Until::Drained, self.options()) {
             self.hang_up(local);
@@ -265,7 +185,7 @@ impl Conn {
     fn mail_answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &Answer<'_>) {
         let mut mail = lock(&self.mail);
         let before = mail.frames.len();
-        answer.encode(&mut mail.frames, correlation_id);
+        answer.encode(&mut mail.frames, self.format(), correlation_id);
         let item = Item { key, is_error: answer.code != 0, len: mail.frames.len() - before };
         mail.items.push(item);
         let is_first = mail.items.len() == 1;
@@ -288,6 +208,9 @@ impl Conn {
                 local.tally.ended(item.is_error);
                 self.append(local, |out| out.extend_from_slice(frame));
             }
+        }
+        if local.out.is_idle() {
+            self.progress(local);
         }
     }
 
@@ -323,87 +246,6 @@ impl Conn {
         }
     }
 
-    // ---- the end ----
-
-    /// The server is stopping: lets the calls in flight end, then closes.
-    pub(super) fn drain(self: &Arc<Self>) {
-        let local = self.local();
-        local.draining.set(true);
-        self.progress(local);
-    }
-
-    /// The server's stop ran out of time: answers what is in flight with ELOGOFF and closes.
-    /// Tells how many calls that were.
-    pub(super) fn give_up(self: &Arc<Self>) -> u64 {
-        let local = self.local();
-        self.set_gone();
-        let keys = local.calls.borrow().keys();
-        for &key in &keys {
-            let correlation_id = local.end(key).expect("listed above").correlation_id;
-            local.tally.ended(true);
-            let answer = Answer::error(code::ELOGOFF, "the server stopped before the answer");
-            self.append(local, |out| answer.encode(out, correlation_id));
-        }
-        self.drain();
-        self.cut_after(LAST_WORDS);
-        keys.len() as u64
-    }
-
-    /// Tells the peer that nothing more will come, and waits a little for it to do the same: to
-    /// close with its bytes unread would take back the answers that are still on their way.
-    fn hang_up(&self, local: &Local) {
-        if local.out.is_shut() {
-            return;
-        }
-        local.out.shut();
-        if let Some(stream) = &*local.stream.borrow() {
-            let _ = stream.shutdown(std::net::Shutdown::Write);
-        }
-        if let Some(conn) = self.server.connection(self.id) {
-            conn.cut_after(LINGER);
-        }
-    }
-
-    fn cut_after(self: &Arc<Self>, delay: Duration) {
-        let conn = Arc::downgrade(self);
-        let timer = rt::Timer::after(delay, move || {
-            if let Some(conn) = conn.upgrade() {
-                conn.cut(conn.local());
-            }
-        });
-        if timer.is_err() {
-            self.cut(self.local());
-        }
-    }
-
-    /// Ends reading and writing at once.
-    pub(super) fn cut(&self, local: &Local) {
-        self.set_gone();
-        local.cut.set(true);
-        local.out.shut();
-        if let Some(stream) = &*local.stream.borrow() {
-            stream.close();
-        }
-        if let Some((_, waker)) = local.awaiting.take() {
-            waker.wake();
-        }
-    }
-
-    /// The reader's last act: forgets the calls in flight, whose answers are dropped when they
-    /// come, and leaves the server.
-    pub(super) fn leave(&self) {
-        let local = self.local();
-        self.cut(local);
-        local.stream.take();
-        let mut calls = local.calls.borrow_mut();
-        local.tally.ended.set(local.tally.ended.get() + calls.len() as u64);
-        *calls = Slab::new();
-        drop(calls);
-        local.request_bytes.set(0);
-        self.publish(local);
-        self.server.forget(self.id);
-    }
-
     /// Brings the server's counters up to date: once per round, not once per call.
     pub(super) fn publish(&self, local: &Local) {
         let counters = &self.server.counters;
@@ -421,71 +263,3 @@ impl Conn {
         }
     }
 }
-
-impl Local {
-    /// Enters a call; its key.
-    #[inline]
-    pub(super) fn begin(&self, correlation_id: i64, request_bytes: usize) -> u64 {
-        self.tally.started();
-        self.request_bytes.set(self.request_bytes.get() + request_bytes);
-        let call = InFlight { correlation_id, request_bytes, ..InFlight::default() };
-        self.calls.borrow_mut().insert(call)
-    }
-
-    /// Takes out a call that is about to be answered, unless it was answered.
-    #[inline]
-    fn end(&self, key: u64) -> Option<InFlight> {
-        let call = self.calls.borrow_mut().remove(key)?;
-        self.request_bytes.set(self.request_bytes.get() - call.request_bytes);
-        Some(call)
-    }
-
-    pub(super) fn in_flight(&self) -> usize {
-        self.calls.borrow().len()
-    }
-
-    /// Whether the peer may be read: the limits are not reached.
-    #[inline]
-    pub(super) fn has_room(&self, options: &ServerOptions) -> bool {
-        self.in_flight() < options.max_in_flight
-            && self.request_bytes.get() < options.max_in_flight_bytes
-            && self.out.unsent() < options.max_unsent
-    }
-
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut.get()
-    }
-
-    fn is(&self, until: Until, options: &ServerOptions) -> bool {
-        let room = || {
-            self.in_flight() <= options.max_in_flight / 2
-                && self.request_bytes.get() <= options.max_in_flight_bytes / 2
-                && self.out.unsent() <= options.max_unsent / 2
-        };
-        self.cut.get()
-            || match until {
-                Until::Room => room(),
-                Until::Drained => self.in_flight() == 0 && self.out.is_idle(),
-            }
-    }
-}
-
-impl Tally {
-    #[inline]
-    pub(super) fn started(&self) {
-        self.started.set(self.started.get() + 1);
-    }
-
-    #[inline]
-    fn ended(&self, is_error: bool) {
-        self.ended.set(self.ended.get() + 1);
-        if is_error {
-            self.errors.set(self.errors.get() + 1);
-        }
-    }
-}
-
-/// How long a peer may take to close its side after ours.
-const LINGER: Duration = Duration::from_secs(1);
-/// How long the last answers of a stop that ran out of time may take to leave.
-const LAST_WORDS: Duration = Duration::from_millis(200);

@@ -11,21 +11,30 @@ use crate::rt::Deadline;
 /// from the moment its fd is readable until the frames in it are taken.
 pub(super) struct Inbound {
     rest: Vec<u8>,
-    /// How many more bytes the frame at the front of `rest` needs.
-    missing: usize,
+    missing: Missing,
 }
 
 /// What a look at the front of the bytes came to.
 pub(super) struct Taken {
     /// Bytes used up: whole frames.
     pub(super) consumed: usize,
-    /// Bytes that the next frame still lacks; 0 if frames were left for later.
-    pub(super) missing: usize,
+    pub(super) missing: Missing,
+}
+
+/// What the bytes that were not used up lack.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Nothing: they are left for later.
+    Nothing,
+    /// At least so many more, for the frame that they begin; never 0.
+    Bytes(usize),
+    /// More, and nobody can say how many.
+    Some,
 }
 
 impl Inbound {
     pub(super) fn new() -> Inbound {
-        Inbound { rest: Vec::new(), missing: 0 }
+        Inbound { rest: Vec::new(), missing: Missing::Nothing }
     }
 
     /// Whether a part of a frame is here.
@@ -34,8 +43,13 @@ impl Inbound {
     }
 
     /// The bytes here.
-    pub(super) fn len(&self) -> usize {
-        self.rest.len()
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.rest
+    }
+
+    /// Gives the bytes here away.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.rest
     }
 
     /// Offers the bytes that are already here to `take` again.
@@ -63,8 +77,11 @@ impl Inbound {
         deadline: Deadline,
         mut take: impl FnMut(&[u8]) -> Result<Taken, E>,
     ) -> Result<usize, E> {
-        if self.missing > SCRATCH_SIZE && self.is_partial() {
-            return self.read_large(stream, deadline, take);
+        if let Missing::Bytes(missing) = self.missing
+            && missing > SCRATCH_SIZE
+            && self.is_partial()
+        {
+            return self.read_large(stream, deadline, missing, take);
         }
         let (scratch, count) = stream.read_lazily(deadline, Scratch::borrow)?;
         self.offer(&scratch.0[..count], &mut take)?;
@@ -78,19 +95,23 @@ impl Inbound {
     ) -> Result<(), E> {
         // First what the frame in `rest` lacks: its head, then, once that tells, all of it.
         while !self.rest.is_empty() {
-            let (front, back) = fresh.split_at(self.missing.min(fresh.len()));
-            self.rest.extend_from_slice(front);
-            fresh = back;
-            self.missing -= front.len();
-            if self.missing > 0 {
-                return Ok(());
+            match self.missing {
+                Missing::Bytes(missing) if missing > fresh.len() => {
+                    self.rest.extend_from_slice(fresh);
+                    self.missing = Missing::Bytes(missing - fresh.len());
+                    return Ok(());
+                }
+                Missing::Bytes(missing) => {
+                    let (front, back) = fresh.split_at(missing);
+                    self.rest.extend_from_slice(front);
+                    fresh = back;
+                }
+                Missing::Nothing | Missing::Some => {
+                    self.rest.extend_from_slice(fresh);
+                    return self.retake(take);
+                }
             }
             self.retake(&mut *take)?;
-            if self.missing == 0 && !self.rest.is_empty() {
-                // Left for later, and so is all that follows.
-                self.rest.extend_from_slice(fresh);
-                return Ok(());
-            }
         }
         if fresh.is_empty() {
             return Ok(());
@@ -107,19 +128,20 @@ impl Inbound {
         &mut self,
         stream: &Stream,
         deadline: Deadline,
+        missing: usize,
         take: impl FnMut(&[u8]) -> Result<Taken, E>,
     ) -> Result<usize, E> {
         let have = self.rest.len();
-        let room = self.missing.min(have.max(SCRATCH_SIZE));
+        let room = missing.min(have.max(SCRATCH_SIZE));
         self.rest.reserve_exact(room);
         self.rest.resize(have + room, 0);
         let result = stream.read_by(&mut self.rest[have..], deadline);
         let count = *result.as_ref().unwrap_or(&0);
         self.rest.truncate(have + count);
-        self.missing -= count;
         result?;
-        if self.missing == 0 && count > 0 {
-            self.retake(take)?;
+        match missing - count {
+            0 => self.retake(take)?,
+            missing => self.missing = Missing::Bytes(missing),
         }
         Ok(count)
     }

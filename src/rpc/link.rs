@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::channel::{Inner, Local};
 use super::error::{Kind, code};
-use super::inbound::{FULL_READ, Inbound, Taken};
+use super::inbound::{FULL_READ, Inbound, Missing, Taken};
 use super::notify::lock;
 use super::out::Out;
 use super::pending::Outcome;
@@ -242,7 +242,10 @@ impl Inner {
                         },
                     }
                 }
-                Ok(Taken { consumed: frames.consumed(), missing: frames.need_more() })
+                Ok(Taken {
+                    consumed: frames.consumed(),
+                    missing: Missing::Bytes(frames.need_more()),
+                })
             });
             let addr = &self.addr;
             return match read {

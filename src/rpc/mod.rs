@@ -17,14 +17,21 @@
 //! **What it must never do.** Block a worker; hold a `RefCell` borrow over a call that waits;
 //! trust a number that a peer sent.
 
+mod answer;
 mod call;
 mod channel;
 mod client;
 mod compress;
 mod conn;
+mod dispatch;
+mod ending;
 mod error;
+mod frames;
+#[expect(dead_code, reason = "for protocols without frames, of which there is none yet")]
+mod handover;
 mod inbound;
 mod link;
+mod local;
 mod methods;
 mod notify;
 mod options;
@@ -34,12 +41,17 @@ mod reader;
 mod server;
 mod signal;
 mod slab;
+mod sniff;
 mod stats;
 
 pub use self::call::{Call, Reply};
 pub use self::client::{CallHandle, Client, Response};
 pub use self::compress::Compress;
 pub use self::error::{Error, code};
+#[expect(unused_imports, reason = "as above")]
+pub(crate) use self::handover::{Handover, InHand, StreamService};
 pub use self::options::{CallOptions, ClientOptions, ServerOptions};
+#[expect(unused_imports, reason = "as above")]
+pub(crate) use self::reader::End;
 pub use self::server::{Server, StopReport};
 pub use self::stats::{ClientStats, ServerStats};

@@ -18,7 +18,11 @@ impl Error {
     pub(crate) fn is_too_large(&self) -> bool {
         matches!(
             self.kind,
-            Kind::FrameTooLarge { .. } | Kind::Unencodable | Kind::OutputTooLarge { .. }
+            Kind::FrameTooLarge { .. }
+                | Kind::BodyTooLarge { .. }
+                | Kind::HeadTooLong
+                | Kind::Unencodable
+                | Kind::OutputTooLarge { .. }
         )
     }
 
@@ -26,7 +30,11 @@ impl Error {
     pub(crate) fn is_malformed(&self) -> bool {
         matches!(
             self.kind,
-            Kind::MetaSize { .. } | Kind::Meta | Kind::Attachment { .. } | Kind::Corrupt(_)
+            Kind::MetaSize { .. }
+                | Kind::Meta
+                | Kind::Attachment { .. }
+                | Kind::Length
+                | Kind::Corrupt(_)
         )
     }
 
@@ -53,6 +61,18 @@ impl Error {
 
     pub(super) fn frame_too_large(size: u32, limit: usize) -> Error {
         Error { kind: Kind::FrameTooLarge { size, limit } }
+    }
+
+    pub(super) fn body_too_large(size: usize, limit: usize) -> Error {
+        Error { kind: Kind::BodyTooLarge { size, limit } }
+    }
+
+    pub(super) fn head_too_long() -> Error {
+        Error { kind: Kind::HeadTooLong }
+    }
+
+    pub(super) fn length() -> Error {
+        Error { kind: Kind::Length }
     }
 
     pub(super) fn meta_size(meta: u32, body: u32) -> Error {
@@ -87,10 +107,15 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Magic => f.write_str("not a baidu_std frame"),
+            Kind::Magic => f.write_str("not a frame of this protocol"),
             Kind::FrameTooLarge { size, limit } => {
                 write!(f, "frame of {size} bytes exceeds the limit of {limit}")
             }
+            Kind::BodyTooLarge { size, limit } => {
+                write!(f, "body of {size} bytes exceeds the limit of {limit}")
+            }
+            Kind::HeadTooLong => f.write_str("head without an end"),
+            Kind::Length => f.write_str("Content-Length is no number, or two of them"),
             Kind::MetaSize { meta, body } => {
                 write!(f, "meta of {meta} bytes does not fit into a body of {body}")
             }
@@ -114,6 +139,9 @@ impl std::error::Error for Error {}
 enum Kind {
     Magic,
     FrameTooLarge { size: u32, limit: usize },
+    BodyTooLarge { size: usize, limit: usize },
+    HeadTooLong,
+    Length,
     MetaSize { meta: u32, body: u32 },
     Meta,
     Attachment { size: i32, left: usize, correlation_id: i64 },
@@ -132,6 +160,9 @@ mod tests {
         let all = [
             Error::magic(),
             Error::frame_too_large(9, 8),
+            Error::body_too_large(9, 8),
+            Error::head_too_long(),
+            Error::length(),
             Error::meta_size(9, 8),
             Error::meta(),
             Error::attachment(-1, 0, 7),

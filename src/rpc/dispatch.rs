@@ -1,0 +1,143 @@
+//! From what a frame says to a call that runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::call::{self, Arrived, Bound, Call};
+use super::conn::Conn;
+use super::error::code;
+use super::local::Local;
+use super::methods::{Lookup, Method};
+use crate::rt::{self, Deadline};
+use crate::wire;
+
+/// Starts the calls of one connection. Home worker only.
+pub(super) struct Dispatch<'a> {
+    pub(super) conn: &'a Arc<Conn>,
+    pub(super) local: &'a Local,
+    /// The methods this connection has used; the last one used is tried first.
+    bound: Vec<Arc<Bound>>,
+    last: usize,
+    /// The clock as of this round, in nanoseconds; 0 if nobody has asked yet.
+    now: u64,
+}
+
+/// What a request says, whatever the frames are.
+pub(super) struct Incoming<'a> {
+    pub(super) correlation_id: i64,
+    pub(super) service: &'a str,
+    pub(super) method: &'a str,
+    pub(super) body: &'a [u8],
+    pub(super) attachment: &'a [u8],
+    pub(super) compress: wire::Compress,
+    pub(super) timeout_ms: Option<i32>,
+    pub(super) log_id: i64,
+    pub(super) request_id: &'a [u8],
+}
+
+impl<'a> Dispatch<'a> {
+    pub(super) fn new(conn: &'a Arc<Conn>, local: &'a Local) -> Dispatch<'a> {
+        Dispatch { conn, local, bound: Vec::new(), last: 0, now: 0 }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.local.has_room(self.conn.options())
+    }
+
+    /// Another read has brought frames.
+    pub(super) fn next_round(&mut self) {
+        self.now = 0;
+    }
+
+    /// Starts a call, or answers why not.
+    #[inline]
+    pub(super) fn start(&mut self, request: &Incoming<'_>) {
+        let id = request.correlation_id;
+        if self.conn.server.is_stopping() {
+            return self.refuse(id, code::ELOGOFF, "the server is stopping");
+        }
+        let Some(via) = self.bind(request) else { return };
+        let key = self.local.begin(id, request.body.len() + request.attachment.len());
+        let arrived = Arrived {
+            key,
+            correlation_id: id,
+            body: request.body,
+            attachment: request.attachment,
+            compress: request.compress,
+            deadline: self.deadline(request.timeout_ms),
+            log_id: request.log_id,
+            request_id: request.request_id,
+        };
+        let call = Call::new(via.clone(), &arrived);
+        // If it fails, the call is dropped with its closure, and says so.
+        let _ = rt::spawn_detached("rpc call", move || call::run(via, call));
+    }
+
+    #[cold]
+    pub(super) fn refuse(&self, id: i64, code: i32, text: &str) {
+        self.conn.refuse(self.local, id, &Answer::error(code, text));
+    }
+
+    #[inline]
+    fn bind(&mut self, request: &Incoming<'_>) -> Option<Arc<Bound>> {
+        if let Some(bound) = self.bound.get(self.last)
+            && is(&bound.method, request)
+        {
+            return Some(bound.clone());
+        }
+        self.bind_other(request)
+    }
+
+    fn bind_other(&mut self, request: &Incoming<'_>) -> Option<Arc<Bound>> {
+        if let Some(index) = self.bound.iter().position(|bound| is(&bound.method, request)) {
+            self.last = index;
+            return Some(self.bound[index].clone());
+        }
+        let (service, name) = (request.service, request.method);
+        match self.conn.server.methods.find(service, name) {
+            Lookup::Found(method) => {
+                if self.bound.len() == MOST_BOUND {
+                    self.bound.clear();
+                }
+                self.last = self.bound.len();
+                self.bound.push(Arc::new(Bound { conn: self.conn.clone(), method }));
+                self.bound.last().cloned()
+            }
+            Lookup::NoService => {
+                let text = format!("there is no service '{service}'");
+                self.refuse_unknown(request, code::ENOSERVICE, &text);
+                None
+            }
+            Lookup::NoMethod => {
+                let text = format!("service '{service}' has no method '{name}'");
+                self.refuse_unknown(request, code::ENOMETHOD, &text);
+                None
+            }
+        }
+    }
+
+    fn refuse_unknown(&self, request: &Incoming<'_>, code: i32, text: &str) {
+        let answer = Answer { is_unknown_method: true, ..Answer::error(code, text) };
+        self.conn.refuse(self.local, request.correlation_id, &answer);
+    }
+
+    fn deadline(&mut self, timeout_ms: Option<i32>) -> Deadline {
+        match timeout_ms {
+            Some(timeout) if timeout > 0 => {
+                if self.now == 0 {
+                    self.now = Deadline::after(Duration::ZERO).ns();
+                }
+                Deadline::from_ns(self.now.saturating_add(timeout as u64 * 1_000_000))
+            }
+            _ => Deadline::NEVER,
+        }
+    }
+}
+
+fn is(method: &Method, request: &Incoming<'_>) -> bool {
+    *method.name == *request.method && *method.service == *request.service
+}
+
+/// A connection keeps so many methods at hand.
+const MOST_BOUND: usize = 64;

@@ -1,0 +1,105 @@
+//! How a server's connection ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::conn::Conn;
+use super::error::code;
+use super::local::Local;
+use super::slab::Slab;
+use crate::rt::{self, Deadline};
+
+impl Conn {
+    /// The server is stopping: lets the calls in flight end, then closes.
+    pub(super) fn drain(self: &Arc<Self>) {
+        let local = self.local();
+        local.draining.set(true);
+        self.progress(local);
+    }
+
+    /// The server's stop ran out of time: answers what is in flight with ELOGOFF and closes.
+    /// Tells how many calls that were.
+    pub(super) fn give_up(self: &Arc<Self>) -> u64 {
+        let local = self.local();
+        self.set_gone();
+        let keys = local.calls.borrow().keys();
+        for &key in &keys {
+            let correlation_id = local.end(key).expect("listed above").correlation_id;
+            local.tally.ended(true);
+            let answer = Answer::error(code::ELOGOFF, "the server stopped before the answer");
+            self.append_answer(local, correlation_id, &answer);
+        }
+        self.drain();
+        self.cut_after(LAST_WORDS);
+        keys.len() as u64
+    }
+
+    /// Tells the peer that nothing more will come, and waits a little for it to do the same: to
+    /// close with its bytes unread would take back the answers that are still on their way.
+    pub(super) fn hang_up(&self, local: &Local) {
+        if local.out.is_shut() {
+            return;
+        }
+        local.out.shut();
+        if let Some(stream) = &*local.stream.borrow() {
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
+        if let Some(conn) = self.server.connection(self.id) {
+            conn.cut_after(LINGER);
+        }
+    }
+
+    /// The same for a connection whose end nobody else waits for: suspends the reader.
+    pub(super) fn linger(&self, local: &Local) {
+        let Some(stream) = local.stream.borrow().clone() else { return };
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let deadline = Deadline::after(LINGER);
+        while matches!(stream.read_by(&mut [0; 4096], deadline), Ok(1..)) {}
+    }
+
+    fn cut_after(self: &Arc<Self>, delay: Duration) {
+        let conn = Arc::downgrade(self);
+        let timer = rt::Timer::after(delay, move || {
+            if let Some(conn) = conn.upgrade() {
+                conn.cut(conn.local());
+            }
+        });
+        if timer.is_err() {
+            self.cut(self.local());
+        }
+    }
+
+    /// Ends reading and writing at once.
+    pub(super) fn cut(&self, local: &Local) {
+        self.set_gone();
+        local.cut.set(true);
+        local.out.shut();
+        if let Some(stream) = &*local.stream.borrow() {
+            stream.close();
+        }
+        if let Some((_, waker)) = local.awaiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// The reader's last act: forgets the calls in flight, whose answers are dropped when they
+    /// come, and leaves the server.
+    pub(super) fn leave(&self) {
+        let local = self.local();
+        self.cut(local);
+        local.stream.take();
+        let mut calls = local.calls.borrow_mut();
+        local.tally.ended.set(local.tally.ended.get() + calls.len() as u64);
+        *calls = Slab::new();
+        drop(calls);
+        local.request_bytes.set(0);
+        self.publish(local);
+        self.server.forget(self.id);
+    }
+}
+
+/// How long a peer may take to close its side after ours.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long the last answers of a stop that ran out of time may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(200);

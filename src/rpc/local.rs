@@ -1,0 +1,137 @@
+//! What of a server's connection only its home worker touches.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::ServerOptions;
+use super::out::Out;
+use super::slab::Slab;
+use crate::net::Stream;
+use crate::rt::Waker;
+
+/// See the module.
+pub(super) struct Local {
+    pub(super) stream: RefCell<Option<Rc<Stream>>>,
+    pub(super) calls: RefCell<Slab<InFlight>>,
+    /// What the requests in `calls` weigh.
+    pub(super) request_bytes: Cell<usize>,
+    pub(super) out: Out,
+    /// The reader, while it waits for answers to leave.
+    pub(super) awaiting: RefCell<Option<(Until, Waker)>>,
+    /// No more calls are taken; the connection closes when the last answer has left.
+    pub(super) draining: Cell<bool>,
+    /// Nothing can be read or written any more.
+    pub(super) cut: Cell<bool>,
+    pub(super) tally: Tally,
+}
+
+/// A call that waits for its answer.
+#[derive(Default)]
+pub(super) struct InFlight {
+    pub(super) correlation_id: i64,
+    pub(super) request_bytes: usize,
+    /// Its handler has returned; the call lives on elsewhere.
+    pub(super) handler_ended: bool,
+    /// Dropped by a handler that panics.
+    pub(super) abandoned: bool,
+}
+
+/// What happened since the server's counters were last brought up to date.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) started: Cell<u64>,
+    pub(super) ended: Cell<u64>,
+    pub(super) errors: Cell<u64>,
+    pub(super) bytes_in: Cell<u64>,
+}
+
+/// What a reader that does not read waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Half of the limits are free.
+    Room,
+    /// Every call is answered and every answer has left.
+    Drained,
+}
+
+impl Local {
+    pub(super) fn new(stream: Rc<Stream>) -> Local {
+        let out = Out::new();
+        out.attach(stream.clone());
+        Local {
+            stream: RefCell::new(Some(stream)),
+            calls: RefCell::new(Slab::new()),
+            request_bytes: Cell::new(0),
+            out,
+            awaiting: RefCell::new(None),
+            draining: Cell::new(false),
+            cut: Cell::new(false),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Enters a call; its key.
+    #[inline]
+    pub(super) fn begin(&self, correlation_id: i64, request_bytes: usize) -> u64 {
+        self.tally.started();
+        self.request_bytes.set(self.request_bytes.get() + request_bytes);
+        let call = InFlight { correlation_id, request_bytes, ..InFlight::default() };
+        self.calls.borrow_mut().insert(call)
+    }
+
+    /// Takes out a call that is about to be answered, unless it was answered.
+    #[inline]
+    pub(super) fn end(&self, key: u64) -> Option<InFlight> {
+        let call = self.calls.borrow_mut().remove(key)?;
+        self.request_bytes.set(self.request_bytes.get() - call.request_bytes);
+        Some(call)
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.calls.borrow().len()
+    }
+
+    /// Whether the peer may be read: the limits are not reached.
+    #[inline]
+    pub(super) fn has_room(&self, options: &ServerOptions) -> bool {
+        self.in_flight() < options.max_in_flight
+            && self.request_bytes.get() < options.max_in_flight_bytes
+            && self.out.unsent() < options.max_unsent
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    pub(super) fn is(&self, until: Until, options: &ServerOptions) -> bool {
+        let room = || {
+            self.in_flight() <= options.max_in_flight / 2
+                && self.request_bytes.get() <= options.max_in_flight_bytes / 2
+                && self.out.unsent() <= options.max_unsent / 2
+        };
+        self.cut.get()
+            || match until {
+                Until::Room => room(),
+                Until::Drained => self.in_flight() == 0 && self.out.is_idle(),
+            }
+    }
+}
+
+impl Tally {
+    #[inline]
+    pub(super) fn started(&self) {
+        self.started.set(self.started.get() + 1);
+    }
+
+    pub(super) fn read(&self, bytes: usize) {
+        self.bytes_in.set(self.bytes_in.get() + bytes as u64);
+    }
+
+    #[inline]
+    pub(super) fn ended(&self, is_error: bool) {
+        self.ended.set(self.ended.get() + 1);
+        if is_error {
+            self.errors.set(self.errors.get() + 1);
+        }
+    }
+}
