@@ -44,6 +44,10 @@ impl Interest {
 /// `ETIMEDOUT`, `ECANCELED`, `EBADF` for an fd that is not open or was given to
 /// [`notify_close`] meanwhile.
 pub fn wait_fd(fd: RawFd, interest: Interest, deadline: Deadline) -> io::Result<libc::c_short> {
+    if fd < 0 {
+        // poll(2) would skip it, and the wait might never end.
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
     let mut entry = [libc::pollfd { fd, events: interest.events(), revents: 0 }];
     match poll_fds(&mut entry, deadline)? {
         0 => Err(WaitError::TimedOut.into()),

@@ -18,6 +18,7 @@
 
 #include "check.hpp"
 #include "echo.pb.h"
+#include "workers.hpp"
 
 using google::protobuf::Closure;
 using google::protobuf::RpcController;
@@ -445,6 +446,7 @@ void the_process_may_exit_during_a_call() {
 }  // namespace
 
 int main() {
+  configure_workers();
   RUN(the_process_may_exit_during_a_call);
   RUN(a_second_done_does_nothing);
   RUN(two_threads_may_race_to_run_done);

@@ -10,6 +10,7 @@
 
 #include "check.hpp"
 #include "echo.pb.h"
+#include "workers.hpp"
 
 using google::protobuf::Closure;
 using google::protobuf::RpcController;
@@ -194,6 +195,7 @@ void a_service_is_added_once() {
 }  // namespace
 
 int main() {
+  configure_workers();
   RUN(calls_from_threads_and_coroutines_are_answered);
   RUN(attachments_and_context_travel);
   RUN(errors_and_exceptions_come_back_and_the_server_lives_on);

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "workers.hpp"
 
 using namespace std::chrono_literals;
 
@@ -260,13 +261,13 @@ void fds_wake_those_who_wait() {
   CHECK(fastrpc::poll(both, 1, 5'000'000) == 0);
 
   std::atomic<bool> waits{false};
-  auto left_alone = fastrpc::spawn([&] {
+  auto left_alone = fastrpc::spawn({"", 0, 0}, [&] {
     waits = true;
     auto ready = fastrpc::wait_fd(fds[0], FASTRPC_READABLE, -1, std::nothrow);
     return !ready && ready.error().is_closed();
   });
   // From another coroutine of the same worker: by then the first one waits.
-  fastrpc::spawn([&] {
+  fastrpc::spawn({"", 0, 0}, [&] {
     while (!waits) fastrpc::yield();
     fastrpc::notify_close(fds[0]);
   }).join();
@@ -336,6 +337,7 @@ void a_coroutine_that_ends_its_thread_ends_the_process() {
 }  // namespace
 
 int main() {
+  configure_workers();
   // Forks, so before the runtime starts.
   RUN(a_coroutine_that_ends_its_thread_ends_the_process);
   RUN(results_and_exceptions_reach_the_joiner);

@@ -1,0 +1,290 @@
+// Exceptions from every kind of callback: each is reported with its text, and kills nothing.
+#include <fastrpc/fastrpc.hpp>
+#include <fastrpc/rpc_client.hpp>
+#include <fastrpc/rpc_server.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "check.hpp"
+#include "echo.pb.h"
+#include "workers.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Odd {};
+
+// The library's log. Leaked: workers may write to it until the very end.
+class Log {
+ public:
+  void add(std::string_view text) {
+    std::lock_guard<std::mutex> guard(lock_);
+    lines_.emplace_back(text);
+  }
+  // Whether there is a line of these two parts, now or soon.
+  bool says(std::string_view what, std::string_view why) {
+    for (int i = 0; i < 3000; ++i) {
+      if (find(what, why)) return true;
+      fastrpc::sleep_for(10ms);
+    }
+    std::fprintf(stderr, "no record of '%s' and '%s'\n", what.data(), why.data());
+    return false;
+  }
+
+ private:
+  bool find(std::string_view what, std::string_view why) {
+    std::lock_guard<std::mutex> guard(lock_);
+    auto found = std::find_if(lines_.begin(), lines_.end(), [&](const std::string& line) {
+      return line.find(what) != line.npos && line.find(why) != line.npos;
+    });
+    if (found == lines_.end()) return false;
+    lines_.erase(found);
+    return true;
+  }
+
+  std::mutex lock_;
+  std::vector<std::string> lines_;
+};
+
+Log& records() {
+  static auto* log = new Log;
+  return *log;
+}
+
+// The callbacks: each throws what its user data says.
+void throw_it(void* user) {
+  if (user == nullptr) throw Odd{};
+  throw std::runtime_error(static_cast<const char*>(user));
+}
+void throw_from_fill(void* user, std::uint8_t*, std::size_t) {
+  throw_it(user);
+}
+void throw_from_done(void* user, fastrpc_response* response, fastrpc_error* error) {
+  fastrpc_response_free(response);
+  fastrpc_error_free(error);
+  throw_it(user);
+}
+
+void* text(const char* text) {
+  return const_cast<char*>(text);
+}
+
+void coroutines() {
+  fastrpc_coroutine* coroutine = nullptr;
+  fastrpc_error* error = nullptr;
+  CHECK(fastrpc_spawn(nullptr, throw_it, text("c-1"), nullptr, &coroutine, nullptr) == FASTRPC_OK);
+  CHECK(fastrpc_coroutine_join(coroutine, -1, &error) == FASTRPC_EEXCEPTION);
+  CHECK(std::string(fastrpc_error_text(error)) == "c-1");
+  fastrpc_error_free(error);
+  fastrpc_coroutine_free(coroutine);
+  CHECK(records().says("a coroutine", "c-1"));
+
+  CHECK(fastrpc_spawn(nullptr, throw_it, nullptr, nullptr, nullptr, nullptr) == FASTRPC_OK);
+  CHECK(records().says("a coroutine", "exception of type (anonymous namespace)::Odd"));
+
+  auto nothing = [](void*) {};
+  CHECK(fastrpc_spawn(nullptr, nothing, text("c-2"), throw_it, nullptr, nullptr) == FASTRPC_OK);
+  CHECK(records().says("a drop callback", "c-2"));
+  // Also where the call itself fails.
+  CHECK(fastrpc_spawn(nullptr, nullptr, text("c-3"), throw_it, nullptr, nullptr) == FASTRPC_EINVAL);
+  CHECK(records().says("a drop callback", "c-3"));
+
+  fastrpc::spawn_detached([] { throw std::runtime_error("c-4"); });
+  CHECK(records().says("a coroutine", "c-4"));
+  CHECK(fastrpc::ProcessWithNewCro([] { throw std::runtime_error("c-5"); }));
+  CHECK(records().says("a coroutine", "c-5"));
+  CHECK(fastrpc::spawn([] { return 1; }).join() == 1);
+}
+
+void timers() {
+  CHECK(fastrpc_timer_after(1, throw_it, text("t-1"), nullptr, nullptr, nullptr) == FASTRPC_OK);
+  CHECK(records().says("a timer", "t-1"));
+  fastrpc_timer* timer = nullptr;
+  CHECK(fastrpc_timer_after(std::int64_t{1} << 60, throw_it, text("t-2"), throw_it, &timer,
+                            nullptr) == FASTRPC_OK);
+  CHECK(fastrpc_timer_cancel(timer));
+  fastrpc_timer_free(timer);
+  CHECK(records().says("a drop callback", "t-2"));
+  auto later = fastrpc::Timer::after(1ms, [] { throw std::runtime_error("t-3"); });
+  CHECK(records().says("a timer", "t-3"));
+}
+
+void locals_and_queues() {
+  fastrpc_key* key = nullptr;
+  CHECK(fastrpc_key_new(throw_it, &key) == FASTRPC_OK);
+  fastrpc::spawn([key] { CHECK(fastrpc_key_set(key, text("k-1")) == FASTRPC_OK); }).join();
+  CHECK(records().says("a drop callback", "k-1"));
+  fastrpc_key_free(key);
+
+  fastrpc_queue* queue = nullptr;
+  CHECK(fastrpc_queue_new(4, throw_it, &queue) == FASTRPC_OK);
+  for (const char* item : {"q-1", "q-2"})
+    CHECK(fastrpc_queue_push(queue, text(item), -1) == FASTRPC_OK);
+  fastrpc_queue_free(queue);
+  CHECK(records().says("a drop callback", "q-1") && records().says("a drop callback", "q-2"));
+}
+
+// Answers as the request says, and throws.
+void throw_from_method(void*, fastrpc_call* call) {
+  std::size_t size = 0;
+  const void* request = fastrpc_call_request(call, &size);
+  std::string order(static_cast<const char*>(request), size);
+  if (order == "after") {
+    CHECK(fastrpc_call_reply(call, nullptr, 0) == FASTRPC_OK);
+  } else if (order == "fill") {
+    fastrpc_reply reply;
+    fastrpc_reply_init(&reply, sizeof reply);
+    reply.fill = throw_from_fill;
+    reply.fill_user = text("f-1");
+    reply.body_size = 1;
+    fastrpc_error* error = nullptr;
+    CHECK(fastrpc_call_reply_with(call, &reply, &error) == FASTRPC_EEXCEPTION);
+    CHECK(std::string(fastrpc_error_text(error)) == "f-1");
+    fastrpc_error_free(error);
+    return;
+  }
+  if (order == "odd") throw Odd{};
+  throw std::runtime_error("m-" + order);
+}
+
+struct Raw {
+  Raw() {
+    CHECK(fastrpc_server_new(nullptr, &server, nullptr) == FASTRPC_OK);
+    CHECK(fastrpc_server_add_method(server, "S", 1, "M", 1, throw_from_method, text("m-user"),
+                                    throw_it, nullptr) == FASTRPC_OK);
+    CHECK(fastrpc_server_listen(server, "127.0.0.1:0", 11, nullptr) == FASTRPC_OK);
+    std::string at(64, '\0');
+    at.resize(fastrpc_server_address(server, at.data(), at.size()));
+    CHECK(fastrpc_client_new(at.data(), at.size(), nullptr, &client, nullptr) == FASTRPC_OK);
+  }
+  Raw(const Raw&) = delete;
+  Raw& operator=(const Raw&) = delete;
+  ~Raw() {
+    fastrpc_client_free(client);
+    fastrpc_server_free(server);
+  }
+
+  // The text of a call's error, "" if there is none.
+  std::string call(const std::string& order, const fastrpc_call_options* options = nullptr) {
+    fastrpc_response* response = nullptr;
+    fastrpc_error* error = nullptr;
+    auto* bytes = reinterpret_cast<const std::uint8_t*>(order.data());
+    auto status = fastrpc_client_call(client, "S", 1, "M", 1, bytes, order.size(), options,
+                                      &response, &error);
+    std::string said = status == FASTRPC_OK ? "" : fastrpc_error_text(error);
+    fastrpc_response_free(response);
+    fastrpc_error_free(error);
+    return said;
+  }
+
+  fastrpc_status call_async(const fastrpc_call_options* options, const char* user) {
+    return fastrpc_client_call_async(client, "S", 1, "M", 1, nullptr, 0, options, throw_from_done,
+                                     text(user), throw_it, nullptr, nullptr);
+  }
+
+  fastrpc_server* server = nullptr;
+  fastrpc_client* client = nullptr;
+};
+
+void calls() {
+  auto raw = std::make_unique<Raw>();
+  CHECK(raw->call("before") == "m-before");
+  CHECK(records().says("S.M", "m-before"));
+  CHECK(raw->call("odd") == "exception of type (anonymous namespace)::Odd");
+  CHECK(records().says("S.M", "Odd"));
+  CHECK(raw->call("after").empty());
+  CHECK(records().says("a handler", "m-after"));
+  CHECK(raw->call("fill") == "f-1");
+
+  fastrpc_call_options options;
+  fastrpc_call_options_init(&options, sizeof options);
+  options.fill = throw_from_fill;
+  options.fill_user = text("f-2");
+  CHECK(raw->call("filled", &options) == "f-2");
+  CHECK(raw->call_async(&options, "f-3") == FASTRPC_EEXCEPTION);
+  CHECK(records().says("a drop callback", "f-3"));
+  CHECK(raw->call_async(nullptr, "d-1") == FASTRPC_OK);
+  CHECK(records().says("the callback of a call", "d-1"));
+  CHECK(records().says("a drop callback", "d-1"));
+
+  CHECK(raw->call("alive") == "m-alive");
+  raw.reset();
+  CHECK(records().says("a drop callback", "m-user"));
+}
+
+void throw_from_closure(const char* text) {
+  throw std::runtime_error(text);
+}
+
+class Service : public echo::EchoService {
+ public:
+  void Echo(google::protobuf::RpcController* controller, const echo::EchoRequest*,
+            echo::EchoResponse*, google::protobuf::Closure* done) override {
+    controller->NotifyOnCancel(google::protobuf::NewCallback(throw_from_closure, "n-1"));
+    done->Run();
+  }
+  void Broken(google::protobuf::RpcController*, const echo::EchoRequest*, echo::EchoResponse*,
+              google::protobuf::Closure*) override {
+    throw Odd{};
+  }
+};
+
+void protobuf_services() {
+  fastrpc::RpcServer server("127.0.0.1", 0);
+  server.add_service(std::make_shared<Service>());
+  server.listen();
+  fastrpc::RpcClient client("127.0.0.1", server.port());
+  echo::EchoService::Stub stub(&client);
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  fastrpc::CliController controller;
+  stub.Broken(&controller, &request, &response, nullptr);
+  CHECK(controller.ErrorText() == "exception of type (anonymous namespace)::Odd");
+  CHECK(records().says("echo.EchoService.Broken", "Odd"));
+  controller.Reset();
+  stub.Echo(&controller, &request, &response, nullptr);
+  CHECK(!controller.Failed());
+  CHECK(records().says("NotifyOnCancel", "n-1"));
+  stub.Echo(&controller, &request, &response,
+            google::protobuf::NewCallback(throw_from_closure, "d-2"));
+  CHECK(records().says("the callback of a call", "d-2"));
+  // `done` of a call that could not even be sent.
+  fastrpc::RpcClient closed("127.0.0.1", server.port());
+  closed.close();
+  echo::EchoService::Stub(&closed).Echo(&controller, &request, &response,
+                                        google::protobuf::NewCallback(throw_from_closure, "d-3"));
+  CHECK(records().says("an exception left", "d-3"));
+}
+
+// Nobody is left to tell but stderr.
+void the_log_itself() {
+  auto sink = [](void* user, std::int32_t, const char*, std::size_t, const char*, std::size_t) {
+    throw_it(user);
+  };
+  CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, sink, text("l-1"), throw_it, nullptr) == FASTRPC_OK);
+  fastrpc::log(FASTRPC_LOG_WARN, "something");
+  CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, nullptr, nullptr, nullptr, nullptr) == FASTRPC_OK);
+}
+
+}  // namespace
+
+int main() {
+  configure_workers();
+  fastrpc::set_log(FASTRPC_LOG_WARN,
+                   [](int, std::string_view, std::string_view line) { records().add(line); });
+  RUN(coroutines);
+  RUN(timers);
+  RUN(locals_and_queues);
+  RUN(calls);
+  RUN(protobuf_services);
+  RUN(the_log_itself);
+  google::protobuf::ShutdownProtobufLibrary();
+}
