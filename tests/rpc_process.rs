@@ -92,6 +92,11 @@ impl Drop for Process {
 #[test]
 fn a_killed_server_ends_a_thousand_calls_once_and_at_once() {
     start();
+    in_time(Duration::from_millis(100), kill_with_a_thousand_in_flight);
+}
+
+/// How long the slowest of the calls took to end.
+fn kill_with_a_thousand_in_flight() -> Duration {
     let first = Process::start("127.0.0.1:0");
     let addr = first.addr.clone();
     let client = Client::new(&addr, ClientOptions::default()).unwrap();
@@ -120,13 +125,13 @@ fn a_killed_server_ends_a_thousand_calls_once_and_at_once() {
     }
     assert!(rx.recv_timeout(LONG).is_err(), "a call ended twice");
     println!("the slowest of 1000 calls ended after {slowest:?}");
-    assert!(slowest < Duration::from_millis(100), "{slowest:?}");
 
     drop(first);
     let _second = Process::start(&addr);
     let start = Instant::now();
     eventually("the same client works", || call(&client, "Echo", b"y") == Ok(b"y".to_vec()));
     println!("it worked again after {:?}", start.elapsed());
+    slowest
 }
 
 #[test]

@@ -63,6 +63,11 @@ fn the_pauses_grow_and_end() {
 #[test]
 fn a_broken_connection_ends_every_call_once() {
     start();
+    in_time(Duration::from_millis(100), break_with_a_thousand_in_flight);
+}
+
+/// How long the slowest of the calls took to end.
+fn break_with_a_thousand_in_flight() -> Duration {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     let client = client(&addr);
@@ -83,16 +88,17 @@ fn a_broken_connection_ends_every_call_once() {
     let broken = Instant::now();
     drop(peer);
     let mut seen = HashSet::new();
+    let mut slowest = Duration::ZERO;
     for _ in 0..1000 {
         let (i, error, at) = rx.recv_timeout(LONG).unwrap();
         assert!(seen.insert(i), "{i} ended twice");
         assert!(error.is_closed() && error.code() == 1009, "{error:?}");
         assert!(error.text().contains("closed the connection"), "{error:?}");
-        let took = at - broken;
-        assert!(took < Duration::from_millis(100), "{i} took {took:?}");
+        slowest = slowest.max(at - broken);
     }
     assert!(rx.recv_timeout(LONG).is_err(), "a call ended twice");
     assert_eq!(client.stats().in_flight, 0);
+    slowest
 }
 
 #[test]
