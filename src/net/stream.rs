@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use socket2::{SockRef, Socket, Type};
+use socket2::{SockRef, Socket, TcpKeepalive, Type};
 
 use super::Addr;
 use crate::rt::{self, Deadline, Interest, Source};
@@ -175,6 +175,29 @@ impl Stream {
     /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<Addr> {
         Ok(Addr::from_sockaddr(&self.socket().local_addr()?))
+    }
+
+    /// When a peer counts as gone that says nothing at all, because its machine or the way to it
+    /// has failed: reads and writes fail with `ETIMEDOUT` once what was sent has not been
+    /// acknowledged for `timeout`, and a connection on which nothing was sent or came for as long
+    /// asks the peer's machine (`TCP_USER_TIMEOUT` and `SO_KEEPALIVE`, tcp(7); in whole seconds,
+    /// at least one). `None` leaves it to the kernel: a quarter of an hour, or never. Unix sockets
+    /// need nothing of it.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_peer_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        if matches!(self.peer, Addr::Unix(_)) {
+            return Ok(());
+        }
+        let socket = self.socket();
+        let timeout = timeout.map(|timeout| timeout.max(Duration::from_secs(1)));
+        socket.set_tcp_user_timeout(timeout)?;
+        let Some(timeout) = timeout else { return socket.set_keepalive(false) };
+        let keepalive = TcpKeepalive::new()
+            .with_time(timeout)
+            .with_interval((timeout / 3).max(Duration::from_secs(1)));
+        socket.set_tcp_keepalive(&keepalive)
     }
 
     /// How long [`Read::read`] waits; `None` for ever, which is the default.

@@ -110,6 +110,10 @@ impl Inner {
             }
             let error = match made {
                 Ok(stream) => {
+                    if let Err(error) = stream.set_peer_timeout(self.options.peer_timeout) {
+                        // It has gone already, and reading will tell.
+                        log::debug!("no time-out for the peer {}: {error}", self.addr);
+                    }
                     let since = Instant::now();
                     let error = self.serve(local, Rc::new(stream));
                     if local.answered.get() || since.elapsed() > self.options.backoff_max {

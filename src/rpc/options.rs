@@ -25,6 +25,9 @@ pub struct ServerOptions {
     /// A peer that takes not one byte for this long while answers wait for it is closed.
     /// Default 30 s.
     pub write_stall: Duration,
+    /// A peer whose machine has acknowledged nothing for this long is gone: it failed, or the way
+    /// to it. See [`Stream::set_peer_timeout`](crate::net::Stream::set_peer_timeout). Default 30 s.
+    pub peer_timeout: Option<Duration>,
     /// A frame once begun must have its head whole in this time, and then never pause for as
     /// long, or the peer is closed. Default 30 s.
     pub frame_timeout: Option<Duration>,
@@ -42,6 +45,7 @@ impl Default for ServerOptions {
             max_in_flight_bytes: 64 << 20,
             max_unsent: 64 << 20,
             write_stall: Duration::from_secs(30),
+            peer_timeout: Some(Duration::from_secs(30)),
             frame_timeout: Some(Duration::from_secs(30)),
             idle_timeout: None,
         }
@@ -71,6 +75,10 @@ pub struct ClientOptions {
     /// The connection breaks when the server takes not one byte for this long while requests wait
     /// for it. Default 30 s.
     pub write_stall: Duration,
+    /// The connection breaks when the server's machine has acknowledged nothing for this long: it
+    /// failed, or the way to it. See
+    /// [`Stream::set_peer_timeout`](crate::net::Stream::set_peer_timeout). Default 30 s.
+    pub peer_timeout: Option<Duration>,
     /// The worker the connection lives on. By default the one of the coroutine that makes the
     /// client; made outside of a coroutine, clients go to the workers in turn.
     pub worker: Option<usize>,
@@ -87,6 +95,7 @@ impl Default for ClientOptions {
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(2),
             write_stall: Duration::from_secs(30),
+            peer_timeout: Some(Duration::from_secs(30)),
             worker: None,
         }
     }

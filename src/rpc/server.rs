@@ -235,6 +235,10 @@ impl Shared {
             log::warn!("refusing {}: {open} connections are open", stream.peer_addr());
             return;
         }
+        if let Err(error) = stream.set_peer_timeout(self.options.peer_timeout) {
+            // It has gone already, and reading will tell.
+            log::debug!("no time-out for the peer {}: {error}", stream.peer_addr());
+        }
         let worker = self.next_worker.fetch_add(1, Ordering::Relaxed) % rt::worker_count();
         let shared = self.clone();
         let posted = rt::post(worker, move || {
