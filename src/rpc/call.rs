@@ -219,7 +219,12 @@ impl Call {
 }
 
 /// The body of a call's coroutine.
-pub(super) fn run(via: Arc<Bound>, mut call: Call) {
+pub(super) fn run(via: Arc<Bound>, call: Call, handler: u64) {
+    handle(&via, call);
+    via.conn.handler_left(handler);
+}
+
+fn handle(via: &Bound, mut call: Call) {
     call.started = true;
     if call.compress != Compress::None
         && let Err(error) = call.unpack()

@@ -268,7 +268,7 @@ impl Inner {
             Alarm::Off => {
                 let inner = self.clone();
                 match rt::spawn_detached("rpc deadlines", move || inner.watch_deadlines()) {
-                    Ok(()) => *alarm = Alarm::Starting,
+                    Ok(_) => *alarm = Alarm::Starting,
                     Err(error) => log::error!("deadlines may be late: {error}"),
                 }
             }

@@ -246,6 +246,20 @@ impl Conn {
         }
     }
 
+    /// The coroutine of `handler` is about to end.
+    #[inline]
+    pub(super) fn handler_left(&self, handler: u64) {
+        let local = self.local();
+        let is_last = {
+            let mut handlers = local.handlers.borrow_mut();
+            handlers.remove(handler);
+            handlers.is_empty()
+        };
+        if is_last && local.left.get() {
+            self.server.forget(self.id);
+        }
+    }
+
     /// Brings the server's counters up to date: once per round, not once per call.
     pub(super) fn publish(&self, local: &Local) {
         let counters = &self.server.counters;

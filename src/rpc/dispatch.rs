@@ -70,8 +70,14 @@ impl<'a> Dispatch<'a> {
             request_id: request.request_id,
         };
         let call = Call::new(via.clone(), &arrived);
-        // If it fails, the call is dropped with its closure, and says so.
-        let _ = rt::spawn_detached("rpc call", move || call::run(via, call));
+        let handler = self.local.handlers.borrow_mut().insert(None);
+        let spawned = rt::spawn_detached("rpc call", move || call::run(via, call, handler));
+        // If it fails, the call was dropped with its closure, and said so.
+        let mut handlers = self.local.handlers.borrow_mut();
+        match (spawned, handlers.get_mut(handler)) {
+            (Ok(spawned), Some(entry)) => *entry = Some(spawned),
+            _ => drop(handlers.remove(handler)),
+        }
     }
 
     #[cold]

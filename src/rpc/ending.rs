@@ -30,9 +30,21 @@ impl Conn {
             let answer = Answer::error(code::ELOGOFF, "the server stopped before the answer");
             self.append_answer(local, correlation_id, &answer);
         }
+        self.cancel_handlers(local);
         self.drain();
         self.cut_after(LAST_WORDS);
         keys.len() as u64
+    }
+
+    /// Lets no handler wait any longer.
+    fn cancel_handlers(&self, local: &Local) {
+        // A cancelled handler is queued and does not run here: the slab stays as it is.
+        let mut handlers = local.handlers.borrow_mut();
+        for key in handlers.keys() {
+            if let Some(Some(handler)) = handlers.get_mut(key) {
+                handler.cancel();
+            }
+        }
     }
 
     /// Tells the peer that nothing more will come, and waits a little for it to do the same: to
@@ -84,7 +96,7 @@ impl Conn {
     }
 
     /// The reader's last act: forgets the calls in flight, whose answers are dropped when they
-    /// come, and leaves the server.
+    /// come, and leaves the server, which goes on to know of the handlers that still run.
     pub(super) fn leave(&self) {
         let local = self.local();
         self.cut(local);
@@ -95,7 +107,11 @@ impl Conn {
         drop(calls);
         local.request_bytes.set(0);
         self.publish(local);
-        self.server.forget(self.id);
+        local.left.set(true);
+        self.server.count_out();
+        if local.handlers.borrow().is_empty() {
+            self.server.forget(self.id);
+        }
     }
 }
 

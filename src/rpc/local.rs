@@ -7,12 +7,16 @@ use super::ServerOptions;
 use super::out::Out;
 use super::slab::Slab;
 use crate::net::Stream;
-use crate::rt::Waker;
+use crate::rt::{Detached, Waker};
 
 /// See the module.
 pub(super) struct Local {
     pub(super) stream: RefCell<Option<Rc<Stream>>>,
     pub(super) calls: RefCell<Slab<InFlight>>,
+    /// The handlers that run, those of calls that were answered meanwhile included.
+    pub(super) handlers: RefCell<Slab<Option<Detached>>>,
+    /// The reader has left: the connection is kept for its handlers alone.
+    pub(super) left: Cell<bool>,
     /// What the requests in `calls` weigh.
     pub(super) request_bytes: Cell<usize>,
     pub(super) out: Out,
@@ -61,6 +65,8 @@ impl Local {
         Local {
             stream: RefCell::new(Some(stream)),
             calls: RefCell::new(Slab::new()),
+            handlers: RefCell::new(Slab::new()),
+            left: Cell::new(false),
             request_bytes: Cell::new(0),
             out,
             awaiting: RefCell::new(None),

@@ -116,9 +116,11 @@ impl Server {
     }
 
     /// Stops for good: accepts nothing more, refuses new calls with ELOGOFF, lets the calls in
-    /// flight end, closes each connection after its last answer. At the deadline the calls still
-    /// in flight are answered with ELOGOFF, [`Call::is_canceled`] turns true for them, and the
-    /// connections close. Suspends or blocks the caller.
+    /// flight and their handlers end, closes each connection after its last answer. At the deadline
+    /// the calls still in flight are answered with ELOGOFF, [`Call::is_canceled`] turns true for
+    /// them, and the connections close; handlers that still run are cancelled: every wait of theirs
+    /// fails with `ECANCELED`. They get a second to end; one that does not is left to itself, and
+    /// the log says so. Suspends or blocks the caller.
     pub fn stop(&self, deadline: Deadline) -> StopReport {
         self.shared.stop(deadline)
     }
@@ -200,9 +202,13 @@ impl Shared {
     }
 
     /// A connection has ended.
+    pub(super) fn count_out(&self) {
+        self.counters.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The last of a connection's handlers has ended, too.
     pub(super) fn forget(&self, id: u64) {
         let gone = lock(&self.conns).remove(&id);
-        self.counters.connections.fetch_sub(1, Ordering::Relaxed);
         if gone.is_some() && self.is_stopping() {
             self.changed.notify();
         }
@@ -282,7 +288,10 @@ impl Shared {
         let mut canceled = 0;
         if self.changed.wait_for(deadline, empty).is_err() {
             let cut_off = self.give_up();
-            let _ = self.changed.wait_for(Deadline::after(LAST_WAIT), empty);
+            if self.changed.wait_for(Deadline::after(LAST_WAIT), empty).is_err() {
+                let left = lock(&self.conns).len();
+                log::warn!("the server has stopped, and handlers of {left} connections still run");
+            }
             canceled = cut_off.load(Ordering::Relaxed);
         }
         self.set_stopped();
@@ -340,5 +349,6 @@ const STOPPING: u8 = 1;
 const STOPPED: u8 = 2;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-/// Connections that are cut off leave within this time unless their worker is blocked.
+/// Connections that are cut off, and handlers that are cancelled, leave within this time unless
+/// their worker is blocked.
 const LAST_WAIT: Duration = Duration::from_secs(1);

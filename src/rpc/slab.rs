@@ -24,6 +24,10 @@ impl<T> Slab<T> {
 
     /// Puts `value` in and tells its key. The table holds at most 2^24 entries: the callers'
     /// limits on calls in flight are cut to that.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(super) fn insert(&mut self, value: T) -> u64 {
         self.len += 1;
         if self.free == NONE {

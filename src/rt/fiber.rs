@@ -53,7 +53,6 @@ pub(crate) struct Fiber {
     stack: Stack,
     next: RefCell<Next>,
     pub(super) name: RefCell<Name>,
-    pub(super) id: Cell<u64>,
     pub(super) locals: LocalMap,
 }
 
@@ -72,6 +71,12 @@ impl Fiber {
         &self.stack
     }
 
+    /// The number of what it runs.
+    #[inline]
+    pub(super) fn id(&self) -> u64 {
+        self.parker.job()
+    }
+
     #[inline]
     pub(super) fn coroutine(&self) -> Coroutine {
         self.parker.coroutine()
@@ -82,8 +87,8 @@ impl Fiber {
 ///
 /// # Errors
 /// When there is no memory for a stack, and in a forked child.
-pub(super) fn spawn_job(job: Job) -> io::Result<()> {
-    spawn_job_sized(job, start::default_stack_size()).map(drop)
+pub(super) fn spawn_job(job: Job) -> io::Result<Arc<Parker>> {
+    spawn_job_sized(job, start::default_stack_size())
 }
 
 /// The same with a stack of `stack_size` bytes, which [`stack::size_class`] gave.
@@ -135,9 +140,9 @@ impl FiberPool {
         };
         // SAFETY: an idle fiber is parked, and thus alive on its own stack.
         let fiber = unsafe { &*fiber };
-        fiber.next.replace(Next::Run(job));
         let parker = fiber.parker.clone();
-        parker.set_cancelled(false);
+        parker.begin_job(job.id);
+        fiber.next.replace(Next::Run(job));
         parker.resume_home();
         Ok(parker)
     }
@@ -230,7 +235,6 @@ fn live(stack_size: usize) {
         stack: Stack::enclosing(&raw const marker as usize, stack_size),
         next: RefCell::new(Next::Nothing),
         name: RefCell::new(Name::Static("")),
-        id: Cell::new(0),
         locals: LocalMap::new(),
     };
     fiber.stack.widen_guard();
@@ -262,7 +266,6 @@ fn live(stack_size: usize) {
 impl Fiber {
     fn run(&self, job: Job) {
         self.name.replace(job.name);
-        self.id.set(job.id);
         // Every body has its own way to report a panic; this is for those that have none.
         if catch_unwind(AssertUnwindSafe(job.body)).is_err() {
             log::error!("coroutine '{}' panicked", self.name.borrow().as_str());

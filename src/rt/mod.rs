@@ -46,7 +46,7 @@ pub use self::timer::Timer;
 pub(crate) use self::pinned::Pinned;
 pub(crate) use self::source::Source;
 pub(crate) use self::start::{ensure, pick_worker};
-pub(crate) use self::task::{panic_text, spawn_detached};
+pub(crate) use self::task::{Detached, panic_text, spawn_detached};
 pub(crate) use self::wait::{WaitError, Waiter, Waker};
 
 use self::fiber::Fiber;
@@ -107,7 +107,7 @@ pub fn worker_index() -> Option<usize> {
 pub fn current() -> Option<Current> {
     let fiber = Worker::current().and_then(Worker::running)?;
     let name = fiber.name.borrow().as_str().to_owned();
-    Some(Current { id: fiber.id.get(), name, stack_size: fiber.stack().size() })
+    Some(Current { id: fiber.id(), name, stack_size: fiber.stack().size() })
 }
 
 /// What is known of the calling coroutine.
@@ -136,7 +136,7 @@ impl Current {
 
     /// The number of the running coroutine, without the rest; 0 in a plain thread.
     fn running_id() -> u64 {
-        Worker::current().and_then(Worker::running).map_or(0, |fiber| fiber.id.get())
+        Worker::current().and_then(Worker::running).map_or(0, Fiber::id)
     }
 }
 

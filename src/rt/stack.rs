@@ -184,7 +184,7 @@ extern "C" fn on_fault(
         // The name cannot be under change: the fault came from the coroutine's body.
         message.text(fiber.name.try_borrow().as_ref().map_or("?", |name| name.as_str()));
         message.text("' (id ");
-        message.number(fiber.id.get());
+        message.number(fiber.id());
         message.text("): its stack has ");
         message.number((fiber.stack().size() / 1024) as u64);
         message.text(" KiB; give it more with the stack_size option\n");

@@ -104,8 +104,26 @@ impl Builder {
 }
 
 /// Starts `f` on the calling worker, with nobody to join it: the cheap way.
-pub(crate) fn spawn_detached(name: &'static str, f: impl FnOnce() + 'static) -> io::Result<()> {
-    fiber::spawn_job(Job { name: Name::Static(name), id: next_id(), body: Box::new(f) })
+pub(crate) fn spawn_detached(
+    name: &'static str,
+    f: impl FnOnce() + 'static,
+) -> io::Result<Detached> {
+    let id = next_id();
+    let parker = fiber::spawn_job(Job { name: Name::Static(name), id, body: Box::new(f) })?;
+    Ok(Detached { parker, id })
+}
+
+/// A coroutine that nobody joins.
+pub(crate) struct Detached {
+    parker: Arc<Parker>,
+    id: u64,
+}
+
+impl Detached {
+    /// Fails every wait of the coroutine from now on, unless it has ended. On its worker only.
+    pub(crate) fn cancel(&self) {
+        self.parker.cancel(self.id);
+    }
 }
 
 /// Owns the result of a coroutine. Dropping it lets the coroutine run on its own.
@@ -304,8 +322,7 @@ impl<T> Task<T> {
     /// Home worker only.
     fn cancel(&self) {
         if let Some(parker) = self.lock().parker.clone() {
-            parker.set_cancelled(true);
-            parker.cancel_wait();
+            parker.cancel(self.id);
         }
     }
 }

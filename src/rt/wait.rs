@@ -192,6 +192,8 @@ struct FiberSlot {
     parked: Cell<bool>,
     /// Every wait fails with `Canceled`. Home worker only.
     cancelled: Cell<bool>,
+    /// The number of what it runs, or ran last. Home worker only.
+    job: Cell<u64>,
     /// How many `uncancellable` sections are open. Home worker only.
     shields: Cell<u32>,
 }
@@ -218,6 +220,7 @@ impl Parker {
                 coroutine,
                 parked: Cell::new(false),
                 cancelled: Cell::new(false),
+                job: Cell::new(0),
                 shields: Cell::new(0),
             }),
         })
@@ -242,10 +245,26 @@ impl Parker {
         self.fiber().coroutine
     }
 
-    /// Readies the parker for the next task of its coroutine.
+    /// Readies the parker for the next job of its coroutine. Home worker only.
     #[inline]
-    pub(super) fn set_cancelled(&self, cancelled: bool) {
-        self.fiber().cancelled.set(cancelled);
+    pub(super) fn begin_job(&self, job: u64) {
+        let fiber = self.fiber();
+        fiber.job.set(job);
+        fiber.cancelled.set(false);
+    }
+
+    #[inline]
+    pub(super) fn job(&self) -> u64 {
+        self.fiber().job.get()
+    }
+
+    /// Fails every wait of job `job` from now on, if the coroutine is still at it. Home worker
+    /// only.
+    pub(super) fn cancel(&self, job: u64) {
+        if self.job() == job {
+            self.fiber().cancelled.set(true);
+            self.cancel_wait();
+        }
     }
 
     #[inline]
@@ -302,7 +321,7 @@ impl Parker {
     }
 
     /// Fails the wait that is open, if any and if it can be. Home worker only.
-    pub(super) fn cancel_wait(&self) {
+    fn cancel_wait(&self) {
         if !self.fiber().is_cancellable() {
             return;
         }

@@ -61,7 +61,7 @@ fn the_deadline_cuts_off_what_is_left() {
     server
         .add_method("echo.EchoService", "Forever", move |call| {
             while !call.is_canceled() {
-                rt::sleep(Duration::from_millis(1)).unwrap();
+                let _ = rt::sleep(Duration::from_millis(1));
             }
             call.reply(b"too late");
             tx.lock().unwrap().send(()).unwrap();
@@ -84,6 +84,52 @@ fn the_deadline_cuts_off_what_is_left() {
         rx.recv_timeout(LONG).expect("the handler learns of it");
     }
     assert_eq!(server.stats().connections, 0);
+}
+
+#[test]
+fn handlers_that_wait_are_cancelled_at_the_deadline() {
+    start();
+    let server = Server::new(ServerOptions::default());
+    let (tx, rx) = mpsc::channel();
+    let add = |method: &str, answers_first: bool| {
+        let tx = tx.clone();
+        let handler = move |call: fastrpc::rpc::Call| {
+            let call = if answers_first {
+                call.reply(b"early");
+                None
+            } else {
+                Some(call)
+            };
+            let error = rt::sleep(LONG * 1000).unwrap_err();
+            drop(call);
+            tx.send((answers_first, error.raw_os_error())).unwrap();
+        };
+        server.add_method("echo.EchoService", method, handler).unwrap();
+    };
+    add("Never", false);
+    add("Later", true);
+    let addr = server.listen("127.0.0.1:0").unwrap().to_string();
+    let mut gone = Peer::connect(&addr);
+    gone.send(&request(1, "Never", b""));
+    eventually("the call has come", || server.stats().in_flight == 1);
+    // With a reset: a peer that only closes its side still gets its answer.
+    socket2::SockRef::from(&gone.0).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(gone);
+    eventually("its peer has gone", || server.stats().connections == 0);
+    let mut peer = Peer::connect(&addr);
+    peer.send(&request(1, "Later", b""));
+    assert_eq!(peer.receive().unwrap().body, b"early");
+    peer.send(&request(2, "Never", b""));
+    eventually("the call has come", || server.stats().calls == 3);
+
+    server.stop(Deadline::after(Duration::from_millis(50)));
+    // All of them have ended when the stop has.
+    let mut ended: Vec<_> = rx.try_iter().collect();
+    ended.sort();
+    let canceled = Some(libc::ECANCELED);
+    assert_eq!(ended, [(false, canceled), (false, canceled), (true, canceled)]);
+    assert_eq!(peer.receive().unwrap().code(), 2003);
+    peer.assert_closed();
 }
 
 #[test]
