@@ -233,3 +233,21 @@ fn decode<A, C: Codec<A>>(response: Response, name: &str) -> Result<Response<A>,
         Err(why) => Err(Error::response(format!("the answer is no {name}: {why}"))),
     }
 }
+
+/// Includes what `fastrpc-build` made of a package's `.proto` files: messages and services.
+///
+/// ```ignore
+/// mod demo {
+///     fastrpc::include_proto!("demo");
+/// }
+/// ```
+///
+/// The name is the package's, with dots, and `"_"` for files without one. Packages that use each
+/// other's messages have to be nested in modules as their names say; prost's `include_file` writes
+/// these.
+#[macro_export]
+macro_rules! include_proto {
+    ($package:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));
+    };
+}
