@@ -215,8 +215,10 @@ impl Other for Relay {
             1 => Err(std::io::Error::from(Error::new(5, "five")))?,
             2 => Err(std::io::Error::from_raw_os_error(125))?,
             3 => Err(Error::new(0, "zero")),
-            _ => Ok(Count { count: self.0.fail(&text("way"), &plain())?.body.text.len() as i64 }
-                .into()),
+            _ => {
+                Ok(Count { count: self.0.fail(&text("way"), &plain())?.body.text.len() as i64 }
+                    .into())
+            }
         }
     }
 }
