@@ -98,6 +98,9 @@ impl Builder {
     }
 
     fn load(&mut self, protos: &[PathBuf], includes: &[PathBuf]) -> io::Result<FileDescriptorSet> {
+        if self.protoc {
+            println!("cargo::rerun-if-env-changed=PROTOC");
+        }
         #[cfg(feature = "protox")]
         if !self.protoc {
             return protox::compile(protos, includes).map_err(|error| {

@@ -38,7 +38,23 @@
 //! mod demo {
 //!     fastrpc::include_proto!("demo");
 //! }
+//!
+//! struct Speaker;
+//!
+//! impl demo::Echo for Speaker {
+//!     fn say(&self, request: demo::Text, call: &Call) -> Result<Answer<demo::Text>, Error> {
+//!         println!("{} says {}", call.peer(), request.text);
+//!         Ok(request.into())
+//!     }
+//! }
+//!
+//! server.add_service(demo::EchoServer::new(Speaker))?;
+//! let answer = demo::EchoClient::new(&client).say(&text, &CallOptions::default())?;
 //! ```
+//!
+//! A request comes with its `Call`: peer, log id, deadline, attachment, whether anybody still
+//! waits. An `Answer` may carry an attachment, or be given later (`Answer::later`). An `Error` has a
+//! number and a text, which reach the client as they are.
 //!
 //! # What reads the `.proto` files
 //!
