@@ -67,6 +67,15 @@ int main(int argc, char** argv) {
   }
   {
     auto start = Clock::now();
+    fastrpc::CliController controller;
+    echo::EchoResponse response;
+    controller.request_attachment() = "beside";
+    stub.Echo(&controller, &request, &response, nullptr);
+    report("an attachment", start, controller.response_attachment() == "beside",
+           outcome(controller, response) + " and '" + controller.response_attachment() + "'");
+  }
+  {
+    auto start = Clock::now();
     std::vector<fastrpc::Coroutine<bool>> calls;
     for (int i = 0; i < 100; ++i) {
       calls.push_back(fastrpc::spawn([&stub, i] {
@@ -107,16 +116,24 @@ int main(int argc, char** argv) {
     fastrpc::CliController controller;
     echo::EchoResponse response;
     other.Nothing(&controller, &request, &response, nullptr);
-    report("a method that is not there", start, controller.status() == FASTRPC_EREMOTE,
+    report("a method that is not there", start, controller.ErrorCode() == 1001,
            outcome(controller, response));
   }
   {
     auto start = Clock::now();
     fastrpc::CliController controller;
     echo::EchoResponse response;
+    stub.Refuse(&controller, &request, &response, nullptr);
+    bool expected = controller.ErrorCode() == 2042 && controller.ErrorText() == "'hello' is refused";
+    report("an error of the service", start, expected, outcome(controller, response));
+  }
+  {
+    auto start = Clock::now();
+    fastrpc::CliController controller;
+    echo::EchoResponse response;
     stub.Broken(&controller, &request, &response, nullptr);
-    report("a handler that throws", start, controller.status() == FASTRPC_EREMOTE,
-           outcome(controller, response));
+    bool expected = controller.ErrorText().find("no echo for 'hello'") != std::string::npos;
+    report("a handler that throws", start, expected, outcome(controller, response));
   }
   return failures == 0 ? 0 : 1;
 }

@@ -14,9 +14,11 @@ using google::protobuf::RpcController;
 
 // Plain blocking code: each call has a coroutine of its own.
 class EchoServiceImpl : public echo::EchoService {
-  void Echo(RpcController*, const echo::EchoRequest* request, echo::EchoResponse* response,
-            Closure* done) override {
+  void Echo(RpcController* controller, const echo::EchoRequest* request,
+            echo::EchoResponse* response, Closure* done) override {
+    auto* call = static_cast<fastrpc::Controller*>(controller);
     response->set_response(request->message());
+    call->response_attachment() = call->request_attachment();
     done->Run();
   }
 
@@ -24,6 +26,13 @@ class EchoServiceImpl : public echo::EchoService {
                 echo::EchoResponse* response, Closure* done) override {
     fastrpc::sleep_for(std::chrono::seconds(1));
     Echo(controller, request, response, done);
+  }
+
+  void Refuse(RpcController* controller, const echo::EchoRequest* request, echo::EchoResponse*,
+              Closure* done) override {
+    auto* call = static_cast<fastrpc::Controller*>(controller);
+    call->SetFailed(2042, "'" + request->message() + "' is refused");
+    done->Run();
   }
 
   void Broken(RpcController*, const echo::EchoRequest* request, echo::EchoResponse*,

@@ -2,6 +2,27 @@
 //!
 //! Coroutines with real stacks that never change thread, and an RPC server and client on top of
 //! them. See `docs/architecture.md` for how the layers fit together.
+//!
+//! ```
+//! use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::new(ServerOptions::default());
+//! server.add_method("demo.EchoService", "Echo", |call| {
+//!     let body = call.request().to_vec(); // each call has a coroutine: it may block
+//!     call.reply(&body);
+//! })?;
+//! let addr = server.listen("127.0.0.1:0")?;
+//!
+//! let client = Client::new(&addr.to_string(), ClientOptions::default())?;
+//! let answer = client.call("demo.EchoService", "Echo", b"hello", &CallOptions::default())?;
+//! assert_eq!(answer.body, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! These are bytes. From `.proto` files the crate `fastrpc-build` makes a trait for each service,
+//! to be implemented, and a client: the README has an example.
 
 #![warn(missing_docs, unreachable_pub)]
 

@@ -18,6 +18,26 @@ fn header_macros() {
     }
 }
 
+/// They are released together, and name each other's version.
+#[test]
+fn crates_of_the_workspace() {
+    for (file, needs) in [
+        ("codegen/Cargo.toml", &[][..]),
+        ("codegen/testing/Cargo.toml", &["fastrpc", "fastrpc-build"]),
+        ("examples/rust/Cargo.toml", &["fastrpc", "fastrpc-build"]),
+    ] {
+        let manifest = read(file);
+        let own = format!("version = \"{VERSION}\"");
+        assert!(manifest.lines().any(|l| l == own), "{file} does not say '{own}'");
+        let rust = format!("rust-version = \"{}\"", env!("CARGO_PKG_RUST_VERSION"));
+        assert!(manifest.lines().any(|l| l == rust), "{file} does not say '{rust}'");
+        for name in needs {
+            let need = format!("{name} = {{ version = \"{VERSION}\", path = ");
+            assert!(manifest.contains(&need), "{file} does not say '{need}'");
+        }
+    }
+}
+
 #[test]
 fn cmake_has_no_number_of_its_own() {
     let file = read("CMakeLists.txt");
@@ -51,8 +71,12 @@ fn what_users_are_told_to_ask_for() {
             assert_eq!(version, format!("{MAJOR}.{MINOR}"), "{file}");
         }
     }
-    let rust = format!("fastrpc = \"{MAJOR}.{MINOR}\"");
-    assert!(read("README.md").contains(&rust), "README.md does not say '{rust}'");
+    for file in ["README.md", "codegen/src/lib.rs"] {
+        for crate_name in ["fastrpc", "fastrpc-build"] {
+            let wanted = format!("{crate_name} = \"{MAJOR}.{MINOR}\"");
+            assert!(read(file).contains(&wanted), "{file} does not say '{wanted}'");
+        }
+    }
 }
 
 #[test]

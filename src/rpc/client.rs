@@ -29,12 +29,12 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
-/// A successful answer.
+/// A successful answer: its message as bytes, or decoded by a generated client.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Response {
+pub struct Response<T = Vec<u8>> {
     /// The response message, decompressed.
-    pub body: Vec<u8>,
+    pub body: T,
     /// The bytes sent beside it.
     pub attachment: Vec<u8>,
     /// Who answered.

@@ -2,7 +2,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-/// Why a call has no answer, or an answer that says it failed.
+/// Why a call has no answer, or an answer that says it failed; and what a handler answers when it
+/// fails.
 ///
 /// [`code`](Error::code) is one of [`code`](self::code) when the failure is ours, whatever the
 /// handler chose when the answer came from the server ([`is_remote`](Error::is_remote)). The text
@@ -15,48 +16,55 @@ pub struct Error {
 }
 
 impl Error {
-    pub(super) fn new(kind: Kind, code: i32, text: impl Into<Cow<'static, str>>) -> Error {
+    /// An error for a handler to answer with: any number, and a text. 0, which would mean success,
+    /// becomes EINTERNAL.
+    pub fn new(code: i32, text: impl Into<Cow<'static, str>>) -> Error {
+        let code = if code == 0 { code::EINTERNAL } else { code };
+        Error::of(Kind::Handler, code, text)
+    }
+
+    pub(super) fn of(kind: Kind, code: i32, text: impl Into<Cow<'static, str>>) -> Error {
         Error { code, kind, text: text.into() }
     }
 
     pub(super) fn remote(code: i32, text: String) -> Error {
-        Error::new(Kind::Remote, code, text)
+        Error::of(Kind::Remote, code, text)
     }
 
     pub(super) fn timeout(text: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(Kind::Timeout, code::ERPCTIMEDOUT, text)
+        Error::of(Kind::Timeout, code::ERPCTIMEDOUT, text)
     }
 
     pub(super) fn connect(text: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(Kind::Connect, code::EFAILEDSOCKET, text)
+        Error::of(Kind::Connect, code::EFAILEDSOCKET, text)
     }
 
     pub(super) fn broken(text: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(Kind::Broken, code::EFAILEDSOCKET, text)
+        Error::of(Kind::Broken, code::EFAILEDSOCKET, text)
     }
 
     pub(super) fn closed() -> Error {
-        Error::new(Kind::Closed, code::ECLOSE, "the client is closed")
+        Error::of(Kind::Closed, code::ECLOSE, "the client is closed")
     }
 
     pub(super) fn crowded(text: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(Kind::Crowded, code::EOVERCROWDED, text)
+        Error::of(Kind::Crowded, code::EOVERCROWDED, text)
     }
 
     pub(super) fn canceled() -> Error {
-        Error::new(Kind::Canceled, code::ECANCELED, "the call was cancelled")
+        Error::of(Kind::Canceled, code::ECANCELED, "the call was cancelled")
     }
 
     pub(super) fn request(text: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(Kind::Invalid, code::EREQUEST, text)
+        Error::of(Kind::Invalid, code::EREQUEST, text)
     }
 
     pub(super) fn response(text: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(Kind::Invalid, code::ERESPONSE, text)
+        Error::of(Kind::Invalid, code::ERESPONSE, text)
     }
 
     pub(super) fn internal(text: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(Kind::Internal, code::EINTERNAL, text)
+        Error::of(Kind::Internal, code::EINTERNAL, text)
     }
 
     /// The number that says what went wrong: see [`code`](self::code). Never 0.
@@ -128,8 +136,23 @@ impl From<Error> for io::Error {
     }
 }
 
+/// So that `?` in a handler answers with what failed in it: EINTERNAL and the text, or ECANCELED
+/// for a wait that was cancelled. An [`Error`] inside comes out as it was.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        if error.raw_os_error() == Some(libc::ECANCELED) {
+            return Error::canceled();
+        }
+        match error.downcast::<Error>() {
+            Ok(inner) => inner,
+            Err(error) => Error::internal(error.to_string()),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    Handler,
     Timeout,
     Connect,
     Broken,

@@ -61,7 +61,7 @@ impl Inner {
             let text = format!("no connection to {}: {error}", self.addr);
             Err(match error.raw_os_error() {
                 Some(libc::ECANCELED) => Error::canceled(),
-                Some(libc::ETIMEDOUT) => Error::new(Kind::Timeout, code::ERPCTIMEDOUT, text),
+                Some(libc::ETIMEDOUT) => Error::of(Kind::Timeout, code::ERPCTIMEDOUT, text),
                 _ => Error::internal(text),
             })
         })
@@ -267,7 +267,7 @@ impl Inner {
                 Err(ReadError::Wire(error)) => {
                     log::warn!("closing the connection to {addr}: {error}");
                     let text = format!("{addr} sent what is no answer: {error}");
-                    Error::new(Kind::Broken, code::ERESPONSE, text)
+                    Error::of(Kind::Broken, code::ERESPONSE, text)
                 }
             };
         }

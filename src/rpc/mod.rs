@@ -39,6 +39,7 @@ mod out;
 mod pending;
 mod reader;
 mod server;
+mod service;
 mod signal;
 mod slab;
 mod sniff;
@@ -54,4 +55,5 @@ pub use self::options::{CallOptions, ClientOptions, ServerOptions};
 #[expect(unused_imports, reason = "as above")]
 pub(crate) use self::reader::End;
 pub use self::server::{Server, StopReport};
+pub use self::service::{Answer, Codec, Method, Responder, Service};
 pub use self::stats::{ClientStats, ServerStats};
