@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
@@ -22,12 +23,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Echo tells that it runs and sleeps; Broken ends the process.
+// Echo tells that it runs, and sleeps as long as somebody waits; Broken ends the process.
 class Service : public echo::EchoService {
  public:
-  void Echo(RpcController*, const echo::EchoRequest*, echo::EchoResponse*, Closure* done) override {
+  void Echo(RpcController* controller, const echo::EchoRequest*, echo::EchoResponse*,
+            Closure* done) override {
     entered.done();
-    (void)fastrpc::sleep_for(60s, std::nothrow);
+    while (!controller->IsCanceled()) fastrpc::sleep_for(1ms);
+    ++ended;
     done->Run();
   }
   void Broken(RpcController*, const echo::EchoRequest*, echo::EchoResponse*, Closure*) override {
@@ -35,6 +38,7 @@ class Service : public echo::EchoService {
   }
 
   fastrpc::wait_group entered;
+  std::atomic<int> ended{0};
 };
 
 struct Pair {
@@ -100,12 +104,55 @@ void main_may_exit() {
         }) == 7);
 }
 
-// exit() destroys them: the server cancels what its methods wait for.
+// A server and a client that exit() destroys.
+void start_calls_of_static_objects() {
+  struct LooksAtTheEnd {
+    // Made before the server, so destroyed after it, when no method may be left.
+    ~LooksAtTheEnd() {
+      if (service->ended != 3) _exit(8);
+    }
+    std::shared_ptr<Service> service;
+  };
+  static LooksAtTheEnd last;
+  static Pair pair;
+  last.service = pair.service;
+  pair.start_calls();
+}
+
 void main_may_exit_with_static_servers_and_clients() {
   CHECK(status_of_child([] {
-          static Pair pair;
-          pair.start_calls();
+          start_calls_of_static_objects();
           std::exit(7);
+        }) == 7);
+}
+
+void a_coroutine_may_exit_with_static_servers_and_clients() {
+  for (int worker = 0; worker < static_cast<int>(fastrpc::worker_count()); ++worker) {
+    CHECK(status_of_child([worker] {
+            start_calls_of_static_objects();
+            fastrpc::spawn({"", 0, worker}, [] { std::exit(7); }).join();
+          }) == 7);
+  }
+}
+
+// What a thread still does when its local data is being destroyed.
+void a_thread_may_wait_at_its_very_end() {
+  CHECK(status_of_child([] {
+          static std::atomic<int> waited{0};
+          static fastrpc::local<int> value;
+          struct Waits {
+            ~Waits() {
+              *value = 5;
+              if (fastrpc::sleep_for(1ms, std::nothrow) && *value == 5) ++waited;
+            }
+          };
+          std::thread([] {
+            thread_local Waits first;
+            (void)&first;
+            *value = 4;
+            fastrpc::sleep_for(1ms);
+          }).join();
+          std::exit(waited == 1 ? 7 : 8);
         }) == 7);
 }
 
@@ -158,6 +205,8 @@ int main() {
   RUN(main_may_exit);
   RUN(main_may_exit_with_static_servers_and_clients);
   RUN(a_coroutine_may_exit);
+  RUN(a_coroutine_may_exit_with_static_servers_and_clients);
+  RUN(a_thread_may_wait_at_its_very_end);
   RUN(a_method_may_exit);
   RUN(main_may_exit_quickly);
 }
