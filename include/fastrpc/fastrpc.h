@@ -817,11 +817,6 @@ fastrpc_status fastrpc_server_stats_get(const struct fastrpc_server *server,
 // suspends.
 void fastrpc_server_free(struct fastrpc_server *server);
 
-// Sets all fields to their defaults.
-//
-// `reply`: the struct. `size`: its sizeof. Any thread; never suspends.
-void fastrpc_reply_init(struct fastrpc_reply *reply, size_t size);
-
 // The request message.
 //
 // `size`: gets its bytes. The bytes live as long as the call. `call`: NULL gives NULL. Any thread;
@@ -870,6 +865,11 @@ int64_t fastrpc_call_time_left(const struct fastrpc_call *call);
 // `call`: NULL gives true. Any thread; never suspends.
 bool fastrpc_call_is_canceled(const struct fastrpc_call *call);
 
+// Sets all fields to their defaults.
+//
+// `reply`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_reply_init(struct fastrpc_reply *reply, size_t size);
+
 // Answers with a response message.
 //
 // `call`: consumed. `body`, `size`: the message. Any thread; never suspends.
@@ -903,11 +903,6 @@ void fastrpc_call_free(struct fastrpc_call *call);
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 void fastrpc_client_options_init(struct fastrpc_client_options *options, size_t size);
 
-// Sets all fields to their defaults.
-//
-// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
-void fastrpc_call_options_init(struct fastrpc_call_options *options, size_t size);
-
 // Makes a client. It does not wait for the connection.
 //
 // `address`: "host:port" or "unix:/path". `options`: NULL for the defaults. `out`: gets the client;
@@ -931,6 +926,22 @@ fastrpc_status fastrpc_client_connect(const struct fastrpc_client *client,
 //
 // `client`: NULL gives false. Any thread; never suspends.
 bool fastrpc_client_is_connected(const struct fastrpc_client *client);
+
+// Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
+//
+// Any thread; never suspends.
+fastrpc_status fastrpc_client_close(const struct fastrpc_client *client);
+
+// Closes and frees a client.
+//
+// `client`: NULL does nothing; not to be called while another call uses it. Any thread; never
+// suspends.
+void fastrpc_client_free(struct fastrpc_client *client);
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_call_options_init(struct fastrpc_call_options *options, size_t size);
 
 // Calls a method and waits for the answer.
 //
@@ -980,17 +991,6 @@ fastrpc_status fastrpc_async_call_cancel(const struct fastrpc_async_call *call);
 //
 // `call`: NULL does nothing. Any thread; never suspends.
 void fastrpc_async_call_free(struct fastrpc_async_call *call);
-
-// Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
-//
-// Any thread; never suspends.
-fastrpc_status fastrpc_client_close(const struct fastrpc_client *client);
-
-// Closes and frees a client.
-//
-// `client`: NULL does nothing; not to be called while another call uses it. Any thread; never
-// suspends.
-void fastrpc_client_free(struct fastrpc_client *client);
 
 // The response message.
 //

@@ -51,6 +51,18 @@ pub(super) unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> 
     text.len()
 }
 
+/// Hands out `bytes`: their place, NULL if there are none, and their size.
+///
+/// # Safety
+/// `size` is NULL or a place for a number.
+pub(super) unsafe fn view(bytes: &[u8], size: *mut usize) -> *const u8 {
+    if !size.is_null() {
+        // SAFETY: the same contract.
+        unsafe { size.write(bytes.len()) };
+    }
+    if bytes.is_empty() { ptr::null() } else { bytes.as_ptr() }
+}
+
 /// A struct of options, which starts with its size so that it can grow.
 ///
 /// # Safety

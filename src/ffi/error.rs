@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::io;
 use std::ptr;
 
-use crate::sync;
+use crate::{rpc, sync};
 
 use super::guard::guard_value;
 use super::own::{Opaque, OwnedBox, give, look, take};
@@ -143,6 +143,22 @@ impl From<sync::Error> for Failure {
             _ => FASTRPC_EFORKED,
         };
         Failure::new(status, e.to_string())
+    }
+}
+
+impl From<rpc::Error> for Failure {
+    fn from(e: rpc::Error) -> Failure {
+        let status = match &e {
+            e if e.is_remote() => FASTRPC_EREMOTE,
+            e if e.is_timeout() => FASTRPC_ETIMEDOUT,
+            e if e.is_connect() => FASTRPC_ECONNECT,
+            e if e.is_closed() => FASTRPC_ECLOSED,
+            e if e.is_overcrowded() => FASTRPC_ELIMIT,
+            e if e.is_canceled() => FASTRPC_ECANCELED,
+            e if e.code() == rpc::code::EINTERNAL => FASTRPC_EINTERNAL,
+            _ => FASTRPC_EINVAL,
+        };
+        Failure::new(status, e.text()).with_code(e.code())
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod arg;
 mod guard;
+mod handed;
 mod own;
 
 // The chapters of the header, in its order.
@@ -45,4 +46,12 @@ pub mod server;
 
 pub mod call;
 
+pub mod message;
+
+pub mod reply;
+
 pub mod client;
+
+pub mod client_call;
+
+pub mod response;

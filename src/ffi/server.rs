@@ -5,10 +5,11 @@ use std::ffi::{c_char, c_void};
 use crate::rpc::{Server, ServerOptions};
 
 use super::arg::{self, Options, deadline};
-use super::call::{Handed, fastrpc_call};
+use super::call::fastrpc_call;
 use super::callback::{UserData, fastrpc_drop};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
+use super::handed::Handed;
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::status::*;
 

@@ -152,7 +152,8 @@ struct Scratch(Vec<u8>);
 
 impl Scratch {
     fn borrow() -> Scratch {
-        let bytes = SCRATCH.with(|scratch| scratch.take());
+        // There is none once the thread's local data is gone: a program's exit may still wait.
+        let bytes = SCRATCH.try_with(RefCell::take).unwrap_or_default();
         Scratch(if bytes.is_empty() { vec![0; SCRATCH_SIZE] } else { bytes })
     }
 }
@@ -166,7 +167,7 @@ impl AsMut<[u8]> for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.0);
-        SCRATCH.with(|scratch| scratch.replace(bytes));
+        let _ = SCRATCH.try_with(|scratch| scratch.replace(bytes));
     }
 }
 

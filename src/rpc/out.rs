@@ -161,7 +161,9 @@ impl Out {
 
 /// Connections borrow their buffers, so that idle ones hold none.
 fn spare() -> Vec<u8> {
-    SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_else(|| Vec::with_capacity(FIRST_SIZE))
+    // There are none once the thread's local data is gone: a program's exit may still wait.
+    let kept = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
+    kept.unwrap_or_else(|| Vec::with_capacity(FIRST_SIZE))
 }
 
 fn recycle(mut bytes: Vec<u8>) {
@@ -169,7 +171,7 @@ fn recycle(mut bytes: Vec<u8>) {
         return;
     }
     bytes.clear();
-    SPARE.with(|spare| {
+    let _ = SPARE.try_with(|spare| {
         let mut spare = spare.borrow_mut();
         if spare.len() < MOST_KEPT {
             spare.push(bytes);

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -117,12 +118,15 @@ impl Drop for LocalMap {
 fn with_map<R>(f: impl FnOnce(&LocalMap) -> R) -> R {
     match Worker::current().and_then(Worker::running) {
         Some(fiber) => f(&fiber.locals),
-        None => THREAD.with(f),
+        None if THREAD.try_with(|_| ()).is_ok() => THREAD.with(f),
+        None => LATE.with(|late| f(late)),
     }
 }
 
 thread_local! {
     static THREAD: LocalMap = const { LocalMap::new() };
+    /// For a thread at its end, when its values are gone: what is set then is never dropped.
+    static LATE: ManuallyDrop<LocalMap> = const { ManuallyDrop::new(LocalMap::new()) };
 }
 
 const DESTRUCTOR_ROUNDS: usize = 4;

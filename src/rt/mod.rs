@@ -24,6 +24,7 @@ mod pinned;
 mod poller;
 mod rawfd;
 mod reactor;
+mod sleeper;
 mod source;
 mod stack;
 mod start;

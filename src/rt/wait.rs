@@ -6,15 +6,16 @@
 //! whether it was the one. A wake of an epoch that is over does nothing, so wakers may be kept and
 //! used late.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::engine::Coroutine;
+use super::sleeper::Sleeper;
 use super::time::Deadline;
 use super::worker::{self, Message, Worker};
 
@@ -56,7 +57,7 @@ impl Waiter {
         let parker = unsafe { &*self.parker };
         match &parker.kind {
             Kind::Fiber(fiber) => self.wait_as_fiber(parker, fiber, deadline),
-            Kind::Thread(_) => self.wait_as_thread(parker, deadline),
+            Kind::Thread(sleeper) => self.wait_as_thread(parker, sleeper, deadline),
         }
     }
 
@@ -93,7 +94,12 @@ impl Waiter {
         parker.outcome()
     }
 
-    fn wait_as_thread(&self, parker: &Parker, deadline: Deadline) -> Result<(), WaitError> {
+    fn wait_as_thread(
+        &self,
+        parker: &Parker,
+        sleeper: &Sleeper,
+        deadline: Deadline,
+    ) -> Result<(), WaitError> {
         if worker::is_forked() {
             return Err(WaitError::Forked);
         }
@@ -101,14 +107,11 @@ impl Waiter {
             if parker.phase() != WAITING {
                 return parker.outcome();
             }
-            match deadline.remaining() {
-                None => thread::park(),
-                Some(Duration::ZERO) => {
-                    if parker.finish(self.epoch, TIMED_OUT) {
-                        return Err(WaitError::TimedOut);
-                    }
-                }
-                Some(left) => thread::park_timeout(left),
+            let left = deadline.remaining();
+            if left != Some(Duration::ZERO) {
+                sleeper.sleep_if(|| parker.phase() == WAITING, left);
+            } else if parker.finish(self.epoch, TIMED_OUT) {
+                return Err(WaitError::TimedOut);
             }
         }
     }
@@ -181,7 +184,7 @@ pub(crate) struct Parker {
 
 enum Kind {
     Fiber(FiberSlot),
-    Thread(Thread),
+    Thread(Sleeper),
 }
 
 /// The part of a coroutine that its wakers need.
@@ -227,7 +230,7 @@ impl Parker {
     }
 
     fn for_thread() -> Arc<Parker> {
-        Arc::new(Parker { state: AtomicU64::new(IDLE), kind: Kind::Thread(thread::current()) })
+        Arc::new(Parker { state: AtomicU64::new(IDLE), kind: Kind::Thread(Sleeper::new()) })
     }
 
     /// The parker of the running coroutine, or of the thread outside of one.
@@ -235,7 +238,9 @@ impl Parker {
     fn current() -> *const Parker {
         match Worker::current().and_then(Worker::running) {
             Some(fiber) => Arc::as_ptr(fiber.parker()),
-            None => THREAD.with(Arc::as_ptr),
+            None => THREAD.try_with(Arc::as_ptr).unwrap_or_else(|_| {
+                LATE.with(|late| Arc::as_ptr(late.get_or_init(Parker::for_thread)))
+            }),
         }
     }
 
@@ -335,7 +340,7 @@ impl Parker {
     #[inline]
     fn resume(self: &Arc<Self>) {
         match &self.kind {
-            Kind::Thread(thread) => thread.unpark(),
+            Kind::Thread(sleeper) => sleeper.wake(),
             Kind::Fiber(fiber) => match Worker::current() {
                 Some(worker) if worker.index() == fiber.home => self.resume_on(worker),
                 _ => worker::send(fiber.home, Message::Resume(self.clone())),
@@ -363,6 +368,10 @@ impl Parker {
 
 thread_local! {
     static THREAD: Arc<Parker> = Parker::for_thread();
+    /// What follows when that is gone, and never goes itself: a thread that ends may wait, for
+    /// example in the destructors of static objects.
+    static LATE: ManuallyDrop<OnceCell<Arc<Parker>>> =
+        const { ManuallyDrop::new(OnceCell::new()) };
 }
 
 const PHASE: u64 = 7;

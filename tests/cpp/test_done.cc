@@ -3,9 +3,6 @@
 #include <fastrpc/rpc_client.hpp>
 #include <fastrpc/rpc_server.hpp>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cerrno>
 #include <functional>
@@ -414,40 +411,10 @@ void a_hundred_coroutines_and_threads_call_at_once() {
   CHECK(right == 108);
 }
 
-// Runs `body` in a child, which must be made before the runtime starts; gives its wait status.
-int in_child(const std::function<void()>& body) {
-  pid_t child = fork();
-  CHECK(child >= 0);
-  if (child == 0) {
-    alarm(60);
-    body();
-    _exit(99);
-  }
-  int status = -1;
-  CHECK(waitpid(child, &status, 0) == child);
-  return status;
-}
-
-void the_process_may_exit_during_a_call() {
-  int status = in_child([] {
-    fastrpc::wait_group entered(1);
-    Fixture f([&entered](auto&, auto&, Closure* done) {
-      entered.done();
-      (void)fastrpc::sleep_for(60s, std::nothrow);
-      done->Run();
-    });
-    fastrpc::spawn_detached([&f] { f.call(); });
-    entered.wait();
-    std::exit(7);
-  });
-  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-}
-
 }  // namespace
 
 int main() {
   configure_workers();
-  RUN(the_process_may_exit_during_a_call);
   RUN(a_second_done_does_nothing);
   RUN(two_threads_may_race_to_run_done);
   RUN(an_exception_after_the_answer_changes_nothing);

@@ -1,0 +1,71 @@
+//! Messages on their way out, of both sides.
+
+use std::ffi::c_void;
+
+use crate::rpc::Compress;
+
+use super::arg;
+use super::callback::call_out;
+use super::error::Failure;
+use super::status::*;
+
+/// Messages are sent as they are.
+pub const FASTRPC_COMPRESS_NONE: i32 = 0;
+/// Messages are compressed by snappy, in its block format.
+pub const FASTRPC_COMPRESS_SNAPPY: i32 = 1;
+/// Messages are compressed as a gzip stream.
+pub const FASTRPC_COMPRESS_GZIP: i32 = 2;
+/// Messages are compressed as a zlib stream.
+pub const FASTRPC_COMPRESS_ZLIB: i32 = 3;
+
+/// Writes a message: all `size` bytes of `buffer`. Must not suspend.
+pub type fastrpc_fill_function =
+    Option<unsafe extern "C-unwind" fn(user: *mut c_void, buffer: *mut u8, size: usize)>;
+
+/// A message to send: the caller's bytes, or what its function writes.
+pub(super) enum Message<'a> {
+    Given(&'a [u8]),
+    Filled(Vec<u8>),
+}
+
+impl Message<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Message::Given(bytes) => bytes,
+            Message::Filled(bytes) => bytes,
+        }
+    }
+}
+
+/// # Safety
+/// `fill` fits `user`; without it, `body` has `size` readable bytes during `'a`.
+pub(super) unsafe fn message<'a>(
+    fill: fastrpc_fill_function,
+    user: *mut c_void,
+    body: *const u8,
+    size: usize,
+) -> Result<Message<'a>, Failure> {
+    let Some(fill) = fill else {
+        // SAFETY: the same contract.
+        return Ok(Message::Given(unsafe { arg::bytes(body, size) }?));
+    };
+    let mut buffer = Vec::new();
+    if buffer.try_reserve_exact(size).is_err() {
+        return Err(Failure::new(FASTRPC_ENOMEM, "no memory for a message of this size"));
+    }
+    buffer.resize(size, 0);
+    // SAFETY: the user gave this function for this data; the buffer has `size` bytes.
+    let outcome = call_out(|| unsafe { fill(user, buffer.as_mut_ptr(), size) });
+    outcome.map_err(|exception| Failure::new(FASTRPC_EEXCEPTION, exception))?;
+    Ok(Message::Filled(buffer))
+}
+
+pub(super) fn compress(number: i32) -> Result<Compress, Failure> {
+    match number {
+        FASTRPC_COMPRESS_NONE => Ok(Compress::None),
+        FASTRPC_COMPRESS_SNAPPY => Ok(Compress::Snappy),
+        FASTRPC_COMPRESS_GZIP => Ok(Compress::Gzip),
+        FASTRPC_COMPRESS_ZLIB => Ok(Compress::Zlib),
+        _ => Err(Failure::invalid("no such compression")),
+    }
+}

@@ -1,0 +1,151 @@
+//! Answers to a call, on the server's side.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+use crate::rpc::{Reply, code};
+
+use super::arg::{self, Options};
+use super::call::fastrpc_call;
+use super::error::{ErrorOut, fastrpc_error};
+use super::guard::{guard, guard_value};
+use super::handed::Held;
+use super::message::{FASTRPC_COMPRESS_NONE, compress, fastrpc_fill_function, message};
+use super::status::*;
+
+/// An answer. See fastrpc_call_reply_with().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fastrpc_reply {
+    /// sizeof(fastrpc_reply).
+    pub size: usize,
+    /// The response message. Ignored if `fill` is set.
+    pub body: *const u8,
+    /// Bytes of the message. Default 0.
+    pub body_size: usize,
+    /// Writes the message in place; default NULL. It runs before the call returns, or not at all.
+    pub fill: fastrpc_fill_function,
+    /// Passed to `fill`.
+    pub fill_user: *mut c_void,
+    /// Bytes sent beside the message.
+    pub attachment: *const u8,
+    /// Bytes of the attachment. Default 0.
+    pub attachment_size: usize,
+    /// A FASTRPC_COMPRESS_ number. Default FASTRPC_COMPRESS_NONE.
+    pub compress: i32,
+    /// Must be 0.
+    pub reserved: i32,
+}
+
+/// Sets all fields to their defaults.
+///
+/// `reply`: the struct. `size`: its sizeof. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_reply_init(reply: *mut fastrpc_reply, size: usize) {
+    // SAFETY: the caller passes a struct of `size` bytes.
+    guard_value((), || unsafe { arg::init_options(reply, size) })
+}
+
+/// Answers with a response message.
+///
+/// `call`: consumed. `body`, `size`: the message. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_call_reply(
+    call: *mut fastrpc_call,
+    body: *const u8,
+    size: usize,
+) -> fastrpc_status {
+    guard(ErrorOut::NONE, || {
+        // SAFETY: the caller passes NULL or a call it owns and gives up.
+        let held = unsafe { Held::take(call) }?;
+        // SAFETY: the caller passes `size` readable bytes.
+        let body = unsafe { arg::bytes(body, size) }?;
+        held.into_call()?.reply(body);
+        Ok(())
+    })
+}
+
+/// Answers with a response message that is written in place, an attachment, a compression.
+///
+/// `call`: consumed. `reply`: the answer. Fails with FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an
+/// exception left `fill`); the call is answered with an error then. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_call_reply_with(
+    call: *mut fastrpc_call,
+    reply: *const fastrpc_reply,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        // SAFETY: the caller passes NULL or a call it owns and gives up.
+        let held = unsafe { Held::take(call) }?;
+        // SAFETY: the caller passes a reply with a right size field.
+        let reply = unsafe { arg::options(reply) }?;
+        // SAFETY: the caller set bytes and sizes that belong together.
+        let attachment = unsafe { arg::bytes(reply.attachment, reply.attachment_size) }?;
+        let compress = compress(reply.compress)?;
+        // SAFETY: as above.
+        let body = unsafe { message(reply.fill, reply.fill_user, reply.body, reply.body_size) };
+        let call = held.into_call()?;
+        match body {
+            Ok(body) => call.reply_with(Reply { body: body.bytes(), attachment, compress }),
+            Err(failure) => {
+                call.fail(code::EINTERNAL, failure.text());
+                return Err(failure);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Answers with an error.
+///
+/// `call`: consumed. `code`: the service's own number, or one of the protocol's; 0 becomes 2001.
+/// `text`, `size`: for people. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_call_fail(
+    call: *mut fastrpc_call,
+    code: i32,
+    text: *const c_char,
+    size: usize,
+) -> fastrpc_status {
+    guard(ErrorOut::NONE, || {
+        // SAFETY: the caller passes NULL or a call it owns and gives up.
+        let held = unsafe { Held::take(call) }?;
+        // SAFETY: the caller passes `size` readable bytes.
+        let text = unsafe { arg::bytes(text.cast(), size) }?;
+        held.into_call()?.fail(code, &String::from_utf8_lossy(text));
+        Ok(())
+    })
+}
+
+/// Gives a call up: it is answered with error 2001, at once or, inside the handler, when that
+/// returns.
+///
+/// `call`: NULL does nothing. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_call_free(call: *mut fastrpc_call) {
+    // SAFETY: the caller passes NULL or a call it owns and gives up.
+    guard_value((), || drop(unsafe { Held::take(call) }))
+}
+
+// SAFETY: repr(C), `size` first, integers, raw pointers and an optional function.
+unsafe impl Options for fastrpc_reply {}
+
+impl Default for fastrpc_reply {
+    fn default() -> Self {
+        fastrpc_reply {
+            size: size_of::<Self>(),
+            body: ptr::null(),
+            body_size: 0,
+            fill: None,
+            fill_user: ptr::null_mut(),
+            attachment: ptr::null(),
+            attachment_size: 0,
+            compress: FASTRPC_COMPRESS_NONE,
+            reserved: 0,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<fastrpc_reply>() == 7 * size_of::<usize>() + 8);

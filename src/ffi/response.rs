@@ -1,0 +1,87 @@
+//! An answer, on the client's side.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use crate::rpc::Response;
+
+use super::arg;
+use super::guard::guard_value;
+use super::own::{Opaque, OwnedBox, look, take};
+
+/// An answer. One thread at a time.
+pub struct fastrpc_response {
+    _private: [u8; 0],
+}
+
+impl Opaque for fastrpc_response {
+    type Rust = Response;
+    type Ownership = OwnedBox;
+}
+
+/// The response message.
+///
+/// `size`: gets its bytes. The bytes live as long as the response. `response`: NULL gives NULL. Any
+/// thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_response_body(
+    response: *const fastrpc_response,
+    size: *mut usize,
+) -> *const u8 {
+    // SAFETY: the caller passes NULL or a live response, and NULL or a place for the size.
+    unsafe { view(response, size, |r| &r.body) }
+}
+
+/// The bytes sent beside the response.
+///
+/// As fastrpc_response_body().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_response_attachment(
+    response: *const fastrpc_response,
+    size: *mut usize,
+) -> *const u8 {
+    // SAFETY: the caller passes NULL or a live response, and NULL or a place for the size.
+    unsafe { view(response, size, |r| &r.attachment) }
+}
+
+/// Copies the address of the server that answered, and a NUL, into a buffer as far as it fits.
+///
+/// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+/// counting the NUL. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_response_peer(
+    response: *const fastrpc_response,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    guard_value(0, || {
+        // SAFETY: the caller passes NULL or a live response.
+        let peer = unsafe { look(response) }.map_or_else(String::new, |r| r.peer.to_string());
+        // SAFETY: the caller passes `size` writable bytes.
+        unsafe { arg::copy_text(&peer, buffer, size) }
+    })
+}
+
+/// Frees a response.
+///
+/// `response`: NULL does nothing. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_response_free(response: *mut fastrpc_response) {
+    // SAFETY: the caller passes NULL or a response that is not used again.
+    guard_value((), || std::mem::drop(unsafe { take(response) }))
+}
+
+/// # Safety
+/// `response` is NULL or live; `size` is NULL or a place for a number.
+unsafe fn view(
+    response: *const fastrpc_response,
+    size: *mut usize,
+    part: impl FnOnce(&Response) -> &[u8],
+) -> *const u8 {
+    guard_value(ptr::null(), || {
+        // SAFETY: the same contract.
+        let bytes = unsafe { look(response) }.map_or(&[][..], part);
+        // SAFETY: the same contract.
+        unsafe { arg::view(bytes, size) }
+    })
+}
