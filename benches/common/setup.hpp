@@ -28,6 +28,7 @@ struct ClientOptions {
   pid_t server_pid;
   std::string service;
   std::string method;
+  std::string style;
 
   std::string Target() const { return host + ":" + std::to_string(port); }
 };
@@ -71,7 +72,8 @@ inline ClientOptions ParseClient(int argc, char** argv, const char* purpose) {
        {"seconds", "1", "seconds of measuring"},
        {"server-pid", "0", "process whose CPU time is read over the measured interval; 0: none"},
        {"service", "echo.EchoService", "full name of the service, where the protocol has one"},
-       {"method", "Echo", "name of the method, where the protocol has one"}});
+       {"method", "Echo", "name of the method, where the protocol has one"},
+       {"style", "", "how it calls, where the client has several styles"}});
   PinToCore(arguments.Integer("core"));
   ClientOptions options{arguments.Text("host"),
                         static_cast<std::uint16_t>(arguments.Integer("port")),
@@ -82,7 +84,8 @@ inline ClientOptions ParseClient(int argc, char** argv, const char* purpose) {
                         arguments.Number("seconds"),
                         static_cast<pid_t>(arguments.Integer("server-pid")),
                         arguments.Text("service"),
-                        arguments.Text("method")};
+                        arguments.Text("method"),
+                        arguments.Text("style")};
   if (options.port == 0 || options.connections == 0 || options.in_flight == 0) {
     std::fprintf(stderr, "--port, --connections and --inflight must be above 0 (see --help)\n");
     std::exit(2);

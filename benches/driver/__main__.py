@@ -50,7 +50,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true",
-                        help="one short round: under a minute, rougher figures")
+                        help="one short round: a minute or so, rougher figures")
     parser.add_argument("--only", action="append", default=[], metavar="TERMS",
                         help="workloads for which all terms hold, e.g. 16B,inflight=100 "
                              "(also bytes=, connections=); may be given several times")
@@ -66,7 +66,8 @@ def parse_arguments():
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE",
                         help="every sample, for programs (a relative path starts at the repository)")
     parser.add_argument("--prefix", type=pathlib.Path,
-                        help="where fastrpc is installed (default: where CMake looks)")
+                        help="measure the fastrpc installed there (default: this tree, installed "
+                             "to build/bench/prefix)")
     parser.add_argument("--build-dir", type=pathlib.Path, default=ROOT / "build" / "bench")
     parser.add_argument("--no-build", dest="build", action="store_false",
                         help="use the C++ programs as they are, and no Rust ones")
@@ -96,10 +97,12 @@ def show_list(options):
 
 
 def build_cpp(options):
-    configure = ["cmake", "-S", ROOT / "benches", "-B", options.build_dir]
-    if options.prefix is not None:
-        configure.append(f"-DCMAKE_PREFIX_PATH={options.prefix.resolve()}")
-    build(configure)
+    prefix = options.prefix
+    if prefix is None:
+        prefix = options.build_dir / "prefix"
+        build([ROOT / "scripts" / "install", prefix], DESTDIR="")
+    build(["cmake", "-S", ROOT / "benches", "-B", options.build_dir,
+           f"-DCMAKE_PREFIX_PATH={prefix.resolve()}"])
     build(["cmake", "--build", options.build_dir, "--parallel"])
 
 
@@ -119,8 +122,9 @@ def build_rust():
     return programs["native"], programs["micro"]
 
 
-def build(command):
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
+def build(command, **environment):
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True,
+                          env={**os.environ, **environment})
     if done.returncode != 0:
         sys.exit(f"{done.stdout}\n{done.stderr}\nbench: this failed: {' '.join(map(str, command))}")
     return done.stdout

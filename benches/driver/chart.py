@@ -6,6 +6,7 @@ COLOURS = {
     "floor": "#c3c7cd",
     "grpc": "#8a919c",
     "fastrpc": "#0f766e",
+    "fastrpc-done": "#2a857c",
     "fastrpc-rust": "#3b9c92",
     "fastrpc-raw": "#8cc9c2",
     "fastrpc-rust-raw": "#b5dcd7",

@@ -66,13 +66,15 @@ def contenders(bin_dir, native):
         Contender("floor", "bare epoll", *programs("floor_server", "floor_client")),
         Contender("grpc", "gRPC C++", *programs("grpc_server", "grpc_client")),
         Contender("fastrpc", "fastrpc C++", *programs("fastrpc_server", "fastrpc_client")),
-        Contender("fastrpc-raw", "fastrpc C++, raw client",
+        Contender("fastrpc-done", "fastrpc C++, with done", (str(bin_dir / "fastrpc_server"),),
+                  (str(bin_dir / "fastrpc_client"), "--style", "done")),
+        Contender("fastrpc-raw", "C++, raw client",
                   *programs("fastrpc_server", "baidu_client")),
     ]
     if native is not None:
         server = (str(native), "server")
         known.append(Contender("fastrpc-rust", "fastrpc Rust", server, (str(native), "client")))
-        known.append(Contender("fastrpc-rust-raw", "fastrpc Rust, raw client", server,
+        known.append(Contender("fastrpc-rust-raw", "Rust, raw client", server,
                                (str(bin_dir / "baidu_client"),)))
     return known
 
