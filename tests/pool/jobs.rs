@@ -57,7 +57,10 @@ fn many_jobs_from_everywhere_run_once_each() {
                 for _ in 0..50 {
                     pool.run(|| count.fetch_add(1, Ordering::Relaxed)).unwrap();
                     let count = count.clone();
-                    pool.execute(move || drop(count.fetch_add(1, Ordering::Relaxed))).unwrap();
+                    let add = move || {
+                        count.fetch_add(1, Ordering::Relaxed);
+                    };
+                    pool.execute(add).unwrap();
                 }
             })
             .unwrap()
