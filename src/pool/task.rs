@@ -59,8 +59,8 @@ impl<T> fmt::Debug for JobHandle<T> {
 
 /// A job as a thread sees it.
 pub(super) trait Job: Send + Sync {
-    /// Runs it, unless it was run or dropped before.
-    fn run(&self);
+    /// Runs it, unless it was run or dropped before; true if this call did.
+    fn run(&self) -> bool;
     /// Drops it with `error` as its outcome, unless it has begun; true if this call did.
     fn end_unbegun(&self, error: JobError) -> bool;
 }
@@ -142,15 +142,17 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    fn run(&self) {
-        let Some(f) = self.lock().f.take() else { return };
+    fn run(&self) -> bool {
+        let Some(f) = self.lock().f.take() else { return false };
         let outcome = call(f);
         if rt::check_usable().is_err() {
             // The job forked, and this is the child: nobody waits here.
-            return mem::forget(outcome);
+            mem::forget(outcome);
+            return true;
         }
         self.lock().outcome = Some(outcome);
         self.running.done();
+        true
     }
 
     fn end_unbegun(&self, error: JobError) -> bool {

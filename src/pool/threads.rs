@@ -233,16 +233,17 @@ impl Shared {
             drop(state);
             // The function's own panics are its outcome; this is for what its result does when
             // nobody wants it.
-            if catch_unwind(AssertUnwindSafe(move || job.run())).is_err() {
+            let ran = catch_unwind(AssertUnwindSafe(move || job.run())).unwrap_or_else(|_| {
                 log::error!("dropping the result of a job panicked");
-            }
+                true
+            });
             if rt::check_usable().is_err() {
                 // The child of a fork: the other threads are not here.
                 return;
             }
             state = self.lock();
             state.running -= 1;
-            state.finished += 1;
+            state.finished += u64::from(ran);
         }
         drop(member);
         self.threads.done();

@@ -318,12 +318,13 @@ static void pass_gate(void* user) {
   CHECK(fastrpc_semaphore_acquire((fastrpc_semaphore*)user, 1, -1) == FASTRPC_OK);
 }
 
-static void block_for_a_while(void* user) {
-  (void)user;
-  usleep(50000);
+static void read_byte(void* user) {
+  char byte;
+  CHECK(read(*(int*)user, &byte, 1) == 1);
 }
 
 static void jobs_run_in_a_pool(void) {
+  int ends[2];
   fastrpc_pool* pool = NULL;
   fastrpc_semaphore* gate = NULL;
   fastrpc_pool_options options;
@@ -347,10 +348,17 @@ static void jobs_run_in_a_pool(void) {
   CHECK(fastrpc_pool_run_async(pool, pass_gate, gate, NULL, NULL) == FASTRPC_OK);
   CHECK(fastrpc_pool_run(pool, open_gate, gate, NULL, -1, NULL) == FASTRPC_OK);
   /* What blocks without telling us keeps it: the next does not begin in time. */
-  CHECK(fastrpc_pool_run(pool, block_for_a_while, NULL, NULL, 1000000, NULL) == FASTRPC_ETIMEDOUT);
+  CHECK(pipe(ends) == 0);
+  CHECK(fastrpc_pool_run_async(pool, read_byte, &ends[0], NULL, NULL) == FASTRPC_OK);
+  stats.size = sizeof stats;
+  do {
+    CHECK(fastrpc_sleep(1000000) == FASTRPC_OK);
+    CHECK(fastrpc_pool_stats_get(pool, &stats) == FASTRPC_OK);
+  } while (stats.running != 1 || stats.waiting != 0);
   CHECK(fastrpc_pool_run(pool, count_call, &drops, count_drop, 1000000, NULL) == FASTRPC_ETIMEDOUT);
   CHECK(calls == 1 && drops == 2);
   CHECK(fastrpc_pool_run_async(pool, count_call, &drops, count_drop, NULL) == FASTRPC_OK);
+  CHECK(write(ends[1], "x", 1) == 1);
   CHECK(fastrpc_blocking(count_call, NULL, NULL) == FASTRPC_OK);
 
   CHECK(fastrpc_pool_shutdown(pool, -1, NULL) == FASTRPC_OK);
@@ -358,11 +366,12 @@ static void jobs_run_in_a_pool(void) {
   CHECK(fastrpc_pool_run(pool, count_call, &drops, count_drop, -1, NULL) == FASTRPC_ECLOSED);
   CHECK(fastrpc_pool_run_async(pool, count_call, &drops, count_drop, NULL) == FASTRPC_ECLOSED);
   CHECK(calls == 3 && drops == 5);
-  stats.size = sizeof stats;
   CHECK(fastrpc_pool_stats_get(pool, &stats) == FASTRPC_OK);
   CHECK(stats.threads == 0 && stats.waiting == 0 && stats.finished == 5);
   fastrpc_pool_free(pool);
   fastrpc_semaphore_free(gate);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 static void a_forked_child_is_told(void) {
