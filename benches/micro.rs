@@ -8,6 +8,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fastrpc::pool::ThreadPool;
 use fastrpc::rt::{self, Deadline};
 use fastrpc::sync::Semaphore;
 
@@ -32,7 +33,7 @@ fn main() {
 
 type Figure = (&'static str, fn() -> f64);
 
-const FIGURES: [Figure; 6] = [
+const FIGURES: [Figure; 7] = [
     // First: later there are pooled stacks whose pages are already resident.
     ("parked_bytes", || parked_bytes(10_000)),
     ("yield_ns", || median(|| yields(100, 10_000))),
@@ -40,6 +41,7 @@ const FIGURES: [Figure; 6] = [
     ("park_unpark_ns", || median(|| hand_overs(500_000))),
     ("spawn_join_ns", || median(|| spawn_join(500_000))),
     ("spawn_join_1000_ns", || median(|| spawn_burst(1_000, 200))),
+    ("pool_run_ns", || median(|| pool_runs(20_000))),
 ];
 
 fn median(mut measure: impl FnMut() -> f64) -> f64 {
@@ -107,6 +109,17 @@ fn spawn_burst(burst: usize, times: usize) -> f64 {
         alive.into_iter().for_each(|handle| handle.join().expect("its end"));
     }
     nanos_each(begin.elapsed(), burst * times)
+}
+
+/// One run of a job in a pool: there and back again, its thread on the worker's core.
+fn pool_runs(times: usize) -> f64 {
+    let pool = ThreadPool::new(1).expect("a pool");
+    pool.run(|| ()).expect("a thread");
+    let begin = Instant::now();
+    for _ in 0..times {
+        pool.run(|| ()).expect("its end");
+    }
+    nanos_each(begin.elapsed(), times)
 }
 
 /// Resident memory of the process for each coroutine that waits.

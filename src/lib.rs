@@ -27,6 +27,7 @@
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod net;
+pub mod pool;
 pub mod rpc;
 pub mod rt;
 pub mod sync;

@@ -14,8 +14,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rt", &["sys", "wheel"]),
     ("net", &["sys", "rt"]),
     ("sync", &["sys", "rt"]),
+    ("pool", &["rt", "sync"]),
     ("rpc", &["sys", "rt", "net", "sync", "wire"]),
-    ("ffi", &["sys", "rt", "net", "sync", "rpc"]),
+    ("ffi", &["sys", "rt", "net", "sync", "rpc", "pool"]),
 ];
 
 /// Layer 0: formats and structures, without system calls, coroutines or `unsafe`.

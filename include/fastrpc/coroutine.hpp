@@ -35,15 +35,7 @@ class [[nodiscard]] Coroutine {
   }
   Result<T> join(std::nothrow_t) {
     if (auto waited = wait(detail::kNever); !waited) return waited.error();
-    if (auto e = outcome_->exception())
-      return Error(FASTRPC_EEXCEPTION, FASTRPC_EEXCEPTION, detail::describe(e));
-    if (!outcome_->has_value()) return Error(FASTRPC_ESTATE);
-    if constexpr (std::is_void_v<T>) {
-      outcome_->take();
-      return {};
-    } else {
-      return outcome_->take();
-    }
+    return outcome_->take(std::nothrow);
   }
 
   // Waits for the end, but no longer than that. Whether it has ended.

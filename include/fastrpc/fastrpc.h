@@ -114,6 +114,11 @@ typedef struct fastrpc_key fastrpc_key;
 // that suspend. Not recursive. Any thread.
 typedef struct fastrpc_mutex fastrpc_mutex;
 
+// Threads with ordinary stacks that run functions ("jobs"), for what must not block a worker. A
+// job that waits in a function of this library, or in fastrpc_blocking(), lets another run
+// meanwhile. Any thread.
+typedef struct fastrpc_pool fastrpc_pool;
+
 // A first-in first-out queue of pointers between coroutines of any worker and plain threads. It
 // has room for a fixed number; who pushes into a full one waits. Any thread.
 typedef struct fastrpc_queue fastrpc_queue;
@@ -189,6 +194,48 @@ typedef struct fastrpc_pollfd {
   // What holds, set by the call.
   short revents;
 } fastrpc_pollfd;
+
+// How a pool is made. See fastrpc_pool_new().
+typedef struct fastrpc_pool_options {
+  // sizeof(fastrpc_pool_options).
+  size_t size;
+  // Jobs that run at a time; that many threads stay when there is nothing to do. Default: the
+  // number of processors.
+  size_t threads;
+  // Threads there may be beyond that while jobs wait. Default 128.
+  size_t extra_threads;
+  // Jobs that may wait for their turn. Default 10000.
+  size_t queue_size;
+  // Bytes of stack of a thread: virtual memory, used as it is touched. Default 8388608.
+  size_t stack_size;
+  // Nanoseconds without work after which a thread beyond `threads` ends; below 0 never.
+  // Default 10 seconds.
+  int64_t idle_timeout;
+  // What the names of the threads begin with; copied. Default "pool".
+  const char *name;
+  // Bytes of the name. Default 0: the default name.
+  size_t name_size;
+} fastrpc_pool_options;
+
+// What a pool does, and has done. See fastrpc_pool_stats_get().
+typedef struct fastrpc_pool_stats {
+  // sizeof(fastrpc_pool_stats), set by the caller.
+  size_t size;
+  // Threads there are.
+  uint64_t threads;
+  // Those that run a job that does not wait.
+  uint64_t running;
+  // Those whose job waits.
+  uint64_t blocked;
+  // Those that have nothing to do.
+  uint64_t idle;
+  // The most threads there ever were at a time.
+  uint64_t peak_threads;
+  // Jobs that have not begun.
+  uint64_t waiting;
+  // Jobs that have ended.
+  uint64_t finished;
+} fastrpc_pool_stats;
 
 // The bounds of a server. See fastrpc_server_new().
 typedef struct fastrpc_server_options {
@@ -731,6 +778,77 @@ size_t fastrpc_queue_size(const struct fastrpc_queue *queue);
 //
 // `queue`: NULL does nothing. Any thread; never suspends.
 void fastrpc_queue_free(struct fastrpc_queue *queue);
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_pool_options_init(struct fastrpc_pool_options *options, size_t size);
+
+// Makes a pool. Its threads start when they are needed.
+//
+// `options`: NULL for the defaults. `out`: gets the pool; free it with fastrpc_pool_free(). Fails
+// with FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_pool_new(const struct fastrpc_pool_options *options,
+                                struct fastrpc_pool **out,
+                                struct fastrpc_error **error);
+
+// Runs a function on a thread of the pool and waits until it has ended. In a job of the same pool
+// it is called right there.
+//
+// `function`, `user`, `drop`: runs at most once. `timeout`: nanoseconds. Below 0, the function has
+// ended or will never begin when this returns, also in a cancelled coroutine: it may use what is
+// the caller's. Otherwise it has not, if this fails with FASTRPC_ETIMEDOUT or FASTRPC_ECANCELED
+// and it had begun: it then goes on, and `drop` runs at its end. Fails with these two,
+// FASTRPC_EEXCEPTION (an exception left it), FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no
+// thread could be started). Waits for room, if too many jobs wait. Any thread; may suspend.
+fastrpc_status fastrpc_pool_run(const struct fastrpc_pool *pool,
+                                fastrpc_function function,
+                                void *user,
+                                fastrpc_drop drop,
+                                int64_t timeout,
+                                struct fastrpc_error **error);
+
+// Runs a function on a thread of the pool, later.
+//
+// `function`, `user`, `drop`: runs once. Fails with FASTRPC_ELIMIT (too many jobs wait),
+// FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no thread could be started). An exception that
+// leaves the function is logged. Any thread; never suspends.
+fastrpc_status fastrpc_pool_run_async(const struct fastrpc_pool *pool,
+                                      fastrpc_function function,
+                                      void *user,
+                                      fastrpc_drop drop,
+                                      struct fastrpc_error **error);
+
+// Lets no more jobs in, and waits until all that were accepted have ended and the threads are
+// gone. When the time has passed, jobs that have not begun are dropped.
+//
+// `timeout`: nanoseconds. Fails with FASTRPC_ETIMEDOUT (a job runs on), FASTRPC_ECANCELED,
+// FASTRPC_EBUSY (called in a job of this pool, which would wait for itself: nothing is done). May
+// be called again. Any thread; may suspend.
+fastrpc_status fastrpc_pool_shutdown(const struct fastrpc_pool *pool,
+                                     int64_t timeout,
+                                     struct fastrpc_error **error);
+
+// Fills in what the pool does at this moment, and has done.
+//
+// `stats`: its size field is set. Fails with FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_pool_stats_get(const struct fastrpc_pool *pool,
+                                      struct fastrpc_pool_stats *stats);
+
+// Shuts a pool down, without a time-out, and frees it. Does not wait when called in a job of this
+// pool, nor after a fastrpc_pool_shutdown() that timed out: the threads then end by themselves.
+//
+// `pool`: NULL does nothing. Any thread; may suspend, also in a cancelled coroutine.
+void fastrpc_pool_free(struct fastrpc_pool *pool);
+
+// Calls a function that is about to block by means that this library does not see, right here. In
+// a job of a pool another job may run meanwhile; a coroutine blocks its worker.
+//
+// `function`, `user`: is called once, before this returns. Fails with FASTRPC_EEXCEPTION (an
+// exception left it). Any thread; suspends if the function does.
+fastrpc_status fastrpc_blocking(fastrpc_function function,
+                                void *user,
+                                struct fastrpc_error **error);
 
 // Sets all fields to their defaults.
 //

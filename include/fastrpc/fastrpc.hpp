@@ -6,4 +6,5 @@
 #include <fastrpc/io.hpp>
 #include <fastrpc/runtime.hpp>
 #include <fastrpc/sync.hpp>
+#include <fastrpc/thread_pool.hpp>
 #include <fastrpc/timer.hpp>

@@ -42,6 +42,8 @@ pub mod semaphore;
 
 pub mod queue;
 
+pub mod pool;
+
 pub mod server;
 
 pub mod call;

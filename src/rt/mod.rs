@@ -17,6 +17,7 @@
 //! wake goes through [`Waker`], which takes the inbox of the home worker when it is called
 //! elsewhere.
 
+mod blocking;
 mod engine;
 mod fiber;
 mod local;
@@ -44,6 +45,7 @@ pub use self::task::{Builder, JoinError, JoinHandle, spawn};
 pub use self::time::Deadline;
 pub use self::timer::Timer;
 
+pub(crate) use self::blocking::{BlockObserver, Blocking, observe_blocking};
 pub(crate) use self::pinned::Pinned;
 pub(crate) use self::source::Source;
 pub(crate) use self::start::{ensure, pick_worker};

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use super::blocking::Blocking;
 use super::poller::{Poller, epoll_create};
 use super::time::{self, Deadline};
 use super::wait::{WaitError, Waiter, Waker};
@@ -126,6 +127,8 @@ pub(super) fn wait_in_thread(
 fn poll_until(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usize> {
     loop {
         let timeout = time::millis_until(deadline);
+        // With a time a plain thread only: in a coroutine nothing may block.
+        let _blocking = (timeout != 0).then(Blocking::begin);
         // `fds` is valid for its length.
         match syscall!(poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout)) {
             Ok(0) if !deadline.has_passed() && timeout != 0 => {}

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::blocking::Blocking;
 use super::engine::Coroutine;
 use super::sleeper::Sleeper;
 use super::time::Deadline;
@@ -103,6 +104,8 @@ impl Waiter {
         if worker::is_forked() {
             return Err(WaitError::Forked);
         }
+        let blocks = parker.phase() == WAITING && !deadline.has_passed();
+        let _blocking = blocks.then(Blocking::begin);
         loop {
             if parker.phase() != WAITING {
                 return parker.outcome();

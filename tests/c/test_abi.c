@@ -19,6 +19,8 @@ static_assert(offsetof(fastrpc_spawn_options, worker) == 4 * sizeof(size_t), "op
 static_assert(offsetof(fastrpc_reply, compress) == 7 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_server_options, max_unsent) == 4 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_server_stats, bytes_out) == sizeof(size_t) + 64, "stats");
+static_assert(offsetof(fastrpc_pool_options, name_size) == 6 * sizeof(size_t) + 8, "options");
+static_assert(offsetof(fastrpc_pool_stats, finished) == sizeof(size_t) + 48, "stats");
 static_assert(offsetof(fastrpc_call_options, timeout) == sizeof(size_t), "options");
 
 static int calls, drops;
@@ -308,6 +310,70 @@ static void locks_say_what_is_wrong(void) {
   CHECK(drops == 1);
 }
 
+static void open_gate(void* user) {
+  CHECK(fastrpc_semaphore_release((fastrpc_semaphore*)user, 1) == FASTRPC_OK);
+}
+
+static void pass_gate(void* user) {
+  CHECK(fastrpc_semaphore_acquire((fastrpc_semaphore*)user, 1, -1) == FASTRPC_OK);
+}
+
+static void read_byte(void* user) {
+  char byte;
+  CHECK(read(*(int*)user, &byte, 1) == 1);
+}
+
+static void jobs_run_in_a_pool(void) {
+  int ends[2];
+  fastrpc_pool* pool = NULL;
+  fastrpc_semaphore* gate = NULL;
+  fastrpc_pool_options options;
+  fastrpc_pool_stats stats;
+
+  calls = drops = 0;
+  CHECK(fastrpc_semaphore_new(0, &gate) == FASTRPC_OK);
+  fastrpc_pool_options_init(&options, sizeof options);
+  CHECK(options.size == sizeof options && options.threads > 0 && options.name_size == 0);
+  options.threads = 0;
+  CHECK(fastrpc_pool_new(&options, &pool, NULL) == FASTRPC_EINVAL);
+  options.threads = 1;
+  options.extra_threads = 1;
+  options.name = "jobs";
+  options.name_size = 4;
+  CHECK(fastrpc_pool_new(&options, &pool, NULL) == FASTRPC_OK);
+
+  CHECK(fastrpc_pool_run(pool, count_call, &drops, count_drop, -1, NULL) == FASTRPC_OK);
+  CHECK(calls == 1 && drops == 1);
+  /* The place of the one that waits goes to the one that ends its wait. */
+  CHECK(fastrpc_pool_run_async(pool, pass_gate, gate, NULL, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_pool_run(pool, open_gate, gate, NULL, -1, NULL) == FASTRPC_OK);
+  /* What blocks without telling us keeps it: the next does not begin in time. */
+  CHECK(pipe(ends) == 0);
+  CHECK(fastrpc_pool_run_async(pool, read_byte, &ends[0], NULL, NULL) == FASTRPC_OK);
+  stats.size = sizeof stats;
+  do {
+    CHECK(fastrpc_sleep(1000000) == FASTRPC_OK);
+    CHECK(fastrpc_pool_stats_get(pool, &stats) == FASTRPC_OK);
+  } while (stats.running != 1 || stats.waiting != 0);
+  CHECK(fastrpc_pool_run(pool, count_call, &drops, count_drop, 1000000, NULL) == FASTRPC_ETIMEDOUT);
+  CHECK(calls == 1 && drops == 2);
+  CHECK(fastrpc_pool_run_async(pool, count_call, &drops, count_drop, NULL) == FASTRPC_OK);
+  CHECK(write(ends[1], "x", 1) == 1);
+  CHECK(fastrpc_blocking(count_call, NULL, NULL) == FASTRPC_OK);
+
+  CHECK(fastrpc_pool_shutdown(pool, -1, NULL) == FASTRPC_OK);
+  CHECK(calls == 3 && drops == 3);
+  CHECK(fastrpc_pool_run(pool, count_call, &drops, count_drop, -1, NULL) == FASTRPC_ECLOSED);
+  CHECK(fastrpc_pool_run_async(pool, count_call, &drops, count_drop, NULL) == FASTRPC_ECLOSED);
+  CHECK(calls == 3 && drops == 5);
+  CHECK(fastrpc_pool_stats_get(pool, &stats) == FASTRPC_OK);
+  CHECK(stats.threads == 0 && stats.waiting == 0 && stats.finished == 5);
+  fastrpc_pool_free(pool);
+  fastrpc_semaphore_free(gate);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 static void a_forked_child_is_told(void) {
   int status = -1;
   pid_t child = fork();
@@ -329,6 +395,7 @@ int main(void) {
   a_handler_answers_in_every_way();
   structs_of_other_versions_are_understood();
   locks_say_what_is_wrong();
+  jobs_run_in_a_pool();
   a_forked_child_is_told();
   return 0;
 }

@@ -44,6 +44,11 @@ static void drop(void* user) {
   ++drops;
 }
 
+static void never(void* user) {
+  (void)user;
+  ++calls;
+}
+
 static void handle(void* user, fastrpc_call* rpc) {
   (void)user;
   fastrpc_call_free(rpc);
@@ -135,6 +140,14 @@ static void objects_that_are_null(void) {
   GIVES(NULL, fastrpc_response_attachment, (NULL, NULL));
   GIVES(0, fastrpc_response_peer, (NULL, NULL, 0));
   DOES_NOTHING(fastrpc_response_free, (NULL));
+
+  IS_REFUSED(fastrpc_pool_run, (NULL, never, &drops, drop, -1, NULL));
+  IS_REFUSED(fastrpc_pool_run_async, (NULL, never, &drops, drop, NULL));
+  CHECK(drops == 4 && calls == 0);
+  IS_REFUSED(fastrpc_pool_shutdown, (NULL, 0, NULL));
+  IS_REFUSED(fastrpc_pool_stats_get, (NULL, NULL));
+  DOES_NOTHING(fastrpc_pool_free, (NULL));
+  IS_REFUSED(fastrpc_blocking, (NULL, NULL, NULL));
 }
 
 static void no_place_for_the_result(void) {
@@ -145,6 +158,7 @@ static void no_place_for_the_result(void) {
   IS_REFUSED(fastrpc_semaphore_new, (1, NULL));
   IS_REFUSED(fastrpc_wait_group_new, (NULL));
   IS_REFUSED(fastrpc_queue_new, (1, NULL, NULL));
+  IS_REFUSED(fastrpc_pool_new, (NULL, NULL, NULL));
   IS_REFUSED(fastrpc_server_new, (NULL, NULL, NULL));
   IS_REFUSED(fastrpc_client_new, (":1", 2, NULL, NULL, NULL));
   IS_REFUSED(fastrpc_poll, (NULL, 1, 0, NULL, NULL));
@@ -153,6 +167,7 @@ static void no_place_for_the_result(void) {
   CHECK(drops == 2);
   DOES_NOTHING(fastrpc_runtime_options_init, (NULL, sizeof(fastrpc_runtime_options)));
   DOES_NOTHING(fastrpc_spawn_options_init, (NULL, sizeof(fastrpc_spawn_options)));
+  DOES_NOTHING(fastrpc_pool_options_init, (NULL, sizeof(fastrpc_pool_options)));
   DOES_NOTHING(fastrpc_server_options_init, (NULL, sizeof(fastrpc_server_options)));
   DOES_NOTHING(fastrpc_reply_init, (NULL, sizeof(fastrpc_reply)));
   DOES_NOTHING(fastrpc_client_options_init, (NULL, sizeof(fastrpc_client_options)));
@@ -164,6 +179,8 @@ static void one_argument_alone(void) {
   fastrpc_mutex* mutex = NULL;
   fastrpc_condvar* condvar = NULL;
   fastrpc_queue* queue = NULL;
+  fastrpc_pool* pool = NULL;
+  fastrpc_pool_options pool_options;
   fastrpc_server* server = NULL;
   fastrpc_client* client = NULL;
   fastrpc_response* response = NULL;
@@ -184,6 +201,17 @@ static void one_argument_alone(void) {
   item = &item;
   CHECK(fastrpc_queue_pop(queue, &item, -1) == FASTRPC_OK && item == NULL);
   fastrpc_queue_free(queue);
+
+  drops = calls = 0;
+  fastrpc_pool_options_init(&pool_options, sizeof pool_options);
+  pool_options.name_size = 1;
+  IS_REFUSED(fastrpc_pool_new, (&pool_options, &pool, NULL));
+  CHECK(fastrpc_pool_new(NULL, &pool, NULL) == FASTRPC_OK);
+  IS_REFUSED(fastrpc_pool_run, (pool, NULL, &drops, drop, -1, NULL));
+  IS_REFUSED(fastrpc_pool_run_async, (pool, NULL, &drops, drop, NULL));
+  IS_REFUSED(fastrpc_pool_stats_get, (pool, NULL));
+  CHECK(drops == 2 && calls == 0);
+  fastrpc_pool_free(pool);
 
   drops = calls = 0;
   CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);

@@ -64,6 +64,16 @@ void locks_and_queues() {
   CHECK(queue.pop(std::nothrow).error().is_closed());
 }
 
+void a_pool() {
+  auto pool = fastrpc::thread_pool::make({}, std::nothrow);
+  CHECK(pool.ok());
+  CHECK(pool.value().run([] { return 7; }, std::nothrow).value() == 7);
+  CHECK(pool.value().shutdown(std::nothrow).ok());
+  CHECK(pool.value().async([] {}, std::nothrow).error().is_closed());
+  fastrpc::TPMgr mgr(1);
+  CHECK(mgr.TPRun([](int n) { return n + 1; }, 2) == 3);
+}
+
 void a_call() {
   fastrpc::RpcServer server("127.0.0.1", 0);
   auto service = std::make_shared<Service>();
@@ -107,6 +117,7 @@ int main() {
   RUN(the_rest_aborts);
   RUN(coroutines);
   RUN(locks_and_queues);
+  RUN(a_pool);
   RUN(a_call);
   google::protobuf::ShutdownProtobufLibrary();
 }

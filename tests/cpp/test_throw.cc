@@ -117,6 +117,22 @@ void timers() {
   CHECK(records().says("a timer", "t-3"));
 }
 
+void pools() {
+  fastrpc_pool* pool = nullptr;
+  fastrpc_error* error = nullptr;
+  CHECK(fastrpc_pool_new(nullptr, &pool, nullptr) == FASTRPC_OK);
+  CHECK(fastrpc_pool_run(pool, throw_it, text("p-1"), throw_it, -1, &error) == FASTRPC_EEXCEPTION);
+  CHECK(std::string(fastrpc_error_text(error)) == "p-1");
+  fastrpc_error_free(error);
+  CHECK(records().says("drop", "p-1"));
+  CHECK(fastrpc_pool_run_async(pool, throw_it, text("p-2"), nullptr, nullptr) == FASTRPC_OK);
+  CHECK(records().says("a thread pool", "p-2"));
+  CHECK(fastrpc_blocking(throw_it, nullptr, &error) == FASTRPC_EEXCEPTION);
+  CHECK(std::string(fastrpc_error_text(error)).find("Odd") != std::string::npos);
+  fastrpc_error_free(error);
+  fastrpc_pool_free(pool);
+}
+
 void locals_and_queues() {
   fastrpc_key* key = nullptr;
   CHECK(fastrpc_key_new(throw_it, &key) == FASTRPC_OK);
@@ -282,6 +298,7 @@ int main() {
                    [](int, std::string_view, std::string_view line) { records().add(line); });
   RUN(coroutines);
   RUN(timers);
+  RUN(pools);
   RUN(locals_and_queues);
   RUN(calls);
   RUN(protobuf_services);

@@ -1,4 +1,4 @@
-// Machinery of Coroutine<T>: the function to run, and what became of it.
+// Machinery of Coroutine<T> and thread_pool: the function to run, and what became of it.
 #pragma once
 
 #include <fastrpc/error.hpp>
@@ -18,7 +18,7 @@
 
 namespace fastrpc::detail {
 
-// The result of a coroutine: its value, or the exception that left it.
+// The result of a function run elsewhere: its value, or the exception that left it.
 template <typename T>
 class Outcome {
  public:
@@ -53,12 +53,8 @@ class Outcome {
     }
   }
 
-  [[nodiscard]] std::exception_ptr exception() const {
-    return exception_;
-  }
-  [[nodiscard]] bool has_value() const {
-    return value_.has_value();
-  }
+  // The same without exceptions.
+  Result<T> take(std::nothrow_t);
 
  private:
   template <typename F>
@@ -103,7 +99,19 @@ inline std::string describe(const std::exception_ptr& exception) {
 #endif
 }
 
-// A function on its way into a coroutine, and its outcome.
+template <typename T>
+Result<T> Outcome<T>::take(std::nothrow_t) {
+  if (exception_) return Error(FASTRPC_EEXCEPTION, FASTRPC_EEXCEPTION, describe(exception_));
+  if (!value_) return Error(FASTRPC_ESTATE);
+  if constexpr (std::is_void_v<T>) {
+    take();
+    return {};
+  } else {
+    return take();
+  }
+}
+
+// A function on its way to where it runs, and its outcome.
 template <typename F, typename T>
 struct Job : Outcome<T> {
   explicit Job(F f) : function(std::move(f)) {}

@@ -1,0 +1,218 @@
+//! A job that waits gives its place up.
+
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastrpc::pool::{self, Options, ThreadPool};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+use fastrpc::rt::{self, Interest};
+use fastrpc::sync::{Mutex, Queue, Semaphore};
+
+use super::{Gate, Opens, strict};
+use crate::cases::{eventually, in_coroutine, init, soon};
+
+fn pool_of(threads: usize, extra_threads: usize, idle: Duration) -> ThreadPool {
+    let mut options = Options::default();
+    (options.threads, options.extra_threads, options.idle_timeout) = (threads, extra_threads, idle);
+    ThreadPool::with_options(options).unwrap()
+}
+
+#[test]
+fn two_threads_serve_a_hundred_jobs_that_wait_for_our_client() {
+    init();
+    let server = Server::new(ServerOptions::default());
+    server
+        .add_method("s", "Slow", |call| {
+            rt::sleep(Duration::from_millis(100)).unwrap();
+            call.reply(b"done");
+        })
+        .unwrap();
+    let addr = server.listen("127.0.0.1:0").unwrap().to_string();
+    let client = Arc::new(Client::new(&addr, ClientOptions::default()).unwrap());
+    let pool = Arc::new(pool_of(2, 62, Duration::from_millis(50)));
+    let start = Instant::now();
+    let coroutines: Vec<_> = (0..100)
+        .map(|_| {
+            let (pool, client) = (pool.clone(), client.clone());
+            rt::spawn(move || {
+                let call = || client.call("s", "Slow", b"", &CallOptions::default());
+                pool.run(call).unwrap().unwrap().body
+            })
+            .unwrap()
+        })
+        .collect();
+    for coroutine in coroutines {
+        assert_eq!(coroutine.join().unwrap(), b"done");
+    }
+    let took = start.elapsed();
+    // One after the other on two threads they take 5 seconds.
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let stats = pool.stats();
+    assert!((3..=64).contains(&stats.peak_threads), "{stats:?}");
+    eventually("extra threads end", || pool.stats().threads == 2);
+    eventually("two stay", || pool.stats().idle == 2);
+}
+
+#[test]
+fn every_wait_of_ours_lets_another_job_run() {
+    init();
+    // With one thread and one place, the second job can only run while the first waits.
+    let gives_way = |name: &str, wait: &(dyn Fn() + Sync), end: &(dyn Fn() + Sync)| {
+        let pool = pool_of(1, 1, Duration::from_secs(10));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| pool.run(wait));
+            eventually(name, || pool.stats().blocked == 1);
+            pool.run(end).unwrap();
+            first.join().unwrap().unwrap();
+        });
+        assert_eq!((pool.stats().peak_threads, pool.stats().blocked), (2, 0), "{name}");
+    };
+    let semaphore = Semaphore::new(0);
+    gives_way("permit", &|| semaphore.acquire_by(1, soon()).unwrap(), &|| semaphore.release(1));
+    let queue = Queue::new(1);
+    gives_way("value", &|| queue.pop_by(soon()).unwrap(), &|| queue.push(()).unwrap());
+    let mutex = Mutex::new(());
+    let guard = std::sync::Mutex::new(Some(mutex.lock().unwrap()));
+    let unlock = || drop(guard.lock().unwrap().take());
+    gives_way("lock", &|| drop(mutex.lock_by(soon()).unwrap()), &unlock);
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let wait = || assert!(rt::wait_fd(ours.as_raw_fd(), Interest::Read, soon()).is_ok());
+    gives_way("fd", &wait, &|| (&theirs).write_all(b"x").unwrap());
+    gives_way("sleep", &|| rt::sleep(Duration::from_millis(100)).unwrap(), &|| ());
+    let coroutine = || rt::spawn(|| rt::sleep(Duration::from_millis(100))).unwrap().join();
+    gives_way("join", &|| coroutine().unwrap().unwrap(), &|| ());
+    let other = strict(1);
+    let in_other = || other.run(|| std::thread::sleep(Duration::from_millis(100))).unwrap();
+    gives_way("another pool", &in_other, &|| ());
+    let gate = Gate::default();
+    gives_way("a marked call", &|| pool::blocking(|| gate.pass()), &|| gate.open());
+}
+
+#[test]
+fn what_we_do_not_see_keeps_its_place() {
+    init();
+    let (pool, gate) = (pool_of(1, 5, Duration::from_secs(10)), Arc::new(Gate::default()));
+    let _opens = Opens(&gate);
+    let at_gate = gate.clone();
+    pool.execute(move || at_gate.pass()).unwrap();
+    gate.wait_for(1);
+    let second = pool.spawn(|| ()).unwrap();
+    rt::sleep(Duration::from_millis(30)).unwrap();
+    assert!(!second.is_finished());
+    assert_eq!(pool.stats().threads, 1);
+    gate.open();
+    second.join().unwrap();
+}
+
+#[test]
+fn beyond_the_bound_jobs_wait_for_their_turn() {
+    init();
+    let (pool, permits) = (pool_of(1, 2, Duration::from_secs(10)), Arc::new(Semaphore::new(0)));
+    let jobs: Vec<_> = (0..10)
+        .map(|_| {
+            let permits = permits.clone();
+            pool.spawn(move || permits.acquire_by(1, soon())).unwrap()
+        })
+        .collect();
+    eventually("three wait", || pool.stats().blocked == 3);
+    assert_eq!((pool.stats().threads, pool.stats().waiting), (3, 7));
+    permits.release(10);
+    jobs.into_iter().for_each(|job| job.join().unwrap().unwrap());
+    assert_eq!(pool.stats().peak_threads, 3);
+}
+
+/// A job that comes back from its wait does not wait for a place: who runs may need what it holds.
+#[test]
+fn a_job_that_comes_back_goes_on_at_once() {
+    init();
+    let pool = pool_of(1, 1, Duration::from_secs(10));
+    let (back, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Gate::default()));
+    let _opens = Opens(&gate);
+    let (waits, opens) = (back.clone(), gate.clone());
+    let first = pool
+        .spawn(move || {
+            waits.acquire_by(1, soon()).unwrap();
+            opens.open();
+        })
+        .unwrap();
+    eventually("the first waits", || pool.stats().blocked == 1);
+    let at_gate = gate.clone();
+    let second = pool.spawn(move || at_gate.pass()).unwrap();
+    gate.wait_for(1);
+    // The only place is taken by the second, which ends when the first does.
+    back.release(1);
+    first.join().unwrap();
+    second.join().unwrap();
+}
+
+#[test]
+fn marks_nest_and_are_harmless_elsewhere() {
+    init();
+    let pool = pool_of(1, 1, Duration::from_secs(10));
+    let inner = pool.run(|| pool::blocking(|| pool::blocking(|| pool.stats().blocked))).unwrap();
+    assert_eq!(inner, 1);
+    assert_eq!(pool.run(|| pool.stats().running).unwrap(), 1);
+    assert_eq!(pool::blocking(|| 3), 3);
+    assert_eq!(in_coroutine(|| pool::blocking(|| 4)), 4);
+    let panics = pool.run(|| pool::blocking(|| panic!("inside")));
+    assert!(panics.unwrap_err().is_panic());
+    let stats = pool.stats();
+    assert_eq!((stats.blocked, pool.run(|| pool.stats().running).unwrap()), (0, 1));
+}
+
+/// A handler hands its call to the pool, and the job answers it.
+#[test]
+fn a_call_is_answered_from_a_pool_thread() {
+    init();
+    let pool = Arc::new(ThreadPool::new(2).unwrap());
+    let server = Server::new(ServerOptions::default());
+    let there = pool.clone();
+    server
+        .add_method("s", "Pooled", move |call| {
+            there
+                .execute(move || {
+                    let body = call.request().to_vec();
+                    call.reply(&body);
+                })
+                .unwrap();
+        })
+        .unwrap();
+    let addr = server.listen("127.0.0.1:0").unwrap().to_string();
+    let client = Client::new(&addr, ClientOptions::default()).unwrap();
+    for i in 0..50_u8 {
+        let answer = client.call("s", "Pooled", &[i], &CallOptions::default()).unwrap();
+        assert_eq!(answer.body, [i]);
+    }
+    eventually("the jobs have ended", || pool.stats().finished == 50);
+}
+
+/// Waits and returns of many jobs, with few places: all of them end, and the counts come home.
+#[test]
+fn the_counts_come_home() {
+    init();
+    let pool = Arc::new(pool_of(2, 6, Duration::from_millis(5)));
+    for round in 0..20_u64 {
+        let jobs: Vec<_> = (0..40)
+            .map(|i| {
+                pool.spawn(move || {
+                    for step in 0..3 {
+                        rt::sleep(Duration::from_micros((round * 37 + i * 13 + step) % 300))
+                            .unwrap();
+                    }
+                })
+                .unwrap()
+            })
+            .collect();
+        jobs.into_iter().for_each(|job| job.join().unwrap());
+    }
+    eventually("two idle threads are left", || {
+        let stats = pool.stats();
+        (stats.threads, stats.idle, stats.running, stats.blocked) == (2, 2, 0, 0)
+    });
+    let stats = pool.stats();
+    assert_eq!((stats.finished, stats.waiting), (800, 0));
+    assert!(stats.peak_threads <= 8, "{stats:?}");
+}

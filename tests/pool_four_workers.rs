@@ -1,0 +1,6 @@
+//! The thread pool beside coroutines of four workers.
+
+const WORKERS: usize = 4;
+
+mod cases;
+mod pool;

@@ -1,0 +1,6 @@
+//! The thread pool beside coroutines of one worker.
+
+const WORKERS: usize = 1;
+
+mod cases;
+mod pool;
