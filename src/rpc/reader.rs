@@ -33,9 +33,13 @@ fn conclude(conn: &Conn, end: End) {
     let local = conn.local();
     match end {
         End::Eof => {
-            // The peer may have closed one side only: what is in flight is still answered.
+            // The peer may have closed one side only: what is in flight is still answered. But it
+            // may wait for what the handler of closed connections does.
             conn.set_gone();
+            conn.server.tell_closed(conn.id);
             conn.await_progress(local, Until::Drained);
+            conn.leave();
+            return conn.server.forget(conn.id);
         }
         End::Done => {
             conn.await_progress(local, Until::Drained);
@@ -49,6 +53,8 @@ fn conclude(conn: &Conn, end: End) {
         }
     }
     conn.leave();
+    conn.server.tell_closed(conn.id);
+    conn.server.forget(conn.id);
 }
 
 /// Why a connection is read no further.
