@@ -7,6 +7,7 @@ mod golden;
 mod limits;
 mod old_peer;
 mod original;
+mod push;
 mod server;
 mod stop;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
