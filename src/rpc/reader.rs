@@ -29,17 +29,15 @@ pub(super) fn serve(conn: &Arc<Conn>) {
     conclude(conn, end);
 }
 
-fn conclude(conn: &Conn, end: End) {
+fn conclude(conn: &Arc<Conn>, end: End) {
     let local = conn.local();
     match end {
         End::Eof => {
-            // The peer may have closed one side only: what is in flight is still answered. But it
-            // may wait for what the handler of closed connections does.
-            conn.set_gone();
-            conn.server.tell_closed(conn.id);
+            // The peer may have closed one side only: what is in flight is still answered. But
+            // that may wait for what the handler of closed connections does.
+            conn.tell_closed(local);
             conn.await_progress(local, Until::Drained);
-            conn.leave();
-            return conn.server.forget(conn.id);
+            return conn.leave();
         }
         End::Done => {
             conn.await_progress(local, Until::Drained);
@@ -52,9 +50,8 @@ fn conclude(conn: &Conn, end: End) {
             conn.server.counters.bad_peers.fetch_add(1, Ordering::Relaxed);
         }
     }
+    conn.tell_closed(local);
     conn.leave();
-    conn.server.tell_closed(conn.id);
-    conn.server.forget(conn.id);
 }
 
 /// Why a connection is read no further.

@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -231,14 +230,8 @@ impl Shared {
         lock(&self.conns).get(&id).cloned()
     }
 
-    /// Tells the handler that a connection has ended. Suspends the caller as long as that takes.
-    pub(super) fn tell_closed(&self, id: u64) {
-        let handler = lock(&self.on_close).clone();
-        let Some(handler) = handler else { return };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler(id))) {
-            let text = rt::panic_text(panic.as_ref());
-            log::error!("the handler of closed connections panicked: {text}");
-        }
+    pub(super) fn on_close(&self) -> Option<OnClose> {
+        lock(&self.on_close).clone()
     }
 
     /// A connection has ended.
@@ -384,7 +377,7 @@ impl Shared {
     }
 }
 
-type OnClose = Arc<dyn Fn(u64) + Send + Sync>;
+pub(super) type OnClose = Arc<dyn Fn(u64) + Send + Sync>;
 
 const RUNNING: u8 = 0;
 const STOPPING: u8 = 1;
