@@ -79,6 +79,11 @@ impl Call {
         self.via.conn.handle()
     }
 
+    /// The number of that connection: see [`Connection::id`].
+    pub fn connection_id(&self) -> u64 {
+        self.via.conn.id
+    }
+
     /// Where the call came from.
     pub fn peer(&self) -> &Addr {
         &self.via.conn.peer
