@@ -286,7 +286,8 @@ class RpcClient : public google::protobuf::RpcChannel {
   template <typename F>
   void on_close(F handler) {
     auto run = [](void* user, fastrpc_error* error) {
-      (*static_cast<F*>(user))(detail::ErrorSlot::take(fastrpc_error_status(error), error));
+      const Error why = detail::ErrorSlot::take(fastrpc_error_status(error), error);
+      (*static_cast<F*>(user))(why);
     };
     detail::ErrorSlot error;
     auto set = error.check(fastrpc_client_on_close(handle_.get(), run, new F(std::move(handler)),

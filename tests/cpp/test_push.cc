@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <functional>
+#include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -132,7 +133,7 @@ void pushes_from_anywhere() {
     Fixture f(protocol);
     Pairs seen;
     f.client->on_push([&seen](std::string_view name, std::string_view body) {
-      CHECK(fastrpc::is_coroutine());
+      CHECK(fastrpc_is_coroutine());
       seen.put({std::string(name), std::string(body)});
     });
     auto [connection, flow] = f.join();
@@ -306,11 +307,11 @@ void handlers_may_be_replaced() {
   auto first = std::make_shared<int>(0);
   f.client->on_push([&seen, first](auto, auto) { seen.put(1); });
   f.server->on_close([first](auto) {});
-  f.client->on_close([first](auto&) {});
+  f.client->on_close([first](const auto&) {});
   CHECK(first.use_count() == 4);
   f.client->on_push([&seen](auto, auto) { seen.put(2); });
   f.server->on_close([](auto) {});
-  f.client->on_close([](auto&) {});
+  f.client->on_close([](const auto&) {});
   CHECK(first.use_count() == 1);
   f.join().first.push(news("x"));
   CHECK(seen.next() == 2);
