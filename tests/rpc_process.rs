@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Server, ServerOptions};
+use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Protocol, Server, ServerOptions};
 
 const WORKERS: usize = 1;
 
@@ -33,6 +33,21 @@ fn server_process() {
     let again = server.run_until_signal(LONG);
     assert!(matches!(again, Ok(0)), "a stopped server does not wait: {again:?}");
     println!("stopped by {signal}");
+}
+
+#[test]
+#[ignore = "not a test: the client process of the tests below"]
+fn client_process() {
+    start();
+    let addr = std::env::var("FASTRPC_TEST_CONNECT").expect("set by the test that starts this");
+    let mut options = ClientOptions::default();
+    if std::env::var_os("FASTRPC_TEST_ORIGINAL").is_some() {
+        options.protocol = Protocol::Original;
+    }
+    let client = Client::new(&addr, options).unwrap();
+    assert_eq!(call(&client, "Echo", b"x"), Ok(b"x".to_vec()));
+    println!("connected to {addr}");
+    std::thread::sleep(LONG);
 }
 
 /// The handler of a signal.
@@ -132,6 +147,49 @@ fn kill_with_a_thousand_in_flight() -> Duration {
     eventually("the same client works", || call(&client, "Echo", b"y") == Ok(b"y".to_vec()));
     println!("it worked again after {:?}", start.elapsed());
     slowest
+}
+
+#[test]
+fn a_killed_client_is_a_closed_connection() {
+    let (server, addr) = server(ServerOptions::default());
+    let (tx, closed) = mpsc::channel();
+    let tx = Mutex::new(tx);
+    server.on_close(move |id| tx.lock().unwrap().send(id).unwrap());
+    for original in [false, true] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["client_process", "--exact", "--ignored", "--nocapture"])
+            .env("FASTRPC_TEST_CONNECT", &addr)
+            .stdout(Stdio::piped());
+        if original {
+            command.env("FASTRPC_TEST_ORIGINAL", "1");
+        }
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("connected to")), "the client came up");
+        assert!(closed.try_recv().is_err(), "it is still there");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        closed.recv_timeout(LONG).expect("the server is told");
+        assert!(closed.recv_timeout(Duration::from_millis(20)).is_err(), "told twice");
+    }
+}
+
+#[test]
+fn a_killed_server_is_a_lost_connection() {
+    start();
+    for protocol in [Protocol::BaiduStd, Protocol::Original] {
+        let process = Process::start("127.0.0.1:0");
+        let mut options = ClientOptions::default();
+        options.protocol = protocol;
+        let client = Client::new(&process.addr, options).unwrap();
+        let (tx, lost) = mpsc::channel();
+        let tx = Mutex::new(tx);
+        client.on_close(move |error| tx.lock().unwrap().send(error.code()).unwrap());
+        assert_eq!(call(&client, "Echo", b"x"), Ok(b"x".to_vec()));
+        process.signal(libc::SIGKILL);
+        assert_eq!(lost.recv_timeout(LONG), Ok(1009));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 #include <google/protobuf/service.h>
 
+#include <fastrpc/connection.hpp>
 #include <fastrpc/detail/cancellation.hpp>
 #include <fastrpc/error.hpp>
 
@@ -83,6 +84,8 @@ class Controller : public detail::ControllerBase {
   }
   // Bytes to send beside the response.
   [[nodiscard]] std::string& response_attachment() { return response_attachment_; }
+  // The connection it came on, to push messages to.
+  [[nodiscard]] Connection connection() const { return Connection(fastrpc_call_connection(call_)); }
   // How long the client will still wait; nothing if it did not say.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_left() const {
     std::int64_t left = fastrpc_call_time_left(call_);
@@ -107,10 +110,15 @@ class Controller : public detail::ControllerBase {
   void Reset() override {}
   void StartCancel() override {}
 
+  // The original's way to a connection: for RpcServer::PushToClient(), also after the call.
+  CASyncSvr* _svr;
+  unsigned _cli_flow;
+
  private:
   friend class detail::ServerCall;
 
-  explicit Controller(fastrpc_call* call) : call_(call) {}
+  Controller(fastrpc_call* call, CASyncSvr* server)
+      : _svr(server), _cli_flow(detail::flow_of(fastrpc_call_connection_id(call))), call_(call) {}
 
   template <typename T>
   std::string_view part(T* (*get)(const fastrpc_call*, std::size_t*)) const {
@@ -124,6 +132,9 @@ class Controller : public detail::ControllerBase {
   std::string response_attachment_;
   std::int32_t compress_ = FASTRPC_COMPRESS_NONE;
 };
+
+// The original's name.
+using RpcController = Controller;
 
 // The client's side of a call. One call at a time; Reset() makes it fit for the next. It must live
 // until the call has ended: until CallMethod() returns, or, with a `done`, until that runs, which

@@ -77,6 +77,13 @@
 // Messages are compressed as a zlib stream.
 #define FASTRPC_COMPRESS_ZLIB 3
 
+// The protocol of brpc.
+#define FASTRPC_PROTOCOL_BAIDU_STD 0
+
+// The HTTP-like frames of the original fastrpc. They carry no log ids, no attachments and no
+// compression, and an old server answers no call that fails: it runs out of time.
+#define FASTRPC_PROTOCOL_ORIGINAL 1
+
 // An asynchronous call that may be cancelled. Any thread.
 typedef struct fastrpc_async_call fastrpc_async_call;
 
@@ -96,6 +103,10 @@ typedef struct fastrpc_client fastrpc_client;
 
 // A condition variable for fastrpc_mutex. Any thread.
 typedef struct fastrpc_condvar fastrpc_condvar;
+
+// A connection of a server, to push messages to. It may be kept after the connection has ended.
+// Any thread.
+typedef struct fastrpc_connection fastrpc_connection;
 
 // A coroutine that can be joined. Any thread.
 typedef struct fastrpc_coroutine fastrpc_coroutine;
@@ -305,6 +316,9 @@ typedef struct fastrpc_reply {
   int32_t reserved;
 } fastrpc_reply;
 
+// Learns that the connection of that number has ended.
+typedef void (*fastrpc_closed_function)(void *user, uint64_t connection);
+
 // How a client connects, and its bounds. See fastrpc_client_new().
 typedef struct fastrpc_client_options {
   // sizeof(fastrpc_client_options).
@@ -325,6 +339,15 @@ typedef struct fastrpc_client_options {
   int64_t backoff_min;
   // The longest pause between two attempts, in nanoseconds. Default 2 s.
   int64_t backoff_max;
+  // Pushed messages that may wait for their function; one more is dropped. Default 10000.
+  size_t max_pushes;
+  // Bytes of pushed messages that may wait for their function; a message beyond is dropped.
+  // Default 67108864.
+  size_t max_push_bytes;
+  // A FASTRPC_PROTOCOL_ number. Default FASTRPC_PROTOCOL_BAIDU_STD.
+  int32_t protocol;
+  // Must be 0.
+  int32_t reserved;
 } fastrpc_client_options;
 
 // What a call says beside its request. See fastrpc_client_call().
@@ -359,6 +382,17 @@ typedef struct fastrpc_call_options {
 typedef void (*fastrpc_done_function)(void *user,
                                       struct fastrpc_response *response,
                                       struct fastrpc_error *error);
+
+// Gets a message that the server pushed: the name of its type, not ended by a NUL, and its bytes,
+// both for the length of the call.
+typedef void (*fastrpc_push_function)(void *user,
+                                      const char *name,
+                                      size_t name_size,
+                                      const uint8_t *body,
+                                      size_t body_size);
+
+// Learns that the connection was lost. It owns `error`, which says why.
+typedef void (*fastrpc_lost_function)(void *user, struct fastrpc_error *error);
 
 // Done.
 #define FASTRPC_OK 0
@@ -1016,6 +1050,85 @@ fastrpc_status fastrpc_call_fail(struct fastrpc_call *call,
 // `call`: NULL does nothing. Any thread; never suspends.
 void fastrpc_call_free(struct fastrpc_call *call);
 
+// The connection a call came on.
+//
+// `call`: NULL gives NULL. Returns a handle of its own, to be freed by fastrpc_connection_free().
+// Any thread; never suspends.
+struct fastrpc_connection *fastrpc_call_connection(const struct fastrpc_call *call);
+
+// The number of the connection a call came on: counted up from 1 by each server, never used again.
+//
+// `call`: NULL gives 0. Any thread; never suspends.
+uint64_t fastrpc_call_connection_id(const struct fastrpc_call *call);
+
+// The number of a connection. See fastrpc_call_connection_id().
+//
+// `connection`: NULL gives 0. Any thread; never suspends.
+uint64_t fastrpc_connection_id(const struct fastrpc_connection *connection);
+
+// Whether messages can still be sent, as far as is known.
+//
+// `connection`: NULL gives false. Any thread; never suspends.
+bool fastrpc_connection_is_open(const struct fastrpc_connection *connection);
+
+// Sends a message that answers no call. Success means that it is on its way.
+//
+// `name`: the message's type, such as "example.News". `body`: the message. Fails with
+// FASTRPC_ECLOSED (the connection is gone), FASTRPC_ELIMIT (the peer leaves too much untaken),
+// FASTRPC_EINVAL (also: the peer takes no pushes). Any thread; never suspends.
+fastrpc_status fastrpc_connection_push(const struct fastrpc_connection *connection,
+                                       const char *name,
+                                       size_t name_size,
+                                       const uint8_t *body,
+                                       size_t body_size,
+                                       struct fastrpc_error **error);
+
+// Sends bytes as they are: whole frames of what the peer speaks.
+//
+// As fastrpc_connection_push().
+fastrpc_status fastrpc_connection_push_raw(const struct fastrpc_connection *connection,
+                                           const uint8_t *bytes,
+                                           size_t size,
+                                           struct fastrpc_error **error);
+
+// Frees the handle of a connection, which goes on.
+//
+// `connection`: NULL does nothing. Any thread; never suspends.
+void fastrpc_connection_free(struct fastrpc_connection *connection);
+
+// Sends a message to the connection of a number. See fastrpc_connection_push().
+//
+// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+fastrpc_status fastrpc_server_push(const struct fastrpc_server *server,
+                                   uint64_t connection,
+                                   const char *name,
+                                   size_t name_size,
+                                   const uint8_t *body,
+                                   size_t body_size,
+                                   struct fastrpc_error **error);
+
+// Sends bytes as they are to the connection of a number. See fastrpc_connection_push_raw().
+//
+// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+fastrpc_status fastrpc_server_push_raw(const struct fastrpc_server *server,
+                                       uint64_t connection,
+                                       const uint8_t *bytes,
+                                       size_t size,
+                                       struct fastrpc_error **error);
+
+// Has a function called once for each connection that has ended, in a coroutine, as soon as the
+// peer closed its side, whatever calls are still in flight, or when the connection broke or was
+// closed. Replaces the function before.
+//
+// `function`, `user`, `drop`: called until the server is freed, by several workers at the same
+// time; an exception that leaves it is logged. Fails with FASTRPC_EINVAL. Any thread; never
+// suspends.
+fastrpc_status fastrpc_server_on_close(const struct fastrpc_server *server,
+                                       fastrpc_closed_function function,
+                                       void *user,
+                                       fastrpc_drop drop,
+                                       struct fastrpc_error **error);
+
 // Sets all fields to their defaults.
 //
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
@@ -1131,6 +1244,31 @@ size_t fastrpc_response_peer(const struct fastrpc_response *response, char *buff
 //
 // `response`: NULL does nothing. Any thread; never suspends.
 void fastrpc_response_free(struct fastrpc_response *response);
+
+// Has a function called with each message that the server pushes, in the order in which they came,
+// one after the other, in a coroutine. Replaces the function before. A server that speaks
+// baidu_std learns by the next call that pushes are taken.
+//
+// `function`, `user`, `drop`: called until the client is closed; an exception that leaves it is
+// logged. Messages beyond the client's bounds are dropped. Fails with FASTRPC_EINVAL. Any thread;
+// never suspends.
+fastrpc_status fastrpc_client_on_push(const struct fastrpc_client *client,
+                                      fastrpc_push_function function,
+                                      void *user,
+                                      fastrpc_drop drop,
+                                      struct fastrpc_error **error);
+
+// Has a function called each time that a connection, once made, is lost, in a coroutine: after the
+// calls in flight have failed, and in turn with the function of fastrpc_client_on_push(). Closing
+// the client is no loss. Replaces the function before.
+//
+// `function`, `user`, `drop`: called until the client is closed; an exception that leaves it is
+// logged. Fails with FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_client_on_close(const struct fastrpc_client *client,
+                                       fastrpc_lost_function function,
+                                       void *user,
+                                       fastrpc_drop drop,
+                                       struct fastrpc_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -201,11 +201,25 @@ class ClientCall {
 
 }  // namespace detail
 
+// What a client speaks. Servers speak all of them, on each port.
+enum class Protocol {
+  // The protocol of brpc.
+  baidu_std = FASTRPC_PROTOCOL_BAIDU_STD,
+  // The HTTP-like frames of the original fastrpc. They carry no attachments, log ids or
+  // compression, and an old server answers no call that fails: it runs out of time.
+  original = FASTRPC_PROTOCOL_ORIGINAL,
+};
+
 struct ClientOptions {
   // How long a call may take that does not say.
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
   // How long one attempt to connect may take.
   std::chrono::nanoseconds connect_timeout = std::chrono::seconds(3);
+  Protocol protocol = Protocol::baidu_std;
+  // Pushed messages, and bytes of them, that may wait for their handler; what comes beyond is
+  // dropped.
+  std::size_t max_pushes = 10000;
+  std::size_t max_push_bytes = std::size_t{64} << 20;
 };
 
 // One connection to a server, with any number of calls in flight. It connects at the first call
@@ -215,12 +229,15 @@ class RpcClient : public google::protobuf::RpcChannel {
  public:
   // `host`: an address or a name, or "unix:/path". `time_out`: milliseconds a call may take.
   RpcClient(const std::string& host, int port, int time_out = 10000)
-      : RpcClient(host, port, ClientOptions{std::chrono::milliseconds(time_out)}) {}
+      : RpcClient(host, port, with_timeout(std::chrono::milliseconds(time_out))) {}
   RpcClient(const std::string& host, int port, const ClientOptions& options) {
     fastrpc_client_options c;
     fastrpc_client_options_init(&c, sizeof c);
     c.timeout = detail::nanoseconds(options.timeout);
     c.connect_timeout = detail::nanoseconds(options.connect_timeout);
+    c.protocol = static_cast<std::int32_t>(options.protocol);
+    c.max_pushes = options.max_pushes;
+    c.max_push_bytes = options.max_push_bytes;
     std::string address = detail::address_of(host, port);
     fastrpc_client* client = nullptr;
     detail::ErrorSlot error;
@@ -247,6 +264,53 @@ class RpcClient : public google::protobuf::RpcChannel {
     if (controller == nullptr) called.value();
   }
 
+  // Runs `handler(name, body)` with the type and the bytes of each message that the server pushes,
+  // two string views, in the order in which they came, one after the other, in a coroutine. A
+  // server that speaks baidu_std learns by the next call that pushes are taken. Replaces the
+  // handler before. An exception that leaves it is logged.
+  template <typename F>
+  void on_push(F handler) {
+    auto run = [](void* user, const char* name, std::size_t name_size, const std::uint8_t* body,
+                  std::size_t body_size) {
+      (*static_cast<F*>(user))(std::string_view(name, name_size), detail::view(body, body_size));
+    };
+    detail::ErrorSlot error;
+    auto set = error.check(fastrpc_client_on_push(handle_.get(), run, new F(std::move(handler)),
+                                                  detail::delete_user<F>, error.out()));
+    set.value();
+  }
+
+  // Runs `handler(error)` each time that a connection, once made, is lost, in a coroutine: after
+  // the calls in flight have failed, and in turn with the handler of pushes. Closing or destroying
+  // the client is no loss. Replaces the handler before. An exception that leaves it is logged.
+  template <typename F>
+  void on_close(F handler) {
+    auto run = [](void* user, fastrpc_error* error) {
+      const Error why = detail::ErrorSlot::take(fastrpc_error_status(error), error);
+      (*static_cast<F*>(user))(why);
+    };
+    detail::ErrorSlot error;
+    auto set = error.check(fastrpc_client_on_close(handle_.get(), run, new F(std::move(handler)),
+                                                   detail::delete_user<F>, error.out()));
+    set.value();
+  }
+
+  // The original's spellings; false if the function is NULL.
+  using ext_process = void(std::string mes_name, std::string data, void* param);
+  bool RegiExtProcesser(ext_process* process, void* param) {
+    if (process == nullptr) return false;
+    on_push([process, param](std::string_view name, std::string_view body) {
+      process(std::string(name), std::string(body), param);
+    });
+    return true;
+  }
+  using event_handler = void(void* param);
+  bool RegiCloseHandler(event_handler* handler, void* param) {
+    if (handler == nullptr) return false;
+    on_close([handler, param](const Error&) { handler(param); });
+    return true;
+  }
+
   // Connects now, if it is not connected.
   template <typename Rep, typename Period>
   Result<void> connect(std::chrono::duration<Rep, Period> time, std::nothrow_t) {
@@ -262,6 +326,12 @@ class RpcClient : public google::protobuf::RpcChannel {
   void close() { fastrpc_client_close(handle_.get()); }
 
  private:
+  static ClientOptions with_timeout(std::chrono::nanoseconds timeout) {
+    ClientOptions options;
+    options.timeout = timeout;
+    return options;
+  }
+
   detail::Handle<fastrpc_client, fastrpc_client_free> handle_;
 };
 

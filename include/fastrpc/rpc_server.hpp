@@ -75,6 +75,47 @@ class RpcServer {
   // there already.
   bool RegiService(google::protobuf::Service* service) { return add(lent(service)).ok(); }
 
+  // Sends a message to a client by the number of its connection: see Connection.
+  void push(std::uint64_t connection, const google::protobuf::Message& message) {
+    push(connection, message, std::nothrow).value();
+  }
+  Result<void> push(std::uint64_t connection, const google::protobuf::Message& message,
+                    std::nothrow_t) {
+    return push(get(), connection, message);
+  }
+
+  // Runs `handler(id)` once for each connection that has ended, in a coroutine: as soon as the
+  // client closed its side, whatever calls are still in flight, or when the connection broke or
+  // was closed. With several workers, several at the same time. Replaces the handler before. An
+  // exception that leaves it is logged.
+  template <typename F>
+  void on_close(F handler) {
+    using Handler = detail::OnClose<F>;
+    auto* user = new Handler{std::move(handler), end_->running};
+    detail::ErrorSlot error;
+    auto set = error.check(fastrpc_server_on_close(get(), Handler::run, user,
+                                                   detail::delete_user<Handler>, error.out()));
+    set.value();
+  }
+
+  // The original's spellings. False if the message could not be sent: see Connection.
+  static bool PushToClient(CASyncSvr* svr, unsigned cli_flow, google::protobuf::Message* message) {
+    return svr != nullptr && message != nullptr && push(svr->server_, cli_flow, *message).ok();
+  }
+  static bool PushRawDataToClient(CASyncSvr* svr, unsigned cli_flow, const std::string& data) {
+    return svr != nullptr && fastrpc_server_push_raw(svr->server_, cli_flow, detail::bytes_of(data),
+                                                     data.size(), nullptr) == FASTRPC_OK;
+  }
+  using ext_handler = int(CASyncSvr* svr, unsigned cli_flow, void* param);
+  // False if `handler` is NULL.
+  bool RegiClientCloseHandler(ext_handler* handler, void* param) {
+    if (handler == nullptr) return false;
+    on_close([handler, param, svr = &end_->svr](std::uint64_t connection) {
+      handler(svr, detail::flow_of(connection), param);
+    });
+    return true;
+  }
+
   // Binds and serves in the background.
   Result<void> listen(std::nothrow_t) {
     detail::ErrorSlot error;
@@ -137,7 +178,8 @@ class RpcServer {
  private:
   // The server, and its end.
   struct End {
-    End(fastrpc_server* server, std::chrono::nanoseconds time) : handle(server), grace(time) {}
+    End(fastrpc_server* server, std::chrono::nanoseconds time)
+        : handle(server), svr(server), grace(time) {}
     ~End() {
       fastrpc_server_stop(handle.get(), 0);
       if (!running->wait_for_others(grace))
@@ -145,11 +187,22 @@ class RpcServer {
     }
 
     detail::Handle<fastrpc_server, fastrpc_server_free> handle;
+    CASyncSvr svr;
     std::chrono::nanoseconds grace;
     std::shared_ptr<detail::Running> running = std::make_shared<detail::Running>();
   };
 
   fastrpc_server* get() const { return end_->handle.get(); }
+
+  static Result<void> push(fastrpc_server* server, std::uint64_t connection,
+                           const google::protobuf::Message& message) {
+    detail::Pushed pushed(message);
+    if (!pushed.whole) return pushed.error();
+    detail::ErrorSlot error;
+    return error.check(fastrpc_server_push(server, connection, pushed.name.data(),
+                                           pushed.name.size(), detail::bytes_of(pushed.body),
+                                           pushed.body.size(), error.out()));
+  }
 
   static std::shared_ptr<google::protobuf::Service> lent(google::protobuf::Service* service) {
     return {std::shared_ptr<void>(), service};
@@ -159,7 +212,7 @@ class RpcServer {
     if (service == nullptr) return Error(FASTRPC_EINVAL);
     const auto* descriptor = service->GetDescriptor();
     for (int i = 0; i < descriptor->method_count(); ++i) {
-      auto added = add_method({service, descriptor->method(i), end_->running});
+      auto added = add_method({service, descriptor->method(i), end_->running, &end_->svr});
       if (!added) return added;
     }
     return {};

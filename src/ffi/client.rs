@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::rpc::{Client, ClientOptions};
+use crate::rpc::{Client, ClientOptions, Protocol};
 
 use super::arg::{self, Options, deadline};
 use super::error::{ErrorOut, Failure, fastrpc_error};
@@ -43,7 +43,22 @@ pub struct fastrpc_client_options {
     pub backoff_min: i64,
     /// The longest pause between two attempts, in nanoseconds. Default 2 s.
     pub backoff_max: i64,
+    /// Pushed messages that may wait for their function; one more is dropped. Default 10000.
+    pub max_pushes: usize,
+    /// Bytes of pushed messages that may wait for their function; a message beyond is dropped.
+    /// Default 67108864.
+    pub max_push_bytes: usize,
+    /// A FASTRPC_PROTOCOL_ number. Default FASTRPC_PROTOCOL_BAIDU_STD.
+    pub protocol: i32,
+    /// Must be 0.
+    pub reserved: i32,
 }
+
+/// The protocol of brpc.
+pub const FASTRPC_PROTOCOL_BAIDU_STD: i32 = 0;
+/// The HTTP-like frames of the original fastrpc. They carry no log ids, no attachments and no
+/// compression, and an old server answers no call that fails: it runs out of time.
+pub const FASTRPC_PROTOCOL_ORIGINAL: i32 = 1;
 
 /// Sets all fields to their defaults.
 ///
@@ -143,6 +158,13 @@ impl fastrpc_client_options {
         options.max_frame = self.max_frame;
         options.backoff_min = needed(self.backoff_min)?;
         options.backoff_max = needed(self.backoff_max)?;
+        options.max_pushes = self.max_pushes;
+        options.max_push_bytes = self.max_push_bytes;
+        options.protocol = match self.protocol {
+            FASTRPC_PROTOCOL_BAIDU_STD => Protocol::BaiduStd,
+            FASTRPC_PROTOCOL_ORIGINAL => Protocol::Original,
+            _ => return Err(Failure::invalid("no such protocol")),
+        };
         Ok(options)
     }
 }
@@ -162,8 +184,12 @@ impl Default for fastrpc_client_options {
             max_frame: defaults.max_frame,
             backoff_min: arg::nanoseconds(Some(defaults.backoff_min)),
             backoff_max: arg::nanoseconds(Some(defaults.backoff_max)),
+            max_pushes: defaults.max_pushes,
+            max_push_bytes: defaults.max_push_bytes,
+            protocol: FASTRPC_PROTOCOL_BAIDU_STD,
+            reserved: 0,
         }
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_client_options>() == 4 * size_of::<usize>() + 4 * 8);
+const _: () = assert!(size_of::<fastrpc_client_options>() == 6 * size_of::<usize>() + 5 * 8);

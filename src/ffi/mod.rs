@@ -52,8 +52,12 @@ pub mod message;
 
 pub mod reply;
 
+pub mod connection;
+
 pub mod client;
 
 pub mod client_call;
 
 pub mod response;
+
+pub mod client_events;

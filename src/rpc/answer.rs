@@ -12,6 +12,8 @@ pub(super) enum Format {
     /// Nothing is known yet, or nothing that has frames.
     Unknown = 0,
     BaiduStd = 1,
+    /// The same, to a peer that takes pushes.
+    BaiduStdPush = 4,
     /// To a peer that reads nothing but the old fields.
     Original = 2,
     /// To a peer that announced that it reads the new fields.
@@ -24,6 +26,7 @@ impl Format {
             1 => Format::BaiduStd,
             2 => Format::Original,
             3 => Format::Original2,
+            4 => Format::BaiduStdPush,
             _ => Format::Unknown,
         }
     }
@@ -50,7 +53,7 @@ impl<'a> Answer<'a> {
     /// Appends the answer; nothing at all if the peer could not understand it.
     #[inline]
     pub(super) fn encode(&self, out: &mut Vec<u8>, format: Format, correlation_id: i64) {
-        if format == Format::BaiduStd {
+        if matches!(format, Format::BaiduStd | Format::BaiduStdPush) {
             self.encode_baidu_std(out, correlation_id);
         } else {
             self.encode_other(out, format, correlation_id);
@@ -96,7 +99,7 @@ impl<'a> Answer<'a> {
             Format::Original if self.code == 0 => log::warn!("{NO_ATTACHMENT}"),
             // The client runs out of time, as it always did.
             Format::Original => log::debug!("an error is not told: {} ({})", self.text, self.code),
-            Format::BaiduStd | Format::Unknown => {}
+            Format::BaiduStd | Format::BaiduStdPush | Format::Unknown => {}
         }
     }
 }

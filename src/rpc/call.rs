@@ -2,11 +2,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::Compress;
 use super::answer::Answer;
 use super::conn::Conn;
 use super::error::code;
 use super::methods::Method;
+use super::{Compress, Connection};
 use crate::net::Addr;
 use crate::rt::{self, Deadline};
 use crate::wire;
@@ -72,6 +72,16 @@ impl Call {
     /// How the request was compressed.
     pub fn compress(&self) -> Compress {
         self.compress
+    }
+
+    /// The connection it came on, to push messages to.
+    pub fn connection(&self) -> Connection {
+        self.via.conn.handle()
+    }
+
+    /// The number of that connection: see [`Connection::id`].
+    pub fn connection_id(&self) -> u64 {
+        self.via.conn.id
     }
 
     /// Where the call came from.

@@ -7,34 +7,38 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::alarm::Alarm;
+use super::call_ids::CallIds;
+use super::events::{Events, Handlers};
+use super::letters::Mail;
 use super::link::Link;
 use super::notify::{Notify, lock};
 use super::out::Out;
-use super::pending::{Deadlines, Done, Outcome, Pending, Slot};
+use super::pending::{Deadlines, Done, Outcome, Pending};
+use super::request::Request;
 use super::slab::Slab;
 use super::stats::ClientCounters;
-use super::{ClientOptions, Error};
+use super::{ClientOptions, Error, Protocol};
 use crate::net::{Addr, Stream};
-use crate::rt::{self, Deadline, Pinned, WaitError, Waiter, Waker};
-use crate::wire;
-use crate::wire::baidu_std::{RequestHead, encode_request};
+use crate::rt::{self, Pinned, Waker};
 
 /// What a client and the coroutines that serve it share.
 pub(super) struct Inner {
     pub(super) addr: Box<str>,
     pub(super) options: ClientOptions,
-    home: usize,
+    pub(super) home: usize,
     /// Set by the home worker, before it takes any mail.
     local: OnceLock<Pinned<Local>>,
-    mail: Mutex<Mail>,
+    pub(super) mail: Mutex<Mail>,
     pub(super) closed: AtomicBool,
     pub(super) connected: AtomicBool,
     pub(super) attempts: Mutex<Attempts>,
     /// Told when an attempt to connect has ended, and when the client is closed.
     pub(super) changed: Notify,
+    pub(super) handlers: Handlers,
     pub(super) counters: ClientCounters,
 }
 
@@ -53,70 +57,23 @@ pub(super) struct Local {
     pub(super) broken: RefCell<Option<Error>>,
     /// The pause before the next attempt to connect.
     pub(super) pause: RefCell<Option<Waker>>,
-    deadlines: RefCell<Deadlines>,
-    alarm: RefCell<Alarm>,
+    /// For frames that have 32 bits for the numbers of calls.
+    pub(super) ids: RefCell<CallIds>,
+    pub(super) deadlines: RefCell<Deadlines>,
+    pub(super) alarm: RefCell<Alarm>,
+    pub(super) events: RefCell<Events>,
+    /// There is a handler of pushes.
+    pub(super) wants_push: Cell<bool>,
+    /// The server is to be told so by the next call.
+    pub(super) announce_push: Cell<bool>,
     /// Functions that wait for a coroutine to run them.
     done: RefCell<VecDeque<(Done, Outcome)>>,
-}
-
-/// The coroutine that sleeps until the next deadline of a call that nobody waits for.
-enum Alarm {
-    Off,
-    Starting,
-    Set(Deadline, Waker),
 }
 
 #[derive(Default)]
 pub(super) struct Attempts {
     pub(super) ended: u64,
     pub(super) last_error: Option<Error>,
-}
-
-/// Calls made away from the home worker, until it takes them.
-#[derive(Default)]
-struct Mail {
-    letters: Vec<Letter>,
-    calls: usize,
-    bytes: usize,
-}
-
-pub(super) enum Letter {
-    Call(Parcel, Then),
-    /// The caller no longer waits.
-    Forget(Arc<Slot>),
-    Cancel(Arc<AtomicU64>),
-}
-
-/// What to do with the outcome of a call made from afar.
-pub(super) enum Then {
-    Wake(Arc<Slot>),
-    Run { done: Done, deadline: Deadline, key: Arc<AtomicU64> },
-}
-
-/// What a call puts on the wire.
-#[derive(Clone, Copy)]
-pub(super) struct Request<'a> {
-    pub(super) service: &'a str,
-    pub(super) method: &'a str,
-    /// Compressed as `compress` says.
-    pub(super) body: &'a [u8],
-    pub(super) attachment: &'a [u8],
-    pub(super) compress: wire::Compress,
-    pub(super) log_id: i64,
-    pub(super) request_id: &'a [u8],
-    pub(super) timeout_ms: Option<i32>,
-}
-
-/// A [`Request`] that owns what it says, in one piece.
-pub(super) struct Parcel {
-    bytes: Vec<u8>,
-    service: usize,
-    method: usize,
-    request_id: usize,
-    body: usize,
-    compress: wire::Compress,
-    log_id: i64,
-    timeout_ms: Option<i32>,
 }
 
 impl Inner {
@@ -143,6 +100,7 @@ impl Inner {
             connected: AtomicBool::new(false),
             attempts: Mutex::default(),
             changed: Notify::new(),
+            handlers: Handlers::default(),
             counters: ClientCounters::default(),
         });
         if rt::worker_index() == Some(home) {
@@ -164,8 +122,12 @@ impl Inner {
             answered: Cell::new(false),
             broken: RefCell::new(None),
             pause: RefCell::new(None),
+            ids: RefCell::default(),
             deadlines: RefCell::default(),
             alarm: RefCell::new(Alarm::Off),
+            events: RefCell::default(),
+            wants_push: Cell::new(false),
+            announce_push: Cell::new(false),
             done: RefCell::default(),
         };
         let first = self.local.set(Pinned::new(local)).is_ok();
@@ -196,6 +158,12 @@ impl Inner {
         }
     }
 
+    /// From now on frames go to another connection, which is yet to be made.
+    pub(super) fn replace_out(&self, local: &Local) -> Rc<Out> {
+        local.announce_push.set(local.wants_push.get());
+        local.out.replace(Rc::new(Out::new()))
+    }
+
     // ---- a call's beginning ----
 
     /// Starts a call; its key, or why it cannot be started and the entry back. Home worker only.
@@ -212,6 +180,9 @@ impl Inner {
             Link::Down(error) => return Err((error.clone(), entry)),
             Link::Closed => return Err((Error::closed(), entry)),
         };
+        if self.options.protocol == Protocol::Original && !request.attachment.is_empty() {
+            return Err((Error::request("these frames carry no attachment"), entry));
+        }
         let out = local.out.borrow();
         let mut pending = local.pending.borrow_mut();
         if pending.len() >= self.options.max_in_flight {
@@ -221,19 +192,11 @@ impl Inner {
             return Err((Error::crowded("too many bytes wait to be sent"), entry));
         }
         let key = pending.insert(entry);
-        let encode = |buffer: &mut Vec<u8>| {
-            let head = RequestHead {
-                service: request.service,
-                method: request.method,
-                log_id: request.log_id,
-                request_id: request.request_id,
-                timeout_ms: request.timeout_ms,
-                compress: request.compress,
-                correlation_id: key as i64,
-                ..RequestHead::default()
-            };
-            encode_request(buffer, &head, request.body, request.attachment)
+        let id = match self.options.protocol {
+            Protocol::BaiduStd => key as i64,
+            Protocol::Original => local.ids.borrow_mut().assign(key, &mut pending).into(),
         };
+        let encode = |buffer: &mut Vec<u8>| self.encode(local, buffer, request, id);
         let (encoded, start_writer) =
             if connected { out.append(encode) } else { (out.hold(encode), false) };
         if let Err(error) = encoded {
@@ -249,30 +212,6 @@ impl Inner {
             self.wake_link(local);
         }
         Ok(key)
-    }
-
-    /// Gives the asynchronous call `key` a deadline. Home worker only.
-    pub(super) fn expire_at(self: &Arc<Self>, local: &Local, key: u64, deadline: Deadline) {
-        if deadline == Deadline::NEVER {
-            return;
-        }
-        local.deadlines.borrow_mut().add(deadline, key, &mut local.pending.borrow_mut());
-        let mut alarm = local.alarm.borrow_mut();
-        match &*alarm {
-            Alarm::Starting => {}
-            Alarm::Set(at, waker) => {
-                if deadline < *at {
-                    waker.wake();
-                }
-            }
-            Alarm::Off => {
-                let inner = self.clone();
-                match rt::spawn_detached("rpc deadlines", move || inner.watch_deadlines()) {
-                    Ok(_) => *alarm = Alarm::Starting,
-                    Err(error) => log::error!("deadlines may be late: {error}"),
-                }
-            }
-        }
     }
 
     // ---- a call's end ----
@@ -363,145 +302,6 @@ impl Inner {
             && catch_unwind(AssertUnwindSafe(run)).is_err()
         {
             log::error!("the callback of a call panicked");
-        }
-    }
-
-    /// The body of the alarm's coroutine: see [`Alarm`].
-    fn watch_deadlines(self: Arc<Self>) {
-        let local = self.here();
-        loop {
-            let due = loop {
-                let due = local.deadlines.borrow_mut().pop_due(&mut local.pending.borrow_mut());
-                match due {
-                    Some(key) => {
-                        self.end(local, key, || {
-                            let text = format!("{} did not answer in time", self.addr);
-                            Err(Error::timeout(text))
-                        });
-                    }
-                    None => {
-                        break local.deadlines.borrow_mut().next(&mut local.pending.borrow_mut());
-                    }
-                }
-            };
-            let Some(next) = due else {
-                local.alarm.replace(Alarm::Off);
-                return;
-            };
-            let waiter = Waiter::new();
-            local.alarm.replace(Alarm::Set(next, waiter.waker()));
-            if let Err(WaitError::Forked) = waiter.wait(next) {
-                return;
-            }
-        }
-    }
-
-    pub(super) fn stop_alarm(&self, local: &Local) {
-        if let Alarm::Set(_, waker) = &*local.alarm.borrow() {
-            waker.wake();
-        }
-    }
-
-    // ---- from afar ----
-
-    /// Leaves a letter for the home worker, or says why not and gives it back.
-    pub(super) fn mail(self: &Arc<Self>, letter: Letter) -> Result<(), Box<(Error, Letter)>> {
-        if self.closed.load(Ordering::Acquire) && matches!(letter, Letter::Call(..)) {
-            return Err(Box::new((Error::closed(), letter)));
-        }
-        if let Err(error) = rt::check_usable() {
-            return Err(Box::new((Error::internal(error.to_string()), letter)));
-        }
-        let mut mail = lock(&self.mail);
-        if let Letter::Call(parcel, _) = &letter {
-            if mail.calls >= self.options.max_in_flight || mail.bytes >= self.options.max_unsent {
-                drop(mail);
-                let error = Error::crowded("too many calls wait to be sent");
-                return Err(Box::new((error, letter)));
-            }
-            mail.calls += 1;
-            mail.bytes += parcel.bytes.len();
-        }
-        mail.letters.push(letter);
-        let is_first = mail.letters.len() == 1;
-        drop(mail);
-        if is_first {
-            let inner = self.clone();
-            // It fails in a forked child only, which was asked for above.
-            let _ = rt::post(self.home, move || inner.take_mail());
-        }
-        Ok(())
-    }
-
-    fn take_mail(self: &Arc<Self>) {
-        let local = self.here();
-        let mail = std::mem::take(&mut *lock(&self.mail));
-        for letter in mail.letters {
-            match letter {
-                Letter::Call(parcel, Then::Wake(slot)) => {
-                    let entry = Pending::Afar(slot.clone());
-                    match self.begin(local, &parcel.request(), entry) {
-                        Ok(key) => slot.key.store(key, Ordering::Relaxed),
-                        Err((error, _)) => slot.end(Err(error)),
-                    }
-                }
-                Letter::Call(parcel, Then::Run { done, deadline, key: place }) => {
-                    match self.begin(local, &parcel.request(), Pending::Async(done)) {
-                        Ok(key) => {
-                            place.store(key, Ordering::Release);
-                            self.expire_at(local, key, deadline);
-                        }
-                        Err((error, Pending::Async(done))) => self.finish(done, Err(error)),
-                        Err(_) => unreachable!("the entry comes back as it was"),
-                    }
-                }
-                // Both come after the call itself, so that the key, if there is one, is set.
-                Letter::Forget(slot) => {
-                    let key = slot.key.load(Ordering::Relaxed);
-                    self.end(local, key, || Err(Error::canceled()));
-                }
-                Letter::Cancel(key) => self.cancel(local, key.load(Ordering::Acquire)),
-            }
-        }
-    }
-}
-
-impl Parcel {
-    pub(super) fn new(request: &Request<'_>) -> Parcel {
-        let parts = [
-            request.service.as_bytes(),
-            request.method.as_bytes(),
-            request.request_id,
-            request.body,
-            request.attachment,
-        ];
-        let [service, method, request_id, body, _] = parts.map(<[u8]>::len);
-        Parcel {
-            bytes: parts.concat(),
-            service,
-            method,
-            request_id,
-            body,
-            compress: request.compress,
-            log_id: request.log_id,
-            timeout_ms: request.timeout_ms,
-        }
-    }
-
-    fn request(&self) -> Request<'_> {
-        let (service, rest) = self.bytes.split_at(self.service);
-        let (method, rest) = rest.split_at(self.method);
-        let (request_id, rest) = rest.split_at(self.request_id);
-        let (body, attachment) = rest.split_at(self.body);
-        Request {
-            service: std::str::from_utf8(service).expect("copied from a str"),
-            method: std::str::from_utf8(method).expect("copied from a str"),
-            body,
-            attachment,
-            compress: self.compress,
-            log_id: self.log_id,
-            request_id,
-            timeout_ms: self.timeout_ms,
         }
     }
 }

@@ -2,10 +2,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::channel::{Inner, Letter, Parcel, Request, Then};
+use super::channel::Inner;
+use super::letters::{Letter, Then};
 use super::pending::{Done, Outcome, Pending, Slot};
+use super::request::{Parcel, Request};
 use super::stats::ClientStats;
-use super::{CallOptions, ClientOptions, Compress, Error};
+use super::{CallOptions, ClientOptions, Compress, Error, Protocol};
 use crate::net::Addr;
 use crate::rt::{self, Deadline, WaitError, Waiter};
 use crate::wire;
@@ -69,7 +71,7 @@ impl Client {
         request: &[u8],
         options: &CallOptions<'_>,
     ) -> Outcome {
-        let packed = pack(request, options.compress)?;
+        let packed = self.pack(request, options.compress)?;
         let body = packed.as_deref().unwrap_or(request);
         let (request, deadline) = self.request(service, method, body, options);
         match self.inner.local() {
@@ -114,7 +116,7 @@ impl Client {
     ) -> CallHandle {
         let inner = self.inner.clone();
         let done: Done = Box::new(done);
-        let packed = match pack(request, options.compress) {
+        let packed = match self.pack(request, options.compress) {
             Ok(packed) => packed,
             Err(error) => {
                 inner.finish(done, Err(error));
@@ -162,6 +164,26 @@ impl Client {
         self.inner.is_connected()
     }
 
+    /// Runs `handler` with the name and the body of each message that the server pushes, in the
+    /// order in which they came, one after the other, in a coroutine of the client's worker. A
+    /// server that speaks baidu_std learns by the next call that we take pushes.
+    ///
+    /// Messages wait within [`max_pushes`](ClientOptions::max_pushes) and
+    /// [`max_push_bytes`](ClientOptions::max_push_bytes); those beyond, and those that come while
+    /// there is no handler, are dropped and counted. Replaces the handler before. A panic is
+    /// logged.
+    pub fn on_push(&self, handler: impl Fn(&str, &[u8]) + Send + Sync + 'static) {
+        self.inner.set_on_push(Arc::new(handler));
+    }
+
+    /// Runs `handler` each time that a connection, once made, is lost, with the reason: after the
+    /// calls in flight have failed, and in turn with the handler of pushes, so that what came
+    /// before the loss is told before. To close the client is no loss. Replaces the handler
+    /// before. A panic is logged.
+    pub fn on_close(&self, handler: impl Fn(&Error) + Send + Sync + 'static) {
+        self.inner.set_on_close(Arc::new(handler));
+    }
+
     /// Closes the connection for good: calls in flight and calls made later fail with ECLOSE.
     /// Does not wait.
     pub fn close(&self) {
@@ -171,6 +193,20 @@ impl Client {
     /// What the client has done, and is doing.
     pub fn stats(&self) -> ClientStats {
         self.inner.counters.read()
+    }
+
+    /// How a request is compressed whose call asks for `wish`.
+    fn compress(&self, wish: Compress) -> Compress {
+        if self.inner.options.protocol == Protocol::Original { Compress::None } else { wish }
+    }
+
+    fn pack(&self, body: &[u8], wish: Compress) -> Result<Option<Vec<u8>>, Error> {
+        let compress = self.compress(wish);
+        if compress == Compress::None {
+            return Ok(None);
+        }
+        let packed = wire::compress::compress(compress.into(), body);
+        packed.map(Some).map_err(|error| Error::request(error.to_string()))
     }
 
     fn request<'a>(
@@ -190,7 +226,7 @@ impl Client {
             method,
             body,
             attachment: options.attachment,
-            compress: options.compress.into(),
+            compress: self.compress(options.compress).into(),
             log_id: options.log_id,
             request_id: options.request_id.unwrap_or("").as_bytes(),
             timeout_ms,
@@ -236,14 +272,6 @@ impl CallHandle {
         // It fails in a forked child only, where the call will not end anyway.
         let _ = self.inner.mail(Letter::Cancel(key));
     }
-}
-
-fn pack(body: &[u8], compress: Compress) -> Result<Option<Vec<u8>>, Error> {
-    if compress == Compress::None {
-        return Ok(None);
-    }
-    let packed = wire::compress::compress(compress.into(), body);
-    packed.map(Some).map_err(|error| Error::request(error.to_string()))
 }
 
 /// Why a wait ended without an outcome.

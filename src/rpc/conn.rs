@@ -3,14 +3,15 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::ServerOptions;
 use super::answer::{Answer, Format};
 use super::error::code;
 use super::local::{Local, Until};
 use super::notify::lock;
+use super::push::Unsent;
 use super::server::Shared;
+use super::{Error, ServerOptions};
 use crate::net::{Addr, Stream};
 use crate::rt::{self, Deadline, Pinned, Waiter};
 
@@ -23,11 +24,13 @@ pub(super) struct Conn {
     format: AtomicU8,
     /// See [`Call::is_canceled`](super::Call::is_canceled).
     gone: AtomicBool,
+    /// For those who are not on the home worker.
+    pub(super) unsent: Unsent,
     mail: Mutex<Mail>,
     local: Pinned<Local>,
 }
 
-/// Answers made away from the home worker.
+/// Answers and pushes made away from the home worker.
 #[derive(Default)]
 struct Mail {
     frames: Vec<u8>,
@@ -35,8 +38,8 @@ struct Mail {
 }
 
 struct Item {
-    key: u64,
-    is_error: bool,
+    /// The call that is answered, and whether by an error; `None` for a push.
+    answers: Option<(u64, bool)>,
     len: usize,
 }
 
@@ -49,6 +52,7 @@ impl Conn {
             peer: stream.peer_addr().clone(),
             format: AtomicU8::new(Format::Unknown as u8),
             gone: AtomicBool::new(false),
+            unsent: Unsent::default(),
             mail: Mutex::default(),
             local: Pinned::new(Local::new(Rc::new(stream))),
         })
@@ -64,7 +68,7 @@ impl Conn {
 
     /// How answers are written.
     #[inline]
-    fn format(&self) -> Format {
+    pub(super) fn format(&self) -> Format {
         Format::from_u8(self.format.load(Ordering::Relaxed))
     }
 
@@ -84,6 +88,12 @@ impl Conn {
     #[inline]
     pub(super) fn local(&self) -> &Local {
         self.local.get().expect("called on the connection's worker")
+    }
+
+    /// The same, if the caller is there.
+    #[inline]
+    pub(super) fn here(&self) -> Option<&Local> {
+        self.local.get()
     }
 
     pub(super) fn home(&self) -> usize {
@@ -179,15 +189,36 @@ impl Conn {
         }
     }
 
-    // ---- answers from elsewhere ----
+    // ---- from elsewhere ----
 
     #[cold]
     fn mail_answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &Answer<'_>) {
         let mut mail = lock(&self.mail);
         let before = mail.frames.len();
         answer.encode(&mut mail.frames, self.format(), correlation_id);
-        let item = Item { key, is_error: answer.code != 0, len: mail.frames.len() - before };
-        mail.items.push(item);
+        self.post(mail, before, Some((key, answer.code != 0)));
+    }
+
+    /// Leaves a push to the home worker. `encode` learns how many bytes wait there already.
+    pub(super) fn mail_push(
+        self: &Arc<Self>,
+        encode: impl FnOnce(usize, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut mail = lock(&self.mail);
+        let before = mail.frames.len();
+        encode(before, &mut mail.frames)?;
+        self.post(mail, before, None);
+        Ok(())
+    }
+
+    fn post(
+        self: &Arc<Self>,
+        mut mail: MutexGuard<'_, Mail>,
+        before: usize,
+        answers: Option<(u64, bool)>,
+    ) {
+        let len = mail.frames.len() - before;
+        mail.items.push(Item { answers, len });
         let is_first = mail.items.len() == 1;
         drop(mail);
         if is_first {
@@ -199,15 +230,22 @@ impl Conn {
 
     fn take_mail(self: &Arc<Self>) {
         let local = self.local();
-        let mail = std::mem::take(&mut *lock(&self.mail));
+        let mail = {
+            let mut mail = lock(&self.mail);
+            self.unsent.tell(local.out.unsent() + mail.frames.len());
+            std::mem::take(&mut *mail)
+        };
         let mut frames = &mail.frames[..];
         for item in mail.items {
             let (frame, rest) = frames.split_at(item.len);
             frames = rest;
-            if local.end(item.key).is_some() {
-                local.tally.ended(item.is_error);
-                self.append(local, |out| out.extend_from_slice(frame));
+            if let Some((key, is_error)) = item.answers {
+                if local.end(key).is_none() {
+                    continue;
+                }
+                local.tally.ended(is_error);
             }
+            self.append(local, |out| out.extend_from_slice(frame));
         }
         if local.out.is_idle() {
             self.progress(local);
@@ -262,6 +300,7 @@ impl Conn {
 
     /// Brings the server's counters up to date: once per round, not once per call.
     pub(super) fn publish(&self, local: &Local) {
+        self.unsent.tell(local.out.unsent());
         let counters = &self.server.counters;
         let written = local.out.take_written();
         for (from, to) in [

@@ -9,7 +9,7 @@ use super::conn::Conn;
 use super::error::code;
 use super::local::Local;
 use super::methods::{Lookup, Method};
-use crate::rt::{self, Deadline};
+use crate::rt::Deadline;
 use crate::wire;
 
 /// Starts the calls of one connection. Home worker only.
@@ -70,14 +70,9 @@ impl<'a> Dispatch<'a> {
             request_id: request.request_id,
         };
         let call = Call::new(via.clone(), &arrived);
-        let handler = self.local.handlers.borrow_mut().insert(None);
-        let spawned = rt::spawn_detached("rpc call", move || call::run(via, call, handler));
         // If it fails, the call was dropped with its closure, and said so.
-        let mut handlers = self.local.handlers.borrow_mut();
-        match (spawned, handlers.get_mut(handler)) {
-            (Ok(spawned), Some(entry)) => *entry = Some(spawned),
-            _ => drop(handlers.remove(handler)),
-        }
+        let _ =
+            self.local.spawn_handler("rpc call", |handler| move || call::run(via, call, handler));
     }
 
     #[cold]

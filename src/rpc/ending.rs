@@ -1,5 +1,6 @@
 //! How a server's connection ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::answer::Answer;
 use super::conn::Conn;
 use super::error::code;
 use super::local::Local;
+use super::server::OnClose;
 use super::slab::Slab;
 use crate::rt::{self, Deadline};
 
@@ -95,6 +97,23 @@ impl Conn {
         }
     }
 
+    /// Lets the handler of closed connections know, if there is one.
+    pub(super) fn tell_closed(self: &Arc<Self>, local: &Local) {
+        self.set_gone();
+        let Some(handler) = self.server.on_close() else { return };
+        let (conn, tell) = (self.clone(), handler.clone());
+        let spawned = local.spawn_handler("rpc close handler", |key| {
+            move || {
+                run_on_close(&tell, conn.id);
+                conn.handler_left(key);
+            }
+        });
+        if spawned.is_err() {
+            // This is a coroutine too.
+            run_on_close(&handler, self.id);
+        }
+    }
+
     /// The reader's last act: forgets the calls in flight, whose answers are dropped when they
     /// come, and leaves the server, which goes on to know of the handlers that still run.
     pub(super) fn leave(&self) {
@@ -112,6 +131,13 @@ impl Conn {
         if local.handlers.borrow().is_empty() {
             self.server.forget(self.id);
         }
+    }
+}
+
+fn run_on_close(handler: &OnClose, id: u64) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler(id))) {
+        let text = rt::panic_text(panic.as_ref());
+        log::error!("the handler of closed connections panicked: {text}");
     }
 }
 

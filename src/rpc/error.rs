@@ -43,6 +43,10 @@ impl Error {
         Error::of(Kind::Broken, code::EFAILEDSOCKET, text)
     }
 
+    pub(super) fn gone() -> Error {
+        Error::broken("the connection is gone")
+    }
+
     pub(super) fn closed() -> Error {
         Error::of(Kind::Closed, code::ECLOSE, "the client is closed")
     }

@@ -4,6 +4,7 @@ use super::answer::Format;
 use super::dispatch::{Dispatch, Incoming};
 use super::error::code;
 use super::inbound::{Missing, Taken};
+use super::push::PUSH_FIELD;
 use super::reader::End;
 use crate::wire;
 use crate::wire::baidu_std::{self, Head};
@@ -34,6 +35,9 @@ impl BaiduStd {
     fn start(frame: &baidu_std::Frame<'_>, dispatch: &mut Dispatch<'_>) {
         let meta = &frame.meta;
         let id = meta.correlation_id;
+        if meta.user_fields().any(|(name, _)| name == PUSH_FIELD) {
+            dispatch.conn.set_format(Format::BaiduStdPush);
+        }
         let Some(request) = &meta.request else {
             return dispatch.refuse(id, code::EREQUEST, "the frame is not a request");
         };

@@ -4,11 +4,11 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::ServerOptions;
 use super::answer::Answer;
 use super::conn::Conn;
 use super::local::{Local, Until};
 use super::reader::End;
+use super::{Connection, ServerOptions};
 use crate::net::{Addr, Stream};
 use crate::rt::Deadline;
 
@@ -36,6 +36,11 @@ impl<'a> Handover<'a> {
     /// The server's bounds.
     pub(crate) fn options(&self) -> &ServerOptions {
         self.conn.options()
+    }
+
+    /// For pushes, which are bytes as they are.
+    pub(crate) fn connection(&self) -> Connection {
+        self.conn.handle()
     }
 
     pub(crate) fn peer(&self) -> &Addr {

@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::channel::{Inner, Local};
 use super::error::{Kind, code};
-use super::inbound::{FULL_READ, Inbound, Missing, Taken};
+use super::events::Event;
+use super::inbound::{FULL_READ, Inbound};
 use super::notify::lock;
 use super::out::Out;
-use super::pending::Outcome;
-use super::{Error, Response};
+use super::{Error, Protocol};
 use crate::net::Stream;
 use crate::rt::{self, Deadline, Waiter};
 use crate::wire;
-use crate::wire::baidu_std::{Decoder, Frame, ResponseView};
 
 /// What a client's connection is at.
 pub(super) enum Link {
@@ -71,6 +70,7 @@ impl Inner {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.drop_handlers();
         self.at_home(|inner, local| {
             local.link.replace(Link::Closed);
             inner.disconnect(local);
@@ -92,7 +92,7 @@ impl Inner {
         let inner = self.clone();
         if let Err(error) = rt::spawn_detached("rpc client", move || inner.keep_link()) {
             local.link.replace(Link::Idle);
-            local.out.replace(Rc::new(Out::new()));
+            self.replace_out(local);
             let text = format!("no coroutine to connect to {}: {error}", self.addr);
             self.end_all(local, &Error::connect(text));
         }
@@ -167,6 +167,7 @@ impl Inner {
 
     /// The connection is gone, or could not be made: every call in flight ends.
     fn lose(self: &Arc<Self>, local: &Local, error: Error, pause: bool) {
+        let was_up = matches!(*local.link.borrow(), Link::Up);
         self.disconnect(local);
         {
             let mut attempts = lock(&self.attempts);
@@ -177,6 +178,9 @@ impl Inner {
         local.link.replace(next);
         self.end_all(local, &error);
         self.changed.notify();
+        if was_up {
+            self.happened(local, Event::Lost(error));
+        }
     }
 
     /// A call that is made later has not been sent, whatever became of those before it.
@@ -186,7 +190,7 @@ impl Inner {
 
     fn disconnect(&self, local: &Local) {
         self.connected.store(false, Ordering::Release);
-        local.out.replace(Rc::new(Out::new())).shut();
+        self.replace_out(local).shut();
         if let Some(stream) = local.stream.take() {
             stream.close();
         }
@@ -228,28 +232,14 @@ impl Inner {
     // ---- in ----
 
     fn read(self: &Arc<Self>, local: &Local, stream: &Stream) -> Error {
-        let decoder = Decoder::new(self.options.max_frame);
         let mut inbound = Inbound::new();
         loop {
             let read = inbound.read(stream, Deadline::NEVER, |bytes| {
-                let mut frames = decoder.frames(bytes);
-                for frame in &mut frames {
-                    match frame {
-                        Ok(frame) => self.answer(local, &frame),
-                        Err(error) => match error.correlation_id() {
-                            Some(id) => {
-                                self.match_up(local, id, || {
-                                    Err(Error::response(error.to_string()))
-                                });
-                            }
-                            None => return Err(ReadError::Wire(error)),
-                        },
-                    }
-                }
-                Ok(Taken {
-                    consumed: frames.consumed(),
-                    missing: Missing::Bytes(frames.need_more()),
-                })
+                let taken = match self.options.protocol {
+                    Protocol::BaiduStd => self.take_baidu_std(local, bytes),
+                    Protocol::Original => self.take_original(local, bytes),
+                };
+                taken.map_err(ReadError::Wire)
             });
             let addr = &self.addr;
             return match read {
@@ -273,41 +263,6 @@ impl Inner {
         }
     }
 
-    #[inline]
-    fn answer(self: &Arc<Self>, local: &Local, frame: &Frame<'_>) {
-        if frame.meta.request.is_some() {
-            self.counters.unmatched.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        self.match_up(local, frame.meta.correlation_id, || self.outcome(local, frame));
-    }
-
-    #[inline]
-    fn match_up(self: &Arc<Self>, local: &Local, id: i64, outcome: impl FnOnce() -> Outcome) {
-        local.answered.set(true);
-        if !self.end(local, id as u64, outcome) {
-            self.counters.unmatched.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[inline]
-    fn outcome(&self, local: &Local, frame: &Frame<'_>) -> Outcome {
-        let response = frame.meta.response.clone().unwrap_or_default();
-        if response.code != 0 {
-            return Err(remote(&response));
-        }
-        let body = if frame.meta.compress_type == 0 {
-            frame.body.to_vec()
-        } else {
-            let limit = self.options.max_frame;
-            wire::Compress::from_number(frame.meta.compress_type)
-                .and_then(|kind| wire::compress::decompress(kind, frame.body, limit))
-                .map_err(|error| Error::response(error.to_string()))?
-        };
-        let peer = local.peer.borrow().clone();
-        Ok(Response { body, attachment: frame.attachment.to_vec(), peer })
-    }
-
     /// How long to pause before the next attempt, after so many failures in a row.
     fn pause(&self, failures: u32) -> Duration {
         let (min, max) = (self.options.backoff_min, self.options.backoff_max);
@@ -321,14 +276,6 @@ impl Inner {
             _ => length.mul_f64(0.5 + fraction / 2.0),
         }
     }
-}
-
-fn remote(response: &ResponseView<'_>) -> Error {
-    let text = match wire::code::text(response.code) {
-        Some(text) if response.text.is_empty() => text.to_owned(),
-        _ => response.text_lossy().into_owned(),
-    };
-    Error::remote(response.code, text)
 }
 
 enum ReadError {

@@ -1,13 +1,14 @@
 //! What of a server's connection only its home worker touches.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 
 use super::ServerOptions;
 use super::out::Out;
 use super::slab::Slab;
 use crate::net::Stream;
-use crate::rt::{Detached, Waker};
+use crate::rt::{self, Detached, Waker};
 
 /// See the module.
 pub(super) struct Local {
@@ -83,6 +84,29 @@ impl Local {
         self.request_bytes.set(self.request_bytes.get() + request_bytes);
         let call = InFlight { correlation_id, request_bytes, ..InFlight::default() };
         self.calls.borrow_mut().insert(call)
+    }
+
+    /// Starts the coroutine of a handler: `body` gets its key, and what it makes must end with
+    /// [`handler_left`](super::conn::Conn::handler_left).
+    #[inline]
+    pub(super) fn spawn_handler<F: FnOnce() + 'static>(
+        &self,
+        name: &'static str,
+        body: impl FnOnce(u64) -> F,
+    ) -> io::Result<()> {
+        let key = self.handlers.borrow_mut().insert(None);
+        let spawned = rt::spawn_detached(name, body(key));
+        let mut handlers = self.handlers.borrow_mut();
+        match (spawned, handlers.get_mut(key)) {
+            (Ok(spawned), Some(entry)) => {
+                *entry = Some(spawned);
+                Ok(())
+            }
+            (spawned, _) => {
+                handlers.remove(key);
+                spawned.map(drop)
+            }
+        }
     }
 
     /// Takes out a call that is about to be answered, unless it was answered.

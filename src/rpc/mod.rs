@@ -17,8 +17,10 @@
 //! **What it must never do.** Block a worker; hold a `RefCell` borrow over a call that waits;
 //! trust a number that a peer sent.
 
+mod alarm;
 mod answer;
 mod call;
+mod call_ids;
 mod channel;
 mod client;
 mod compress;
@@ -26,10 +28,12 @@ mod conn;
 mod dispatch;
 mod ending;
 mod error;
+mod events;
 mod frames;
 #[expect(dead_code, reason = "for protocols without frames, of which there is none yet")]
 mod handover;
 mod inbound;
+mod letters;
 mod link;
 mod local;
 mod methods;
@@ -37,7 +41,11 @@ mod notify;
 mod options;
 mod out;
 mod pending;
+mod protocol;
+mod push;
 mod reader;
+mod replies;
+mod request;
 mod server;
 mod service;
 mod signal;
@@ -52,6 +60,8 @@ pub use self::error::{Error, code};
 #[expect(unused_imports, reason = "as above")]
 pub(crate) use self::handover::{Handover, InHand, StreamService};
 pub use self::options::{CallOptions, ClientOptions, ServerOptions};
+pub use self::protocol::Protocol;
+pub use self::push::Connection;
 #[expect(unused_imports, reason = "as above")]
 pub(crate) use self::reader::End;
 pub use self::server::{Server, StopReport};

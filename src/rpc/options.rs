@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Compress;
+use super::{Compress, Protocol};
 
 /// The bounds of a [`Server`](super::Server). Each keeps one peer, or all of them together, from
 /// taking memory without end.
@@ -56,6 +56,8 @@ impl Default for ServerOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
+    /// What to speak. Default baidu_std.
+    pub protocol: Protocol,
     /// How long a call may take that does not say so itself; `None` is for ever. Default 10 s.
     pub timeout: Option<Duration>,
     /// How long one attempt to connect may take. Default 3 s.
@@ -65,6 +67,11 @@ pub struct ClientOptions {
     /// Bytes of requests not yet handed to the kernel; a call made beyond fails with
     /// EOVERCROWDED. Default 64 MiB.
     pub max_unsent: usize,
+    /// Pushed messages that may wait for their handler; one more is dropped. Default 10,000.
+    pub max_pushes: usize,
+    /// Bytes of pushed messages that may wait for their handler; a message beyond is dropped.
+    /// Default 64 MiB.
+    pub max_push_bytes: usize,
     /// The largest answer taken, in bytes; a larger one breaks the connection. Default 64 MiB.
     pub max_frame: usize,
     /// The pause after a first failed attempt to connect; it doubles with each further one.
@@ -87,10 +94,13 @@ pub struct ClientOptions {
 impl Default for ClientOptions {
     fn default() -> Self {
         ClientOptions {
+            protocol: Protocol::BaiduStd,
             timeout: Some(Duration::from_secs(10)),
             connect_timeout: Duration::from_secs(3),
             max_in_flight: 100_000,
             max_unsent: 64 << 20,
+            max_pushes: 10_000,
+            max_push_bytes: 64 << 20,
             max_frame: 64 << 20,
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(2),

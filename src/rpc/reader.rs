@@ -29,13 +29,15 @@ pub(super) fn serve(conn: &Arc<Conn>) {
     conclude(conn, end);
 }
 
-fn conclude(conn: &Conn, end: End) {
+fn conclude(conn: &Arc<Conn>, end: End) {
     let local = conn.local();
     match end {
         End::Eof => {
-            // The peer may have closed one side only: what is in flight is still answered.
-            conn.set_gone();
+            // The peer may have closed one side only: what is in flight is still answered. But
+            // that may wait for what the handler of closed connections does.
+            conn.tell_closed(local);
             conn.await_progress(local, Until::Drained);
+            return conn.leave();
         }
         End::Done => {
             conn.await_progress(local, Until::Drained);
@@ -48,6 +50,7 @@ fn conclude(conn: &Conn, end: End) {
             conn.server.counters.bad_peers.fetch_add(1, Ordering::Relaxed);
         }
     }
+    conn.tell_closed(local);
     conn.leave();
 }
 

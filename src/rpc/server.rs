@@ -48,10 +48,11 @@ impl Server {
                 options,
                 methods: Methods::default(),
                 streams: OnceLock::new(),
+                on_close: Mutex::default(),
                 counters: ServerCounters::default(),
                 phase: AtomicU8::new(RUNNING),
                 next_worker: AtomicUsize::new(0),
-                next_id: AtomicU64::new(0),
+                next_id: AtomicU64::new(1),
                 conns: Mutex::default(),
                 listeners: Mutex::default(),
                 changed: Notify::new(),
@@ -103,6 +104,33 @@ impl Server {
         let shared = self.shared.clone();
         rt::Builder::new().name("rpc accept").spawn(move || shared.accept(&listener))?;
         Ok(local)
+    }
+
+    /// Sends a message of type `name` to the connection of number `connection`: see
+    /// [`Connection::push`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn push(&self, connection: u64, name: &str, body: &[u8]) -> Result<(), Error> {
+        self.shared.connection(connection).ok_or_else(Error::gone)?.push(name, body)
+    }
+
+    /// Sends bytes as they are to the connection of number `connection`: see
+    /// [`Connection::push_raw`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn push_raw(&self, connection: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.shared.connection(connection).ok_or_else(Error::gone)?.push_raw(bytes)
+    }
+
+    /// Runs `handler` once for each connection that has ended, with its number: as soon as the peer
+    /// closed its side, whatever calls are still in flight, or when the connection broke or was
+    /// closed by us. It runs in a coroutine of the connection's worker, and a stop of the server
+    /// waits for it. Replaces the handler before. A panic is logged.
+    pub fn on_close(&self, handler: impl Fn(u64) + Send + Sync + 'static) {
+        let before = lock(&self.shared.on_close).replace(Arc::new(handler));
+        drop(before);
     }
 
     /// The first address that [`listen`](Server::listen) bound.
@@ -176,6 +204,7 @@ pub(super) struct Shared {
     pub(super) options: ServerOptions,
     pub(super) methods: Methods,
     streams: OnceLock<Arc<dyn StreamService>>,
+    on_close: Mutex<Option<OnClose>>,
     pub(super) counters: ServerCounters,
     phase: AtomicU8,
     next_worker: AtomicUsize,
@@ -199,6 +228,10 @@ impl Shared {
 
     pub(super) fn connection(&self, id: u64) -> Option<Arc<Conn>> {
         lock(&self.conns).get(&id).cloned()
+    }
+
+    pub(super) fn on_close(&self) -> Option<OnClose> {
+        lock(&self.on_close).clone()
     }
 
     /// A connection has ended.
@@ -343,6 +376,8 @@ impl Shared {
         }
     }
 }
+
+pub(super) type OnClose = Arc<dyn Fn(u64) + Send + Sync>;
 
 const RUNNING: u8 = 0;
 const STOPPING: u8 = 1;

@@ -31,12 +31,14 @@ pub struct ServerStats {
 pub struct ClientStats {
     /// Calls that wait for their answer.
     pub in_flight: u64,
-    /// Answers that no call waited for: late ones, mostly.
+    /// Answers that no call waited for: late ones, mostly. Pushes that no handler was for.
     pub unmatched: u64,
     /// Connections made.
     pub connects: u64,
     /// Attempts to connect that failed.
     pub failed_connects: u64,
+    /// Pushed messages dropped because too many waited for their handler.
+    pub dropped_pushes: u64,
 }
 
 #[derive(Default)]
@@ -77,6 +79,7 @@ pub(super) struct ClientCounters {
     pub(super) unmatched: AtomicU64,
     pub(super) connects: AtomicU64,
     pub(super) failed_connects: AtomicU64,
+    pub(super) dropped_pushes: AtomicU64,
 }
 
 impl ClientCounters {
@@ -86,6 +89,7 @@ impl ClientCounters {
             unmatched: self.unmatched.load(Relaxed),
             connects: self.connects.load(Relaxed),
             failed_connects: self.failed_connects.load(Relaxed),
+            dropped_pushes: self.dropped_pushes.load(Relaxed),
         }
     }
 }

@@ -34,6 +34,7 @@ impl Error {
                 | Kind::Meta
                 | Kind::Attachment { .. }
                 | Kind::Length
+                | Kind::Text
                 | Kind::Corrupt(_)
         )
     }
@@ -69,6 +70,10 @@ impl Error {
 
     pub(super) fn head_too_long() -> Error {
         Error { kind: Kind::HeadTooLong }
+    }
+
+    pub(super) fn text() -> Error {
+        Error { kind: Kind::Text }
     }
 
     pub(super) fn length() -> Error {
@@ -115,6 +120,7 @@ impl fmt::Display for Error {
                 write!(f, "body of {size} bytes exceeds the limit of {limit}")
             }
             Kind::HeadTooLong => f.write_str("head without an end"),
+            Kind::Text => f.write_str("a name or an id is too long for a head, or not printable"),
             Kind::Length => f.write_str("Content-Length is no number, or two of them"),
             Kind::MetaSize { meta, body } => {
                 write!(f, "meta of {meta} bytes does not fit into a body of {body}")
@@ -142,6 +148,7 @@ enum Kind {
     BodyTooLarge { size: usize, limit: usize },
     HeadTooLong,
     Length,
+    Text,
     MetaSize { meta: u32, body: u32 },
     Meta,
     Attachment { size: i32, left: usize, correlation_id: i64 },
@@ -163,6 +170,7 @@ mod tests {
             Error::body_too_large(9, 8),
             Error::head_too_long(),
             Error::length(),
+            Error::text(),
             Error::meta_size(9, 8),
             Error::meta(),
             Error::attachment(-1, 0, 7),

@@ -61,6 +61,22 @@ static void end(void* user, fastrpc_response* response, fastrpc_error* error) {
   ++calls;
 }
 
+static void get_push(void* user, const char* name, size_t name_size, const uint8_t* body,
+                     size_t body_size) {
+  (void)user, (void)name, (void)name_size, (void)body, (void)body_size;
+  ++calls;
+}
+
+static void get_closed(void* user, uint64_t connection) {
+  (void)user, (void)connection;
+}
+
+static void get_lost(void* user, fastrpc_error* error) {
+  (void)user;
+  fastrpc_error_free(error);
+  ++calls;
+}
+
 static void objects_that_are_null(void) {
   size_t size = 7;
 
@@ -122,6 +138,22 @@ static void objects_that_are_null(void) {
   IS_REFUSED(fastrpc_call_reply_with, (NULL, NULL, NULL));
   IS_REFUSED(fastrpc_call_fail, (NULL, 1, NULL, 0));
   DOES_NOTHING(fastrpc_call_free, (NULL));
+
+  GIVES(NULL, fastrpc_call_connection, (NULL));
+  GIVES(0, fastrpc_call_connection_id, (NULL));
+  GIVES(0, fastrpc_connection_id, (NULL));
+  GIVES(false, fastrpc_connection_is_open, (NULL));
+  IS_REFUSED(fastrpc_connection_push, (NULL, "N", 1, NULL, 0, NULL));
+  IS_REFUSED(fastrpc_connection_push_raw, (NULL, NULL, 0, NULL));
+  DOES_NOTHING(fastrpc_connection_free, (NULL));
+  IS_REFUSED(fastrpc_server_push, (NULL, 1, "N", 1, NULL, 0, NULL));
+  IS_REFUSED(fastrpc_server_push_raw, (NULL, 1, NULL, 0, NULL));
+  drops = 0;
+  IS_REFUSED(fastrpc_server_on_close, (NULL, get_closed, &drops, drop, NULL));
+  IS_REFUSED(fastrpc_client_on_push, (NULL, get_push, &drops, drop, NULL));
+  IS_REFUSED(fastrpc_client_on_close, (NULL, get_lost, &drops, drop, NULL));
+  CHECK(drops == 3);
+  drops = 1;
 
   IS_REFUSED(fastrpc_client_connect, (NULL, -1, NULL));
   GIVES(false, fastrpc_client_is_connected, (NULL));
@@ -221,7 +253,18 @@ static void one_argument_alone(void) {
   IS_REFUSED(fastrpc_server_add_method, (server, "S", 1, NULL, 1, handle, &drops, drop, NULL));
   IS_REFUSED(fastrpc_server_add_method, (server, "S", 1, "M", 1, NULL, &drops, drop, NULL));
   CHECK(drops == 3);
+  IS_REFUSED(fastrpc_server_push, (server, 1, NULL, 1, NULL, 0, NULL));
+  IS_REFUSED(fastrpc_server_push, (server, 1, "N", 1, NULL, 1, NULL));
+  CHECK(fastrpc_server_push(server, 1, "N", 1, NULL, 0, NULL) == FASTRPC_ECLOSED);
+  IS_REFUSED(fastrpc_server_push_raw, (server, 1, NULL, 1, NULL));
+  CHECK(fastrpc_server_push_raw(server, 1, NULL, 0, NULL) == FASTRPC_ECLOSED);
+  IS_REFUSED(fastrpc_server_on_close, (server, NULL, &drops, drop, NULL));
+  CHECK(drops == 4);
+  CHECK(fastrpc_server_on_close(server, get_closed, &drops, drop, NULL) == FASTRPC_OK);
+  CHECK(drops == 4);
   fastrpc_server_free(server);
+  CHECK(drops == 5);
+  drops = 3;
 
   IS_REFUSED(fastrpc_client_new, (NULL, 1, NULL, &client, NULL));
   CHECK(fastrpc_client_new("127.0.0.1:1", 11, NULL, &client, NULL) == FASTRPC_OK);
@@ -238,7 +281,14 @@ static void one_argument_alone(void) {
   IS_REFUSED(fastrpc_client_call_async,
              (client, "S", 1, "M", 1, NULL, 0, NULL, NULL, &drops, drop, NULL, NULL));
   CHECK(drops == 4 && calls == 0);
+  IS_REFUSED(fastrpc_client_on_push, (client, NULL, &drops, drop, NULL));
+  IS_REFUSED(fastrpc_client_on_close, (client, NULL, &drops, drop, NULL));
+  CHECK(drops == 6);
+  CHECK(fastrpc_client_on_push(client, get_push, &drops, drop, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_client_on_close(client, get_lost, &drops, drop, NULL) == FASTRPC_OK);
+  CHECK(drops == 6);
   fastrpc_client_free(client);
+  CHECK(drops == 8 && calls == 0);
 }
 
 static void null_that_is_allowed(void) {

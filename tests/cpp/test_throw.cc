@@ -73,6 +73,17 @@ void throw_from_done(void* user, fastrpc_response* response, fastrpc_error* erro
   throw_it(user);
 }
 
+void throw_from_push(void* user, const char*, std::size_t, const std::uint8_t*, std::size_t) {
+  throw_it(user);
+}
+void throw_from_closed(void* user, std::uint64_t) {
+  throw_it(user);
+}
+void throw_from_lost(void* user, fastrpc_error* error) {
+  fastrpc_error_free(error);
+  throw_it(user);
+}
+
 void* text(const char* text) {
   return const_cast<char*>(text);
 }
@@ -153,6 +164,14 @@ void throw_from_method(void*, fastrpc_call* call) {
   std::size_t size = 0;
   const void* request = fastrpc_call_request(call, &size);
   std::string order(static_cast<const char*>(request), size);
+  if (order == "push") {
+    fastrpc_connection* connection = fastrpc_call_connection(call);
+    CHECK(fastrpc_connection_id(connection) == fastrpc_call_connection_id(call));
+    CHECK(fastrpc_connection_push(connection, "N", 1, nullptr, 0, nullptr) == FASTRPC_OK);
+    fastrpc_connection_free(connection);
+    CHECK(fastrpc_call_reply(call, nullptr, 0) == FASTRPC_OK);
+    return;
+  }
   if (order == "after") {
     CHECK(fastrpc_call_reply(call, nullptr, 0) == FASTRPC_OK);
   } else if (order == "fill") {
@@ -209,6 +228,21 @@ struct Raw {
   fastrpc_server* server = nullptr;
   fastrpc_client* client = nullptr;
 };
+
+void pushes_and_ends() {
+  auto raw = std::make_unique<Raw>();
+  auto bound = [](fastrpc_status status) { CHECK(status == FASTRPC_OK); };
+  bound(fastrpc_server_on_close(raw->server, throw_from_closed, text("c-1"), throw_it, nullptr));
+  bound(fastrpc_client_on_push(raw->client, throw_from_push, text("p-1"), throw_it, nullptr));
+  bound(fastrpc_client_on_close(raw->client, throw_from_lost, text("l-1"), throw_it, nullptr));
+  CHECK(raw->call("push").empty());
+  CHECK(records().says("the handler of pushes", "p-1"));
+  CHECK(fastrpc_server_stop(raw->server, -1) == FASTRPC_OK);
+  CHECK(records().says("the handler of lost connections", "l-1"));
+  CHECK(records().says("the handler of closed connections", "c-1"));
+  raw.reset();
+  for (const char* user : {"c-1", "p-1", "l-1"}) CHECK(records().says("a drop callback", user));
+}
 
 void calls() {
   auto raw = std::make_unique<Raw>();
@@ -301,6 +335,7 @@ int main() {
   RUN(pools);
   RUN(locals_and_queues);
   RUN(calls);
+  RUN(pushes_and_ends);
   RUN(protobuf_services);
   RUN(the_log_itself);
   google::protobuf::ShutdownProtobufLibrary();

@@ -5,6 +5,9 @@ mod calls;
 mod client;
 mod golden;
 mod limits;
+mod old_peer;
+mod original;
+mod push;
 mod server;
 mod stop;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]

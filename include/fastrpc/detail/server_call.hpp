@@ -39,11 +39,37 @@ class Running {
   wait_group idle_{1};
 };
 
+// A handler's time with what it uses.
+class Visit {
+ public:
+  explicit Visit(Running& running) : running_(running) { running_.enter(); }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+  ~Visit() { running_.leave(); }
+
+ private:
+  Running& running_;
+};
+
+// A handler of closed connections: the user data of its function.
+template <typename F>
+struct OnClose {
+  static void run(void* user, std::uint64_t connection) {
+    auto& self = *static_cast<OnClose*>(user);
+    Visit visit(*self.running);
+    self.handler(connection);
+  }
+
+  F handler;
+  std::shared_ptr<Running> running;
+};
+
 // A method that was added: the user data of its handler.
 struct Method {
   std::shared_ptr<google::protobuf::Service> service;
   const google::protobuf::MethodDescriptor* descriptor;
   std::shared_ptr<Running> running;
+  CASyncSvr* server;
 };
 
 // A call of a protobuf service, and the `done` that the service gets. rpc_server.hpp says what
@@ -89,7 +115,7 @@ class ServerCall final : public google::protobuf::Closure {
   // What a call holds on to until it is over.
   struct Content {
     Content(const Method& method, fastrpc_call* call)
-        : controller(call),
+        : controller(call, method.server),
           request(method.service->GetRequestPrototype(method.descriptor).New()),
           response(method.service->GetResponsePrototype(method.descriptor).New()) {}
 

@@ -25,7 +25,7 @@ pub(crate) fn encode_request(
     let texts = [head.service.as_bytes(), head.method.as_bytes(), head.trace_id];
     let is_long = texts.iter().map(|text| text.len()).sum::<usize>() > MAX_TEXT;
     if is_long || texts.concat().iter().any(|&byte| is_control(byte)) {
-        return Err(Error::unencodable());
+        return Err(Error::text());
     }
     let RequestHead { service, method, cli_id, .. } = head;
     put(out, format_args!("{FIRST_LINE}op: {service}.{method}\r\ncli_id: {cli_id}\r\n"));
@@ -74,7 +74,7 @@ pub(crate) fn encode_unknown_method(out: &mut Vec<u8>) {
 /// Appends a push of a message of type `name`. Fails as [`encode_request`] does.
 pub(crate) fn encode_push(out: &mut Vec<u8>, name: &str, body: &[u8]) -> Result<(), Error> {
     if name.len() > MAX_TEXT || name.bytes().any(is_control) {
-        return Err(Error::unencodable());
+        return Err(Error::text());
     }
     put(out, format_args!("{FIRST_LINE}mes_name: {name}\r\n"));
     put_body(out, body);

@@ -19,6 +19,8 @@ mod head;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod properties;
 
 pub(crate) use self::decode::{Decoder, Frame, Step};
 pub(crate) use self::encode::{

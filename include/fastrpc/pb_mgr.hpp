@@ -1,0 +1,33 @@
+// Messages by the name of their type, as pushes carry it.
+#pragma once
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <memory>
+#include <string>
+
+namespace fastrpc {
+
+// A new message of a type that is linked into the program, such as "example.News"; empty if there
+// is none. Any thread.
+inline std::unique_ptr<google::protobuf::Message> create_message(const std::string& type) {
+  const auto* found =
+      google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(type);
+  if (found == nullptr) return nullptr;
+  const auto* prototype =
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(found);
+  return std::unique_ptr<google::protobuf::Message>(prototype == nullptr ? nullptr
+                                                                         : prototype->New());
+}
+
+// The original's spelling.
+class PbMgr {
+ public:
+  // NULL if there is no such type; the caller deletes it.
+  static google::protobuf::Message* CreateMessage(const std::string& type) {
+    return create_message(type).release();
+  }
+};
+
+}  // namespace fastrpc

@@ -1,0 +1,182 @@
+//! The protocols of frames, as a client speaks them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::channel::{Inner, Local};
+use super::events::Event;
+use super::inbound::{Missing, Taken};
+use super::pending::Outcome;
+use super::push::{PUSH_FIELD, PUSH_SERVICE};
+use super::request::Request;
+use super::{Error, Protocol, Response};
+use crate::wire;
+use crate::wire::baidu_std::{self, RequestHead};
+use crate::wire::original::{self, Step};
+
+impl Inner {
+    /// Appends the frame of the call `key`. Home worker only.
+    #[inline]
+    pub(super) fn encode(
+        &self,
+        local: &Local,
+        buffer: &mut Vec<u8>,
+        request: &Request<'_>,
+        id: i64,
+    ) -> Result<(), wire::Error> {
+        if self.options.protocol == Protocol::Original {
+            let head = original::RequestHead {
+                service: request.service,
+                method: request.method,
+                // It was made of one.
+                cli_id: id as u32,
+                announce: true,
+                timeout_ms: request.timeout_ms,
+                trace_id: request.request_id,
+            };
+            return original::encode_request(buffer, &head, request.body);
+        }
+        let announces = local.announce_push.get();
+        let announcement: [(&[u8], &[u8]); 1] = [(PUSH_FIELD, b"1")];
+        let head = RequestHead {
+            service: request.service,
+            method: request.method,
+            log_id: request.log_id,
+            request_id: request.request_id,
+            timeout_ms: request.timeout_ms,
+            compress: request.compress,
+            correlation_id: id,
+            user_fields: if announces { &announcement } else { &[] },
+            ..RequestHead::default()
+        };
+        baidu_std::encode_request(buffer, &head, request.body, request.attachment)?;
+        if announces {
+            local.announce_push.set(false);
+        }
+        Ok(())
+    }
+
+    // ---- baidu_std ----
+
+    pub(super) fn take_baidu_std(
+        self: &Arc<Self>,
+        local: &Local,
+        bytes: &[u8],
+    ) -> Result<Taken, wire::Error> {
+        let mut frames = baidu_std::Decoder::new(self.options.max_frame).frames(bytes);
+        for frame in &mut frames {
+            match frame {
+                Ok(frame) => self.take_frame(local, &frame),
+                Err(error) => match error.correlation_id() {
+                    Some(id) => {
+                        let outcome = || Err(Error::response(error.to_string()));
+                        self.match_up(local, id as u64, outcome);
+                    }
+                    None => return Err(error),
+                },
+            }
+        }
+        let missing = Missing::Bytes(frames.need_more());
+        Ok(Taken { consumed: frames.consumed(), missing })
+    }
+
+    #[inline]
+    fn take_frame(self: &Arc<Self>, local: &Local, frame: &baidu_std::Frame<'_>) {
+        if let Some(request) = &frame.meta.request {
+            if request.service == PUSH_SERVICE {
+                return self.happened(local, Event::push(request.method, frame.body));
+            }
+            self.counters.unmatched.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let key = frame.meta.correlation_id as u64;
+        self.match_up(local, key, || self.outcome(local, frame));
+    }
+
+    #[inline]
+    fn outcome(&self, local: &Local, frame: &baidu_std::Frame<'_>) -> Outcome {
+        let response = frame.meta.response.clone().unwrap_or_default();
+        if response.code != 0 {
+            return Err(remote(response.code, response.text_lossy().into_owned()));
+        }
+        let body = if frame.meta.compress_type == 0 {
+            frame.body.to_vec()
+        } else {
+            let limit = self.options.max_frame;
+            wire::Compress::from_number(frame.meta.compress_type)
+                .and_then(|kind| wire::compress::decompress(kind, frame.body, limit))
+                .map_err(|error| Error::response(error.to_string()))?
+        };
+        let peer = local.peer.borrow().clone();
+        Ok(Response { body, attachment: frame.attachment.to_vec(), peer })
+    }
+
+    // ---- the original frames ----
+
+    pub(super) fn take_original(
+        self: &Arc<Self>,
+        local: &Local,
+        bytes: &[u8],
+    ) -> Result<Taken, wire::Error> {
+        let decoder = original::Decoder::new(self.options.max_frame);
+        let mut consumed = 0;
+        loop {
+            match decoder.decode(&bytes[consumed..])? {
+                Step::Frame(frame) => {
+                    self.take_original_frame(local, &frame);
+                    consumed += frame.len();
+                }
+                Step::NeedHead => return Ok(Taken { consumed, missing: Missing::Some }),
+                Step::NeedBody(count) => {
+                    return Ok(Taken { consumed, missing: Missing::Bytes(count) });
+                }
+            }
+        }
+    }
+
+    fn take_original_frame(self: &Arc<Self>, local: &Local, frame: &original::Frame<'_>) {
+        let head = &frame.head;
+        if let Some(id) = head.id() {
+            // 0 names no call.
+            let key = local.ids.borrow_mut().take(id).unwrap_or(0);
+            return self.match_up(local, key, || original_outcome(local, frame));
+        }
+        if !head.mes_name.is_empty() {
+            return self.happened(local, Event::push(head.mes_name, frame.body));
+        }
+        // What an old server says of a method that it does not know names no call.
+        log::debug!("{} sent a frame that answers nothing", self.addr);
+        self.counters.unmatched.fetch_add(1, Ordering::Relaxed);
+    }
+
+    // ---- all ----
+
+    #[inline]
+    fn match_up(self: &Arc<Self>, local: &Local, key: u64, outcome: impl FnOnce() -> Outcome) {
+        local.answered.set(true);
+        if !self.end(local, key, outcome) {
+            self.counters.unmatched.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn original_outcome(local: &Local, frame: &original::Frame<'_>) -> Outcome {
+    match frame.head.status {
+        "" | "0" => {
+            let peer = local.peer.borrow().clone();
+            Ok(Response { body: frame.body.to_vec(), attachment: Vec::new(), peer })
+        }
+        status => Err(match status.parse() {
+            Ok(code) => remote(code, frame.head.err.to_owned()),
+            Err(_) => Error::response("the status of the answer is no number"),
+        }),
+    }
+}
+
+fn remote(code: i32, text: String) -> Error {
+    let text = match wire::code::text(code) {
+        Some(known) if text.is_empty() => known.to_owned(),
+        _ => text,
+    };
+    Error::remote(code, text)
+}

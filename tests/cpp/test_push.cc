@@ -1,0 +1,374 @@
+// Messages that a server sends without being called, and how both sides learn of the end of a
+// connection; in today's spelling and in the original's, over both protocols.
+#include <fastrpc/fastrpc.hpp>
+#include <fastrpc/pb_mgr.hpp>
+#include <fastrpc/rpc_client.hpp>
+#include <fastrpc/rpc_server.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "check.hpp"
+#include "echo.pb.h"
+#include "workers.hpp"
+
+using google::protobuf::Closure;
+using google::protobuf::Message;
+using Stub = echo::EchoService::Stub;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr fastrpc::Protocol kBoth[] = {fastrpc::Protocol::baidu_std, fastrpc::Protocol::original};
+
+// Values handed from handlers to the test.
+template <typename T>
+class Seen {
+ public:
+  void put(T value) {
+    auto guard = std::lock_guard(lock_);
+    values_.push_back(std::move(value));
+  }
+  // The next one, which must come soon.
+  T next() {
+    for (int i = 0; i < 2000; ++i) {
+      {
+        auto guard = std::lock_guard(lock_);
+        if (!values_.empty()) {
+          T value = std::move(values_.front());
+          values_.erase(values_.begin());
+          return value;
+        }
+      }
+      fastrpc::sleep_for(10ms);
+    }
+    std::fprintf(stderr, "nothing came\n");
+    std::exit(1);
+  }
+  bool empty() {
+    auto guard = std::lock_guard(lock_);
+    return values_.empty();
+  }
+
+ private:
+  std::mutex lock_;
+  std::vector<T> values_;
+};
+
+using Pairs = Seen<std::pair<std::string, std::string>>;
+
+// Echo hands its connection to the test; "fail" fails.
+class Service : public echo::EchoService {
+ public:
+  void Echo(google::protobuf::RpcController* controller, const echo::EchoRequest* request,
+            echo::EchoResponse* response, Closure* done) override {
+    auto* ours = static_cast<fastrpc::RpcController*>(controller);
+    joined.put({ours->connection(), {ours->_svr, ours->_cli_flow}});
+    response->set_response(request->message());
+    if (request->message() == "fail") controller->SetFailed("as told");
+    done->Run();
+  }
+
+  using Flow = std::pair<fastrpc::CASyncSvr*, unsigned>;
+  Seen<std::pair<fastrpc::Connection, Flow>> joined;
+};
+
+struct Fixture {
+  explicit Fixture(fastrpc::Protocol protocol) : service(std::make_shared<Service>()) {
+    server = std::make_unique<fastrpc::RpcServer>("127.0.0.1", 0);
+    server->add_service(service);
+    server->listen();
+    client = connect(protocol);
+  }
+
+  std::unique_ptr<fastrpc::RpcClient> connect(fastrpc::Protocol protocol) {
+    fastrpc::ClientOptions options;
+    options.protocol = protocol;
+    return std::make_unique<fastrpc::RpcClient>("127.0.0.1", server->port(), options);
+  }
+
+  std::string call(fastrpc::RpcClient& to, const std::string& message) {
+    echo::EchoRequest request;
+    echo::EchoResponse response;
+    fastrpc::CliController controller;
+    request.set_message(message);
+    Stub(&to).Echo(&controller, &request, &response, nullptr);
+    return controller.Failed() ? controller.ErrorText() : response.response();
+  }
+
+  std::pair<fastrpc::Connection, Service::Flow> join() {
+    CHECK(call(*client, "join") == "join");
+    return service->joined.next();
+  }
+
+  std::shared_ptr<Service> service;
+  std::unique_ptr<fastrpc::RpcServer> server;
+  std::unique_ptr<fastrpc::RpcClient> client;
+};
+
+echo::EchoResponse news(const std::string& text) {
+  echo::EchoResponse message;
+  message.set_response(text);
+  return message;
+}
+
+std::string text_of(const std::pair<std::string, std::string>& pushed) {
+  std::unique_ptr<Message> message(fastrpc::PbMgr::CreateMessage(pushed.first));
+  CHECK(message != nullptr && message->ParseFromString(pushed.second));
+  return static_cast<echo::EchoResponse&>(*message).response();
+}
+
+void pushes_from_anywhere() {
+  for (auto protocol : kBoth) {
+    Fixture f(protocol);
+    Pairs seen;
+    f.client->on_push([&seen](std::string_view name, std::string_view body) {
+      CHECK(fastrpc_is_coroutine());
+      seen.put({std::string(name), std::string(body)});
+    });
+    auto [connection, flow] = f.join();
+    CHECK(connection.is_open() && connection.id() == flow.second);
+
+    connection.push(news("from main"));
+    CHECK(text_of(seen.next()) == "from main");
+    std::thread([c = connection] { c.push(news("from a thread")); }).join();
+    CHECK(text_of(seen.next()) == "from a thread");
+    fastrpc::spawn([c = connection] { c.push(news("from a coroutine")); }).join();
+    CHECK(text_of(seen.next()) == "from a coroutine");
+    auto timer = fastrpc::Timer::after(1ms, [c = connection] { c.push(news("from a timer")); });
+    CHECK(text_of(seen.next()) == "from a timer");
+    f.server->push(connection.id(), news("by number"));
+    CHECK(text_of(seen.next()) == "by number");
+    connection.push("any.Name", "any bytes");
+    CHECK(seen.next() == std::make_pair(std::string("any.Name"), std::string("any bytes")));
+    CHECK(f.call(*f.client, "and calls") == "and calls");
+  }
+}
+
+void process(std::string name, std::string data, void* seen) {
+  static_cast<Pairs*>(seen)->put({std::move(name), std::move(data)});
+}
+void closed(void* count) {
+  static_cast<Seen<int>*>(count)->put(1);
+}
+int client_closed(fastrpc::CASyncSvr* svr, unsigned cli_flow, void* seen) {
+  static_cast<Seen<Service::Flow>*>(seen)->put({svr, cli_flow});
+  return 0;
+}
+
+void the_original_spelling() {
+  for (auto protocol : kBoth) {
+    Fixture f(protocol);
+    Pairs pushed;
+    Seen<int> losses;
+    Seen<Service::Flow> gone;
+    CHECK(f.client->RegiExtProcesser(process, &pushed));
+    CHECK(f.client->RegiCloseHandler(closed, &losses));
+    CHECK(f.server->RegiClientCloseHandler(client_closed, &gone));
+    CHECK(!f.client->RegiExtProcesser(nullptr, nullptr));
+    CHECK(!f.client->RegiCloseHandler(nullptr, nullptr));
+    CHECK(!f.server->RegiClientCloseHandler(nullptr, nullptr));
+
+    auto flow = f.join().second;
+    auto message = news("period push mes");
+    CHECK(fastrpc::RpcServer::PushToClient(flow.first, flow.second, &message));
+    CHECK(text_of(pushed.next()) == "period push mes");
+    if (protocol == fastrpc::Protocol::original) {
+      std::string raw = "POST / HTTP/1.1\r\nmes_name: raw.Name\r\nContent-Length: 2\r\n\r\nok";
+      CHECK(fastrpc::RpcServer::PushRawDataToClient(flow.first, flow.second, raw));
+      CHECK(pushed.next() == std::make_pair(std::string("raw.Name"), std::string("ok")));
+    }
+    // Nobody, and nothing.
+    std::string raw = "x";
+    CHECK(!fastrpc::RpcServer::PushToClient(flow.first, 0, &message));
+    CHECK(!fastrpc::RpcServer::PushToClient(flow.first, ~0u, &message));
+    CHECK(!fastrpc::RpcServer::PushToClient(nullptr, flow.second, &message));
+    CHECK(!fastrpc::RpcServer::PushToClient(flow.first, flow.second, nullptr));
+    CHECK(!fastrpc::RpcServer::PushRawDataToClient(nullptr, flow.second, raw));
+    CHECK(!fastrpc::RpcServer::PushRawDataToClient(flow.first, 0, raw));
+
+    f.client.reset();
+    CHECK(gone.next() == flow);
+    CHECK(!fastrpc::RpcServer::PushToClient(flow.first, flow.second, &message));
+    CHECK(!fastrpc::RpcServer::PushRawDataToClient(flow.first, flow.second, raw));
+    CHECK(losses.empty());
+
+    // A client that comes later is somebody else; its server goes.
+    f.client = f.connect(protocol);
+    CHECK(f.client->RegiCloseHandler(closed, &losses));
+    CHECK(f.join().second.second != flow.second);
+    f.server->stop();
+    CHECK(losses.next() == 1);
+    CHECK(!gone.empty());
+  }
+}
+
+void a_connection_that_is_gone() {
+  Fixture f(fastrpc::Protocol::original);
+  Seen<std::uint64_t> gone;
+  f.server->on_close([&gone](std::uint64_t connection) { gone.put(connection); });
+  auto connection = f.join().first;
+  f.client.reset();
+  CHECK(gone.next() == connection.id());
+  CHECK(!connection.is_open());
+  CHECK(connection.push(news("x"), std::nothrow).error().is_closed());
+  CHECK(connection.push_raw("x", std::nothrow).error().is_closed());
+  auto pushed = f.server->push(connection.id(), news("x"), std::nothrow);
+  CHECK(pushed.error().is_closed());
+  try {
+    connection.push(news("x"));
+    CHECK(!"it threw");
+  } catch (const fastrpc::Error& e) {
+    CHECK(e.is_closed());
+  }
+  fastrpc::Connection none;
+  CHECK(none.id() == 0 && !none.is_open() && !none.push(news("x"), std::nothrow));
+}
+
+void who_takes_no_pushes() {
+  Fixture f(fastrpc::Protocol::baidu_std);
+  auto pushed = f.join().first.push(news("x"), std::nothrow);
+  CHECK(!pushed && pushed.error().status() == FASTRPC_EINVAL);
+}
+
+void a_slow_client() {
+  Fixture f(fastrpc::Protocol::original);
+  fastrpc::semaphore gate(0);
+  Pairs seen;
+  fastrpc::ClientOptions options;
+  options.protocol = fastrpc::Protocol::original;
+  options.max_pushes = 3;
+  f.client = std::make_unique<fastrpc::RpcClient>("127.0.0.1", f.server->port(), options);
+  f.client->on_push([&](std::string_view name, std::string_view body) {
+    gate.acquire();
+    seen.put({std::string(name), std::string(body)});
+  });
+  auto connection = f.join().first;
+  for (int i = 0; i < 10; ++i) {
+    connection.push("a.B", std::to_string(i));
+    CHECK(f.call(*f.client, "in between") == "in between");
+  }
+  for (int i = 0; i < 10; ++i) gate.release();
+  for (int i = 0; i < 4; ++i) CHECK(seen.next().second == std::to_string(i));
+  connection.push("a.B", "last");
+  CHECK(seen.next().second == "last");
+}
+
+void handlers_call_and_throw() {
+  for (auto protocol : kBoth) {
+    Fixture f(protocol);
+    Fixture other(protocol);
+    Seen<std::string> seen;
+    f.client->on_push([&](std::string_view, std::string_view body) {
+      seen.put(f.call(*f.client, std::string(body)));
+      seen.put(other.call(*other.client, std::string(body)));
+      throw std::runtime_error("from a push handler");
+    });
+    f.server->on_close([&](std::uint64_t) {
+      seen.put(other.call(*other.client, "closed"));
+      throw std::runtime_error("from a close handler");
+    });
+    f.client->on_close([&](const fastrpc::Error& why) {
+      seen.put(why.is_closed() ? "lost" : why.text());
+      throw std::runtime_error("from a loss handler");
+    });
+    CHECK(f.call(*f.client, "fail") == "as told");
+    auto connection = f.service->joined.next().first;
+    for (int i = 0; i < 2; ++i) {
+      connection.push("a.B", "pushed");
+      CHECK(seen.next() == "pushed");
+      CHECK(seen.next() == "pushed");
+    }
+    // One that joins and leaves.
+    auto second = f.connect(protocol);
+    CHECK(f.call(*second, "join") == "join");
+    second.reset();
+    CHECK(seen.next() == "closed");
+    f.server->stop();
+    std::vector<std::string> last{seen.next(), seen.next()};
+    CHECK((last == std::vector<std::string>{"lost", "closed"}) ||
+          (last == std::vector<std::string>{"closed", "lost"}));
+  }
+}
+
+void handlers_may_be_replaced() {
+  Fixture f(fastrpc::Protocol::original);
+  Seen<int> seen;
+  auto first = std::make_shared<int>(0);
+  f.client->on_push([&seen, first](auto, auto) { seen.put(1); });
+  f.server->on_close([first](auto) {});
+  f.client->on_close([first](const auto&) {});
+  CHECK(first.use_count() == 4);
+  f.client->on_push([&seen](auto, auto) { seen.put(2); });
+  f.server->on_close([](auto) {});
+  f.client->on_close([](const auto&) {});
+  CHECK(first.use_count() == 1);
+  f.join().first.push(news("x"));
+  CHECK(seen.next() == 2);
+}
+
+void a_killed_client(const char* program) {
+  Fixture f(fastrpc::Protocol::original);
+  Seen<std::uint64_t> gone;
+  f.server->on_close([&gone](std::uint64_t connection) { gone.put(connection); });
+  auto port = std::to_string(f.server->port());
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    execl(program, program, "client", port.c_str(), nullptr);
+    _exit(9);
+  }
+  auto connection = f.service->joined.next().first;
+  CHECK(connection.is_open() && gone.empty());
+  CHECK(kill(child, SIGKILL) == 0);
+  CHECK(waitpid(child, nullptr, 0) == child);
+  CHECK(gone.next() == connection.id());
+  CHECK(!connection.push(news("x"), std::nothrow));
+}
+
+int be_client(int port) {
+  fastrpc::ClientOptions options;
+  options.protocol = fastrpc::Protocol::original;
+  fastrpc::RpcClient client("127.0.0.1", port, options);
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  Stub(&client).Echo(nullptr, &request, &response, nullptr);
+  fastrpc::sleep_for(60s);
+  return 1;
+}
+
+void messages_by_name() {
+  std::unique_ptr<Message> message(fastrpc::PbMgr::CreateMessage("echo.EchoRequest"));
+  CHECK(message != nullptr);
+  CHECK(dynamic_cast<echo::EchoRequest*>(message.get()) != nullptr);
+  CHECK(fastrpc::create_message("echo.EchoResponse") != nullptr);
+  CHECK(fastrpc::PbMgr::CreateMessage("echo.Nothing") == nullptr);
+  CHECK(fastrpc::PbMgr::CreateMessage("") == nullptr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 3) return be_client(std::atoi(argv[2]));
+  configure_workers();
+  RUN(messages_by_name);
+  RUN(pushes_from_anywhere);
+  RUN(the_original_spelling);
+  RUN(a_connection_that_is_gone);
+  RUN(who_takes_no_pushes);
+  RUN(a_slow_client);
+  RUN(handlers_call_and_throw);
+  RUN(handlers_may_be_replaced);
+  a_killed_client(argv[0]);
+  return 0;
+}
