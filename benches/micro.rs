@@ -33,12 +33,14 @@ fn main() {
 
 type Figure = (&'static str, fn() -> f64);
 
-const FIGURES: [Figure; 7] = [
+const FIGURES: [Figure; 9] = [
     // First: later there are pooled stacks whose pages are already resident.
     ("parked_bytes", || parked_bytes(10_000)),
-    ("yield_ns", || median(|| yields(100, 10_000))),
+    ("yield_ns", || median(|| yields(2, 500_000))),
+    ("yield_100_ns", || median(|| yields(100, 10_000))),
     ("yield_alone_ns", || median(|| yields(1, 200_000))),
-    ("park_unpark_ns", || median(|| hand_overs(500_000))),
+    ("park_unpark_ns", || median(|| park_unpark(500_000))),
+    ("semaphore_ns", || median(|| hand_overs(500_000))),
     ("spawn_join_ns", || median(|| spawn_join(500_000))),
     ("spawn_join_1000_ns", || median(|| spawn_burst(1_000, 200))),
     ("pool_run_ns", || median(|| pool_runs(20_000))),
@@ -71,7 +73,12 @@ fn yields(coroutines: usize, each: usize) -> f64 {
     nanos_each(begin.elapsed(), coroutines * each)
 }
 
-/// One wake of a parked coroutine until it runs: two that hand a permit to and fro.
+/// One park and unpark: two coroutines that wake each other and wait.
+fn park_unpark(rounds: usize) -> f64 {
+    nanos_each(rt::bench::park_unpark(rounds).expect("a coroutine"), 2 * rounds)
+}
+
+/// The same through a semaphore: two that hand a permit to and fro.
 fn hand_overs(rounds: usize) -> f64 {
     let (to, fro) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (there, back) = (to.clone(), fro.clone());

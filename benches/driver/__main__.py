@@ -36,7 +36,10 @@ def main():
     settings = Settings(options.warmup, options.seconds, options.server_core,
                         options.client_core, options.realtime)
 
-    micro = run_micro(micro_program, settings) if options.micro else {}
+    micro = {}
+    if options.micro:
+        for program in (micro_program, options.build_dir / "bin" / "fastrpc_micro"):
+            micro.update(run_micro(program, settings))
     results = run_all(contenders, workloads, options.rounds, settings)
     report(options, results, contenders, workloads, micro)
     failures = [f"{workload}, {name}: {result.failure}"
@@ -177,9 +180,9 @@ def run_all(contenders, workloads, rounds, settings):
 
 def run_micro(program, settings):
     """The runtime's figures by name; each line the program prints is one JSON object."""
-    if program is None:
+    if program is None or not os.access(program, os.X_OK):
         return {}
-    print("bench: the runtime's own figures ...", file=sys.stderr)
+    print(f"bench: the runtime's own figures, {pathlib.Path(program).name} ...", file=sys.stderr)
     done = subprocess.run([program, "--core", str(settings.server_core)], text=True,
                           capture_output=True, timeout=120, preexec_fn=settings.prepare)
     if done.returncode != 0:

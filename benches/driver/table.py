@@ -53,12 +53,18 @@ def table(results, contenders, workloads):
 
 
 MICRO = {
-    "yield_ns": "yield, 100 coroutines in turns, ns",
+    "yield_ns": "yield, two coroutines in turns, ns",
+    "yield_100_ns": "yield, 100 coroutines in turns, ns",
     "yield_alone_ns": "yield, one coroutine, ns",
-    "park_unpark_ns": "wake a parked coroutine until it runs (semaphore), ns",
+    "park_unpark_ns": "park and unpark, ns",
+    "semaphore_ns": "the same through a semaphore, ns",
     "spawn_join_ns": "spawn and join, one at a time, ns",
     "spawn_join_1000_ns": "spawn and join, 1,000 at once, ns",
+    "pool_run_ns": "a job of the thread pool and the wait for its result, ns",
     "parked_bytes": "resident bytes of a parked coroutine",
+    "cpp_yield_ns": "C++: yield, two coroutines in turns, ns",
+    "cpp_semaphore_ns": "C++: park and unpark through a semaphore, ns",
+    "cpp_spawn_join_ns": "C++: spawn and join, one at a time, ns",
 }
 
 

@@ -17,6 +17,8 @@
 //! wake goes through [`Waker`], which takes the inbox of the home worker when it is called
 //! elsewhere.
 
+#[doc(hidden)]
+pub mod bench;
 mod blocking;
 mod engine;
 mod fiber;
