@@ -124,7 +124,8 @@ int main(int argc, char** argv) {
     fastrpc::CliController controller;
     echo::EchoResponse response;
     stub.Refuse(&controller, &request, &response, nullptr);
-    bool expected = controller.ErrorCode() == 2042 && controller.ErrorText() == "'hello' is refused";
+    bool expected =
+        controller.ErrorCode() == 2042 && controller.ErrorText() == "'hello' is refused";
     report("an error of the service", start, expected, outcome(controller, response));
   }
   {
