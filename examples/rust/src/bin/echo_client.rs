@@ -1,4 +1,4 @@
-//! echo_client [HOST:PORT]: calls echo_server in all the ways there are.
+//! `echo_client [HOST:PORT]`: calls `echo_server` in all the ways there are.
 
 use std::io;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! echo_server [HOST:PORT]: serves echo.EchoService until it is interrupted.
+//! `echo_server [HOST:PORT]`: serves `echo.EchoService` until it is interrupted.
 
 use std::io;
 use std::time::Duration;
