@@ -95,7 +95,10 @@ fn panics_are_errors_with_their_text_and_the_thread_goes_on() {
             panic!("a result that nobody wants");
         }
     }
-    drop(pool.spawn(|| Grenade).unwrap());
+    let gate = Arc::new(Gate::default());
+    let at_gate = gate.clone();
+    drop(pool.spawn(move || (at_gate.pass(), Grenade).1).unwrap());
+    gate.open();
     assert_eq!(pool.run(|| 1).unwrap(), 1);
     assert_eq!(pool.stats().peak_threads, 1);
 }
