@@ -40,6 +40,10 @@ class Gate {
     changed_.notify_all();
     CHECK(changed_.wait_for(lock, 30s, [this] { return open_; }));
   }
+  bool has_seen(int count) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return came_ >= count;
+  }
   void wait_for(int count) {
     std::unique_lock<std::mutex> lock(mutex_);
     CHECK(changed_.wait_for(lock, 30s, [&] { return came_ >= count; }));
@@ -311,7 +315,7 @@ class Service : public echo::EchoService {
   }
   void SlowEcho(RpcController*, const echo::EchoRequest* request, echo::EchoResponse* response,
                 Closure* done) override {
-    fastrpc::sleep_for(100ms);
+    fastrpc::sleep_for(300ms);
     response->set_response(request->message());
     done->Run();
   }
@@ -352,8 +356,8 @@ void calls_are_answered_and_made_from_pool_threads() {
     coroutines.push_back(
         fastrpc::spawn([&, i] { return mgr.TPRun(call, "n" + std::to_string(i), true); }));
   for (int i = 0; i < 100; ++i) CHECK(coroutines[i].join() == "n" + std::to_string(i));
-  // One after the other on two threads they take 5 seconds; valgrind needs more than one.
-  CHECK(std::chrono::steady_clock::now() - start < 4s);
+  // Two by two they take 15 seconds; a busy machine needs more than the 0.3 of an idle one.
+  CHECK(std::chrono::steady_clock::now() - start < 10s);
   auto stats = mgr.pool().stats();
   CHECK(stats.peak_threads > 2 && stats.peak_threads <= 130);
 }

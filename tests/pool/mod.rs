@@ -41,6 +41,11 @@ impl Gate {
         assert!(left.0, "the gate stays shut");
     }
 
+    /// Whether `count` have come to the gate.
+    pub fn has_seen(&self, count: usize) -> bool {
+        self.state.lock().unwrap().1 >= count
+    }
+
     /// Blocks the thread until `count` have come to the gate.
     pub fn wait_for(&self, count: usize) {
         let state = self.state.lock().unwrap();

@@ -26,7 +26,7 @@ fn two_threads_serve_a_hundred_jobs_that_wait_for_our_client() {
     let server = Server::new(ServerOptions::default());
     server
         .add_method("s", "Slow", |call| {
-            rt::sleep(Duration::from_millis(100)).unwrap();
+            rt::sleep(Duration::from_millis(300)).unwrap();
             call.reply(b"done");
         })
         .unwrap();
@@ -48,8 +48,8 @@ fn two_threads_serve_a_hundred_jobs_that_wait_for_our_client() {
         assert_eq!(coroutine.join().unwrap(), b"done");
     }
     let took = start.elapsed();
-    // One after the other on two threads they take 5 seconds.
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    // Two by two they take 15 seconds; a busy machine needs more than the 0.6 of an idle one.
+    assert!(took < Duration::from_secs(10), "{took:?}");
     let stats = pool.stats();
     assert!((3..=64).contains(&stats.peak_threads), "{stats:?}");
     eventually("extra threads end", || pool.stats().threads == 2);
