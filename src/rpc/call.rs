@@ -46,7 +46,7 @@ pub struct Reply<'a> {
 }
 
 impl Call {
-    /// The name by which the client called the service.
+    /// The service's full name.
     pub fn service(&self) -> &str {
         &self.via.method.service
     }

@@ -98,6 +98,11 @@ impl<'a> Dispatch<'a> {
         let (service, name) = (request.service, request.method);
         match self.conn.server.methods.find(service, name) {
             Lookup::Found(method) => {
+                // Called without its package, it is looked up each time.
+                let known = |bound: &Arc<Bound>| Arc::ptr_eq(&bound.method, &method);
+                if let Some(index) = self.bound.iter().position(known) {
+                    return Some(self.bound[index].clone());
+                }
                 if self.bound.len() == MOST_BOUND {
                     self.bound.clear();
                 }

@@ -41,7 +41,7 @@ impl BaiduStd {
         let Some(request) = &meta.request else {
             return dispatch.refuse(id, code::EREQUEST, "the frame is not a request");
         };
-        let compress = match wire::Compress::from_number(meta.compress_type) {
+        let compress = match meta.compress() {
             Ok(compress) => compress,
             Err(error) => return dispatch.refuse(id, code::EREQUEST, &error.to_string()),
         };

@@ -42,7 +42,7 @@ impl Methods {
 
     pub(super) fn find(&self, service: &str, name: &str) -> Lookup {
         let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
-        match services.get(service) {
+        match services.get(service).or_else(|| without_package(&services, service)) {
             None => Lookup::NoService,
             Some(methods) => match methods.get(name) {
                 None => Lookup::NoMethod,
@@ -50,6 +50,19 @@ impl Methods {
             },
         }
     }
+}
+
+/// The service that is called by its name alone, as some clients do (jprotobuf; brpc by an option)
+/// and brpc's servers understand. A name that two services have is nobody's.
+#[cold]
+fn without_package<'a>(services: &'a HashMap<Box<str>, ByName>, name: &str) -> Option<&'a ByName> {
+    if name.contains('.') {
+        return None;
+    }
+    let is_it = |full: &str| full.rsplit_once('.').is_some_and(|(_, short)| short == name);
+    let mut found = services.iter().filter(|(full, _)| is_it(full));
+    let (_, methods) = found.next()?;
+    found.next().is_none().then_some(methods)
 }
 
 /// The methods of one service, by name.

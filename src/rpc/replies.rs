@@ -99,13 +99,13 @@ impl Inner {
         if response.code != 0 {
             return Err(remote(response.code, response.text_lossy().into_owned()));
         }
-        let body = if frame.meta.compress_type == 0 {
-            frame.body.to_vec()
-        } else {
-            let limit = self.options.max_frame;
-            wire::Compress::from_number(frame.meta.compress_type)
-                .and_then(|kind| wire::compress::decompress(kind, frame.body, limit))
-                .map_err(|error| Error::response(error.to_string()))?
+        let bad = |error: wire::Error| Error::response(error.to_string());
+        let body = match frame.meta.compress().map_err(bad)? {
+            wire::Compress::None => frame.body.to_vec(),
+            kind => {
+                let limit = self.options.max_frame;
+                wire::compress::decompress(kind, frame.body, limit).map_err(bad)?
+            }
         };
         let peer = local.peer.borrow().clone();
         Ok(Response { body, attachment: frame.attachment.to_vec(), peer })

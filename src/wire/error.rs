@@ -39,9 +39,9 @@ impl Error {
         )
     }
 
-    /// The bytes may be right, but name a compression that this library lacks.
+    /// The bytes may be right, but name a compression or a kind of content that this library lacks.
     pub(crate) fn is_unsupported(&self) -> bool {
-        matches!(self.kind, Kind::UnknownCompression(_))
+        matches!(self.kind, Kind::UnknownCompression(_) | Kind::UnknownContent(_))
     }
 
     /// The call that the bad frame belongs to, if that much could be read.
@@ -100,6 +100,10 @@ impl Error {
         Error { kind: Kind::UnknownCompression(number) }
     }
 
+    pub(super) fn unknown_content(number: i32) -> Error {
+        Error { kind: Kind::UnknownContent(number) }
+    }
+
     pub(super) fn corrupt(kind: Compress) -> Error {
         Error { kind: Kind::Corrupt(kind) }
     }
@@ -131,6 +135,9 @@ impl fmt::Display for Error {
             }
             Kind::Unencodable => f.write_str("message is larger than the frame format can say"),
             Kind::UnknownCompression(number) => write!(f, "unknown compression type {number}"),
+            Kind::UnknownContent(number) => {
+                write!(f, "content of type {number}, and only protobuf (0) is understood")
+            }
             Kind::Corrupt(kind) => write!(f, "corrupt {} data", kind.name()),
             Kind::OutputTooLarge { limit } => {
                 write!(f, "decompressed data exceeds the limit of {limit} bytes")
@@ -154,6 +161,7 @@ enum Kind {
     Attachment { size: i32, left: usize, correlation_id: i64 },
     Unencodable,
     UnknownCompression(i32),
+    UnknownContent(i32),
     Corrupt(Compress),
     OutputTooLarge { limit: usize },
 }
@@ -176,6 +184,7 @@ mod tests {
             Error::attachment(-1, 0, 7),
             Error::unencodable(),
             Error::unknown_compression(4),
+            Error::unknown_content(1),
             Error::corrupt(Compress::Gzip),
             Error::output_too_large(1),
         ];

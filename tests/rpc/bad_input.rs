@@ -156,6 +156,9 @@ fn unknown_names_and_the_handlers_view_of_a_bad_message() {
             Err(_) => call.fail(1003, "the body is not the request's message"),
         })
         .unwrap();
+    for service in ["p.C", "q.C", "p.D", "D"] {
+        server.add_method(service, "M", |call| call.reply(b"")).unwrap();
+    }
     let addr = server.listen("127.0.0.1:0").unwrap().to_string();
     let mut peer = Peer::connect(&addr);
     for (service, method, body, code, text) in [
@@ -163,6 +166,12 @@ fn unknown_names_and_the_handlers_view_of_a_bad_message() {
         ("a.B", "typed", b"", 1002, "typed"),
         ("a.b", "Typed", b"", 1001, "a.b"),
         ("", "", b"", 1001, ""),
+        // Without the package only what is meant by no other.
+        ("B", "Typed", b"", 0, ""),
+        ("B", "typed", b"", 1002, "typed"),
+        ("C", "M", b"", 1001, "C"),
+        ("D", "M", b"", 0, ""),
+        ("p.C", "M", b"", 0, ""),
     ] {
         peer.send(&frame(&request_meta(3, service, method), body));
         let frame = peer.receive().unwrap();

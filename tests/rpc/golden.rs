@@ -19,7 +19,7 @@ fn golden(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-const CASES: [&str; 13] = [
+const CASES: [&str; 15] = [
     "01-plain",
     "02-log-id",
     "03-attachment",
@@ -33,6 +33,8 @@ const CASES: [&str; 13] = [
     "11-user-fields",
     "12-4k",
     "13-empty",
+    "14-no-package",
+    "15-checksum",
 ];
 
 #[test]
@@ -103,6 +105,20 @@ fn our_client_understands_their_server() {
             }
         }
     }
+}
+
+#[test]
+fn content_that_is_no_protobuf_is_refused() {
+    let (_server, addr) = server(ServerOptions::default());
+    let mut peer = Peer::connect(&addr);
+    peer.send(&golden("16-json.request"));
+    let refused = peer.receive().unwrap();
+    assert_eq!(refused.code(), 1003);
+    assert!(refused.text().contains("content of type 1"), "{}", refused.text());
+
+    let (outcome, _) = play(&frame_in(&golden("01-plain.request")), &golden("16-json.response"));
+    let error = outcome.unwrap_err();
+    assert!(error.code() == 2002 && error.text().contains("content of type 1"), "{error:?}");
 }
 
 /// Makes the call of `request` with our client, and lets a scripted server answer `response`.

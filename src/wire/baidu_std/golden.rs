@@ -200,6 +200,7 @@ fn cases() -> Vec<Case> {
         Case { user_fields: &[(b"k1", b"v1")], ..plain("11-user-fields", 32) },
         Case { message: echo_message(&[b'x'; 4096]), ..plain("12-4k", 35) },
         Case { message: echo_message(b""), ..plain("13-empty", 38) },
+        Case { service: "EchoService", ..plain("14-no-package", 1) },
     ]
 }
 

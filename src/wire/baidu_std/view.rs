@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
-use crate::wire::Error;
 use crate::wire::proto::{LEN, MAX_DEPTH, Reader, VARINT, key};
+use crate::wire::{Compress, Error};
 
 /// The meta data of a frame, borrowed from its bytes. Fields that are absent have protobuf's
 /// default (0 or empty) unless they are an `Option`.
@@ -15,13 +15,13 @@ pub(crate) struct MetaView<'a> {
     pub(crate) request: Option<RequestView<'a>>,
     /// Present in responses.
     pub(crate) response: Option<ResponseView<'a>>,
-    /// Convert with [`Compress::from_number`](crate::wire::Compress::from_number).
+    /// As the peer wrote it: see [`compress`](MetaView::compress).
     pub(crate) compress_type: i32,
     pub(crate) correlation_id: i64,
     /// As the peer wrote it; a [`Frame`](super::Frame) has checked it.
     pub(crate) attachment_size: i32,
     pub(crate) authentication_data: &'a [u8],
-    /// What the body is: 0 for protobuf.
+    /// What the body is: 0 for protobuf. brpc also knows JSON and text.
     pub(crate) content_type: i32,
     /// The message is a part of a larger one.
     pub(crate) has_chunk_info: bool,
@@ -56,6 +56,18 @@ impl<'a> MetaView<'a> {
         let mut view = MetaView { bytes, ..MetaView::default() };
         view.read(bytes).ok_or_else(Error::meta)?;
         Ok(view)
+    }
+
+    /// How the body is compressed.
+    ///
+    /// # Errors
+    /// When it is compressed in an unknown way, or is no protobuf: nobody here could read it.
+    #[inline]
+    pub(crate) fn compress(&self) -> Result<Compress, Error> {
+        if self.content_type != 0 {
+            return Err(Error::unknown_content(self.content_type));
+        }
+        Compress::from_number(self.compress_type)
     }
 
     /// The user's own fields, in the order sent.
