@@ -352,8 +352,8 @@ void calls_are_answered_and_made_from_pool_threads() {
     coroutines.push_back(
         fastrpc::spawn([&, i] { return mgr.TPRun(call, "n" + std::to_string(i), true); }));
   for (int i = 0; i < 100; ++i) CHECK(coroutines[i].join() == "n" + std::to_string(i));
-  // One after the other on two threads they take 5 seconds; valgrind needs more than one.
-  CHECK(std::chrono::steady_clock::now() - start < 4s);
+  // One after the other on two threads they take 5 seconds.
+  CHECK(std::chrono::steady_clock::now() - start < 4s || !times_count());
   auto stats = mgr.pool().stats();
   CHECK(stats.peak_threads > 2 && stats.peak_threads <= 130);
 }
