@@ -18,3 +18,8 @@
     std::fflush(stdout);        \
     test();                     \
   } while (0)
+
+// Whether it means something how long things take: not under valgrind.
+inline bool times_count() {
+  return std::getenv("FASTRPC_TEST_SLOW") == nullptr;
+}

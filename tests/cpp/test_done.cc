@@ -131,6 +131,17 @@ void two_threads_may_race_to_run_done() {
   }
 }
 
+void done_may_run_in_a_thread_pool() {
+  fastrpc::thread_pool pool(2);
+  Fixture f([&pool](auto&, auto&, Closure* done) {
+    pool.async([done] {
+      CHECK(!fastrpc::this_coroutine::exists());
+      done->Run();
+    });
+  });
+  for (int i = 0; i < 50; ++i) CHECK(f.call("from a pool") == "from a pool");
+}
+
 void an_exception_after_the_answer_changes_nothing() {
   Fixture f([](auto&, auto&, Closure* done) {
     done->Run();
@@ -417,6 +428,7 @@ int main() {
   configure_workers();
   RUN(a_second_done_does_nothing);
   RUN(two_threads_may_race_to_run_done);
+  RUN(done_may_run_in_a_thread_pool);
   RUN(an_exception_after_the_answer_changes_nothing);
   RUN(an_exception_is_the_answer_also_with_a_guard);
   RUN(without_done_the_client_waits_for_its_timeout);

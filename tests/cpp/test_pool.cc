@@ -357,7 +357,7 @@ void calls_are_answered_and_made_from_pool_threads() {
         fastrpc::spawn([&, i] { return mgr.TPRun(call, "n" + std::to_string(i), true); }));
   for (int i = 0; i < 100; ++i) CHECK(coroutines[i].join() == "n" + std::to_string(i));
   // Two by two they take 15 seconds; a busy machine needs more than the 0.3 of an idle one.
-  CHECK(std::chrono::steady_clock::now() - start < 10s);
+  CHECK(std::chrono::steady_clock::now() - start < 10s || !times_count());
   auto stats = mgr.pool().stats();
   CHECK(stats.peak_threads > 2 && stats.peak_threads <= 130);
 }
