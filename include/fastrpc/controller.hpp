@@ -8,6 +8,7 @@
 #include <fastrpc/error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <optional>
@@ -30,8 +31,11 @@ constexpr std::int32_t kBadResponse = 2002;
 // Calls a function of the C ABI that copies text into a buffer.
 template <typename Copy>
 std::string copied_text(Copy copy) {
-  std::string text(copy(nullptr, 0), '\0');
-  if (!text.empty()) copy(text.data(), text.size() + 1);
+  std::array<char, 64> buffer;
+  std::size_t size = copy(buffer.data(), buffer.size());
+  if (size < buffer.size()) return {buffer.data(), size};
+  std::string text(size, '\0');
+  copy(text.data(), size + 1);
   return text;
 }
 

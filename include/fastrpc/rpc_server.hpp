@@ -212,19 +212,20 @@ class RpcServer {
     if (service == nullptr) return Error(FASTRPC_EINVAL);
     const auto* descriptor = service->GetDescriptor();
     for (int i = 0; i < descriptor->method_count(); ++i) {
-      auto added = add_method({service, descriptor->method(i), end_->running, &end_->svr});
+      auto added = add_method(std::make_unique<detail::Method>(service, descriptor->method(i),
+                                                               end_->running, &end_->svr));
       if (!added) return added;
     }
     return {};
   }
 
-  Result<void> add_method(detail::Method method) {
-    auto owner = detail::name_of(method.descriptor->service()->full_name());
-    auto name = detail::name_of(method.descriptor->name());
+  Result<void> add_method(std::unique_ptr<detail::Method> method) {
+    auto owner = detail::name_of(method->descriptor->service()->full_name());
+    auto name = detail::name_of(method->descriptor->name());
     detail::ErrorSlot error;
     return error.check(fastrpc_server_add_method(
         get(), owner.data(), owner.size(), name.data(), name.size(), detail::ServerCall::serve,
-        new detail::Method(std::move(method)), detail::delete_user<detail::Method>, error.out()));
+        method.release(), detail::delete_user<detail::Method>, error.out()));
   }
 
   std::string address_;

@@ -3,7 +3,6 @@
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::rpc::{Call, code};
 
@@ -14,23 +13,18 @@ use super::own::{give_shared, look, take_shared};
 use super::status::*;
 
 /// What a `fastrpc_call` points to: the call, shared by its handle and by the frame that runs the
-/// handler.
+/// handler. The last of the two drops it.
 ///
 /// The frame has a say because of C++: when an exception leaves the handler, the handle is freed
 /// while the stack unwinds, before anybody knows the exception's text. So a free inside the
 /// handler leaves the call to the frame.
 pub(super) struct Handed {
-    /// Touched by the owner of the handle while `HANDLE` is set, then by the frame while `FRAME`
-    /// is set; whoever clears the last of the two bits drops it.
+    /// Touched by the owner of the handle alone, and by the frame once the handle is gone.
     call: UnsafeCell<Option<Call>>,
-    state: AtomicU8,
 }
 
-// SAFETY: see `call`: one side at a time, and the bits hand it over with acquire and release.
+// SAFETY: see `call`: one side at a time, and the count of the `Arc` hands it over.
 unsafe impl Sync for Handed {}
-
-const HANDLE: u8 = 1;
-const FRAME: u8 = 2;
 
 impl Handed {
     /// Runs a handler: `function(user, call)`.
@@ -39,33 +33,20 @@ impl Handed {
         function: unsafe extern "C-unwind" fn(*mut c_void, *mut fastrpc_call),
         user: &UserData,
     ) {
-        let state = AtomicU8::new(HANDLE | FRAME);
-        let handed = Arc::new(Handed { call: UnsafeCell::new(Some(call)), state });
+        let mut handed = Arc::new(Handed { call: UnsafeCell::new(Some(call)) });
         let handle = give_shared(handed.clone());
         // SAFETY: the user gave this function for this data; the handle is fresh.
         let outcome = call_out(|| unsafe { function(user.get(), handle) });
-        let released = handed.state.fetch_and(!FRAME, Ordering::AcqRel) & HANDLE == 0;
-        match outcome {
-            Ok(()) if released => drop(handed.take_call()),
-            Ok(()) => {}
-            Err(exception) => {
-                if !released {
-                    // SAFETY: the header: by throwing, the handler gave the handle up.
-                    drop(unsafe { take_shared(handle) });
-                }
-                let call = handed.take_call();
-                log_exception(call.as_ref(), &exception);
-                if let Some(call) = call {
-                    call.fail(code::EINTERNAL, &exception);
-                }
-            }
+        let Err(exception) = outcome else { return };
+        if Arc::get_mut(&mut handed).is_none() {
+            // SAFETY: the header: by throwing, the handler gave the handle up.
+            drop(unsafe { take_shared(handle) });
         }
-    }
-
-    /// For the side whose turn it is.
-    fn take_call(&self) -> Option<Call> {
-        // SAFETY: see `call`.
-        unsafe { &mut *self.call.get() }.take()
+        let call = Arc::into_inner(handed).and_then(|handed| handed.call.into_inner());
+        log_exception(call.as_ref(), &exception);
+        if let Some(call) = call {
+            call.fail(code::EINTERNAL, &exception);
+        }
     }
 }
 
@@ -88,15 +69,9 @@ impl Held {
     }
 
     pub(super) fn into_call(self) -> Result<Call, Failure> {
-        self.0.take_call().ok_or_else(|| Failure::new(FASTRPC_ESTATE, "the call is answered"))
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.0.state.fetch_and(!HANDLE, Ordering::AcqRel) & FRAME == 0 {
-            drop(self.0.take_call());
-        }
+        // SAFETY: see `Handed::call`: this is the handle.
+        let call = unsafe { &mut *self.0.call.get() }.take();
+        call.ok_or_else(|| Failure::new(FASTRPC_ESTATE, "the call is answered"))
     }
 }
 

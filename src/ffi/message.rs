@@ -1,5 +1,6 @@
 //! Messages on their way out, of both sides.
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 
 use crate::rpc::Compress;
@@ -25,14 +26,14 @@ pub type fastrpc_fill_function =
 /// A message to send: the caller's bytes, or what its function writes.
 pub(super) enum Message<'a> {
     Given(&'a [u8]),
-    Filled(Vec<u8>),
+    Filled(Scratch),
 }
 
 impl Message<'_> {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Message::Given(bytes) => bytes,
-            Message::Filled(bytes) => bytes,
+            Message::Filled(scratch) => &scratch.0,
         }
     }
 }
@@ -49,7 +50,8 @@ pub(super) unsafe fn message<'a>(
         // SAFETY: the same contract.
         return Ok(Message::Given(unsafe { arg::bytes(body, size) }?));
     };
-    let mut buffer = Vec::new();
+    let mut scratch = Scratch::take();
+    let buffer = &mut scratch.0;
     if buffer.try_reserve_exact(size).is_err() {
         return Err(Failure::new(FASTRPC_ENOMEM, "no memory for a message of this size"));
     }
@@ -57,8 +59,41 @@ pub(super) unsafe fn message<'a>(
     // SAFETY: the user gave this function for this data; the buffer has `size` bytes.
     let outcome = call_out(|| unsafe { fill(user, buffer.as_mut_ptr(), size) });
     outcome.map_err(|exception| Failure::new(FASTRPC_EEXCEPTION, exception))?;
-    Ok(Message::Filled(buffer))
+    Ok(Message::Filled(scratch))
 }
+
+/// A buffer that the thread uses again.
+pub(super) struct Scratch(Vec<u8>);
+
+impl Scratch {
+    fn take() -> Scratch {
+        Scratch(SCRATCH.try_with(|kept| kept.borrow_mut().pop()).ok().flatten().unwrap_or_default())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mut buffer = std::mem::take(&mut self.0);
+        if buffer.capacity() > LARGEST_KEPT {
+            return;
+        }
+        buffer.clear();
+        // At the end of a thread there may be no place any more.
+        let _ = SCRATCH.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < MOST_KEPT {
+                kept.push(buffer);
+            }
+        });
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+const LARGEST_KEPT: usize = 16 << 10;
+const MOST_KEPT: usize = 16;
 
 pub(super) fn compress(number: i32) -> Result<Compress, Failure> {
     match number {

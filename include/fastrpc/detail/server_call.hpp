@@ -64,12 +64,52 @@ struct OnClose {
   std::shared_ptr<Running> running;
 };
 
+// The messages of a call. To make them and what they hold costs more than to serve a small call, so
+// that a method keeps those of its last call for the next: if they are small, and for a number of
+// calls only, since a message never gives back what it once held.
+struct Messages {
+  std::unique_ptr<google::protobuf::Message> request;
+  std::unique_ptr<google::protobuf::Message> response;
+  // Bytes of both.
+  std::size_t size = 0;
+  int uses = 0;
+
+  static constexpr std::size_t kLargestKept = 16 << 10;
+  static constexpr int kMostUses = 32;
+};
+
 // A method that was added: the user data of its handler.
-struct Method {
-  std::shared_ptr<google::protobuf::Service> service;
-  const google::protobuf::MethodDescriptor* descriptor;
-  std::shared_ptr<Running> running;
-  CASyncSvr* server;
+class Method {
+ public:
+  Method(std::shared_ptr<google::protobuf::Service> s, const google::protobuf::MethodDescriptor* d,
+         std::shared_ptr<Running> r, CASyncSvr* svr)
+      : service(std::move(s)), descriptor(d), running(std::move(r)), server(svr) {}
+  Method(const Method&) = delete;
+  Method& operator=(const Method&) = delete;
+  ~Method() { delete spare_.load(std::memory_order_acquire); }
+
+  std::unique_ptr<Messages> take_messages() {
+    std::unique_ptr<Messages> messages(spare_.exchange(nullptr, std::memory_order_acq_rel));
+    if (messages) return messages;
+    messages = std::make_unique<Messages>();
+    messages->request.reset(service->GetRequestPrototype(descriptor).New());
+    messages->response.reset(service->GetResponsePrototype(descriptor).New());
+    return messages;
+  }
+
+  void keep(std::unique_ptr<Messages> messages) {
+    if (messages->size > Messages::kLargestKept || ++messages->uses > Messages::kMostUses) return;
+    messages->response->Clear();
+    delete spare_.exchange(messages.release(), std::memory_order_acq_rel);
+  }
+
+  const std::shared_ptr<google::protobuf::Service> service;
+  const google::protobuf::MethodDescriptor* const descriptor;
+  const std::shared_ptr<Running> running;
+  CASyncSvr* const server;
+
+ private:
+  std::atomic<Messages*> spare_{nullptr};
 };
 
 // A call of a protobuf service, and the `done` that the service gets. rpc_server.hpp says what
@@ -79,8 +119,8 @@ class ServerCall final : public google::protobuf::Closure {
  public:
   // The handler of all methods.
   static void serve(void* user, fastrpc_call* call) {
-    const auto& method = *static_cast<Method*>(user);
-    Stay stay(*method.running, new ServerCall(method, call));
+    auto& method = *static_cast<Method*>(user);
+    Stay stay(method, new ServerCall(method, call));
     stay.call().start(method);
   }
 
@@ -98,38 +138,38 @@ class ServerCall final : public google::protobuf::Closure {
   // The handler's time in the service's method.
   class Stay {
    public:
-    Stay(Running& running, ServerCall* call) : running_(running), call_(call) { running_.enter(); }
+    Stay(Method& method, ServerCall* call) : method_(method), call_(call) {
+      method_.running->enter();
+    }
     Stay(const Stay&) = delete;
     Stay& operator=(const Stay&) = delete;
     ~Stay() {
-      call_->release();
-      running_.leave();
+      call_->release(&method_);
+      method_.running->leave();
     }
     ServerCall& call() { return *call_; }
 
    private:
-    Running& running_;
+    Method& method_;
     ServerCall* call_;
   };
 
   // What a call holds on to until it is over.
   struct Content {
-    Content(const Method& method, fastrpc_call* call)
-        : controller(call, method.server),
-          request(method.service->GetRequestPrototype(method.descriptor).New()),
-          response(method.service->GetResponsePrototype(method.descriptor).New()) {}
+    Content(Method& method, fastrpc_call* call)
+        : controller(call, method.server), messages(method.take_messages()) {}
 
     Controller controller;
-    std::unique_ptr<google::protobuf::Message> request;
-    std::unique_ptr<google::protobuf::Message> response;
+    std::unique_ptr<Messages> messages;
   };
 
-  ServerCall(const Method& method, fastrpc_call* call) : content_(std::in_place, method, call) {}
+  ServerCall(Method& method, fastrpc_call* call) : content_(std::in_place, method, call) {}
 
   void start(const Method& method) {
     std::size_t size = 0;
     const std::uint8_t* bytes = fastrpc_call_request(controller().call_, &size);
-    if (!parse(*content_->request, bytes, size)) {
+    messages().size = size;
+    if (!parse(*messages().request, bytes, size)) {
       auto type = name_of(method.descriptor->input_type()->full_name());
       controller().SetFailed(kBadRequest, "the body is no " + std::string(type));
       return Run();
@@ -167,9 +207,8 @@ class ServerCall final : public google::protobuf::Closure {
 #endif
 
   void call_method(const Method& method) {
-    auto* response = content_->response.get();
-    method.service->CallMethod(method.descriptor, &controller(), content_->request.get(), response,
-                               this);
+    method.service->CallMethod(method.descriptor, &controller(), messages().request.get(),
+                               messages().response.get(), this);
   }
 
   // Whether a destructor runs `done` because an exception is about to leave the method. Then the
@@ -189,12 +228,12 @@ class ServerCall final : public google::protobuf::Closure {
     auto* on_end = std::exchange(controller().on_end_, nullptr);
     answer();
     run_logged(on_end);
-    release();
+    release(nullptr);
   }
 
   void answer() {
     if (controller().Failed()) return fail(controller().ErrorCode(), controller().ErrorText());
-    const auto& response = *content_->response;
+    const auto& response = *messages().response;
     if (!response.IsInitialized())
       return fail(kInternal, "the response lacks " + response.InitializationErrorString());
     // Its size first: SerializeWithCachedSizes relies on it.
@@ -204,11 +243,12 @@ class ServerCall final : public google::protobuf::Closure {
   }
 
   void reply(std::size_t size) {
+    messages().size += size;
     fastrpc_reply reply;
     fastrpc_reply_init(&reply, sizeof reply);
     reply.body_size = size;
     reply.fill = fill_message;
-    reply.fill_user = content_->response.get();
+    reply.fill_user = messages().response.get();
     const std::string& attachment = controller().response_attachment();
     reply.attachment = reinterpret_cast<const std::uint8_t*>(attachment.data());
     reply.attachment_size = attachment.size();
@@ -217,6 +257,8 @@ class ServerCall final : public google::protobuf::Closure {
   }
 
   void fail(std::int32_t code, const std::string& text) {
+    // Nobody knows how large the response has become.
+    messages().size = Messages::kLargestKept + 1;
     fastrpc_call_fail(take_call(), code, text.data(), text.size());
   }
 
@@ -227,10 +269,17 @@ class ServerCall final : public google::protobuf::Closure {
   Controller& controller() {
     return content_->controller;
   }
+  Messages& messages() {
+    return *content_->messages;
+  }
 
-  // By the handler at its end and by the one that answered: the second buries the call.
-  void release() {
-    if (holders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  // By the handler at its end, for which the method lives, and by the one that answered: the second
+  // buries the call.
+  void release(Method* method) {
+    // The second one is alone and need not count.
+    bool alone = holders_.load(std::memory_order_acquire) == 1;
+    if (!alone && holders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (method != nullptr) method->keep(std::move(content_->messages));
     content_.reset();
     static std::array<std::atomic<ServerCall*>, kRemembered> recent{};
     static std::atomic<std::size_t> next{0};
