@@ -3,6 +3,7 @@
 
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/error.hpp>
+#include <fastrpc/http_parser.hpp>
 #include <fastrpc/io.hpp>
 #include <fastrpc/runtime.hpp>
 #include <fastrpc/sync.hpp>
