@@ -1,6 +1,7 @@
 // All of fastrpc that needs no protobuf. RPC is in rpc_server.hpp and rpc_client.hpp.
 #pragma once
 
+#include <fastrpc/closure.hpp>
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/error.hpp>
 #include <fastrpc/http_parser.hpp>
