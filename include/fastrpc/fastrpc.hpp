@@ -9,3 +9,4 @@
 #include <fastrpc/runtime.hpp>
 #include <fastrpc/sync.hpp>
 #include <fastrpc/timer.hpp>
+#include <fastrpc/timer_mgr.hpp>
