@@ -6,6 +6,8 @@
 #include <fastrpc/error.hpp>
 #include <fastrpc/http_parser.hpp>
 #include <fastrpc/io.hpp>
+#include <fastrpc/que_mgr.hpp>
+#include <fastrpc/resource_pool.hpp>
 #include <fastrpc/runtime.hpp>
 #include <fastrpc/sync.hpp>
 #include <fastrpc/timer.hpp>
