@@ -76,7 +76,7 @@ install_package() { cmake --install build/release --prefix "$first"; }
 files_are_right() {
     {
         (cd include && find fastrpc -name '*.h' -o -name '*.hpp') | sed 's|^|include/|'
-        printf '%s\n' lib/libfastrpc.{a,so,so.0,so."$version"} lib/pkgconfig/fastrpc.pc \
+        printf '%s\n' lib/libfastrpc.{a,so,so.0,so."$version"} lib/pkgconfig/fastrpc{,-compat}.pc \
             lib/cmake/fastrpc/fastrpc{Config,ConfigVersion,Targets,Targets-release,Protobuf}.cmake
     } | LC_ALL=C sort >"$work/wanted"
     (cd "$first" && find . ! -type d | sed 's|^\./||' | LC_ALL=C sort) >"$work/found"
