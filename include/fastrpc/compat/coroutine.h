@@ -16,7 +16,8 @@ namespace fastrpc::compat {
 
 // Whether the socket calls of the calling coroutine are to be hooked.
 inline bool& hook_wanted() {
-  static local<bool> wanted;
+  // Lives as long as the process: coroutines may use it to the end.
+  static auto& wanted = *new local<bool>;
   return *wanted;
 }
 
