@@ -1,6 +1,6 @@
-# fastrpc_pkgconfig_file(PATH): writes fastrpc.pc. Its prefix is told from where the file lies, so
+# fastrpc_pkgconfig_file(NAME PATH): writes NAME.pc. Its prefix is told from where the file lies, so
 # that an installed tree can be moved, unless a folder was given as an absolute path.
-function(fastrpc_pkgconfig_file path)
+function(fastrpc_pkgconfig_file name path)
   set(FASTRPC_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
   if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
     file(RELATIVE_PATH up "/root/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/root")
@@ -15,5 +15,5 @@ function(fastrpc_pkgconfig_file path)
   endforeach()
   list(TRANSFORM fastrpc_system_libraries PREPEND "-l" OUTPUT_VARIABLE flags)
   list(JOIN flags " " FASTRPC_PC_PRIVATE)
-  configure_file(cmake/fastrpc.pc.in "${path}" @ONLY)
+  configure_file("cmake/${name}.pc.in" "${path}" @ONLY)
 endfunction()

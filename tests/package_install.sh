@@ -33,6 +33,9 @@ main() {
     check "find_package with protobuf" consume protobuf -DCONSUMER_PROTOBUF=ON
     check "find_package, protobuf, static" consume protobuf-static -DCONSUMER_PROTOBUF=ON \
         -DCONSUMER_LIBRARY=fastrpc::static
+    check "find_package, names of 2016" consume compat -DCONSUMER_PROTOBUF=ON -DCONSUMER_COMPAT=ON
+    check "find_package, names of 2016, static" consume compat-static -DCONSUMER_PROTOBUF=ON \
+        -DCONSUMER_COMPAT=ON -DCONSUMER_LIBRARY=fastrpc::static
     check "find_package, this version" consume this-version -DCONSUMER_VERSION="$version"
     check "find_package refuses a later version" refuse later-version -DCONSUMER_VERSION=0.99
     check "find_package refuses another major version" refuse other-version -DCONSUMER_VERSION=9
@@ -45,6 +48,7 @@ main() {
     check "pkg-config, shared, C++" pkg_config_shared c++ cc
     check "pkg-config, static, C" pkg_config_static cc c
     check "pkg-config, static, C++" pkg_config_static c++ cc
+    check "pkg-config, names of 2016" pkg_config_compat
     check "pkg-config, no shared library at all" pkg_config_all_static
     check "lives in one program with other Rust code" beside_other_rust
 
@@ -76,7 +80,7 @@ install_package() { cmake --install build/release --prefix "$first"; }
 files_are_right() {
     {
         (cd include && find fastrpc -name '*.h' -o -name '*.hpp') | sed 's|^|include/|'
-        printf '%s\n' lib/libfastrpc.{a,so,so.0,so."$version"} lib/pkgconfig/fastrpc.pc \
+        printf '%s\n' lib/libfastrpc.{a,so,so.0,so."$version"} lib/pkgconfig/fastrpc{,-compat}.pc \
             lib/cmake/fastrpc/fastrpc{Config,ConfigVersion,Targets,Targets-release,Protobuf}.cmake
     } | LC_ALL=C sort >"$work/wanted"
     (cd "$first" && find . ! -type d | sed 's|^\./||' | LC_ALL=C sort) >"$work/found"
@@ -159,6 +163,15 @@ pkg_config_static() {
         echo "it is linked with the shared library" && false
     fi
     says_version "$program"
+}
+
+pkg_config_compat() {
+    local flags program=$work/pkg-compat
+    # Protobuf's own file brings what its headers need.
+    read -ra flags < <(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs \
+        fastrpc-compat protobuf)
+    c++ "$consumer/compat.cc" "${flags[@]}" -o "$program"
+    LD_LIBRARY_PATH=$prefix/lib says_version "$program"
 }
 
 # Weak references to the C++ library would be left empty here, and only here.

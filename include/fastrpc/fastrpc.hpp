@@ -1,10 +1,15 @@
 // All of fastrpc that needs no protobuf. RPC is in rpc_server.hpp and rpc_client.hpp.
 #pragma once
 
+#include <fastrpc/closure.hpp>
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/error.hpp>
+#include <fastrpc/http_parser.hpp>
 #include <fastrpc/io.hpp>
+#include <fastrpc/que_mgr.hpp>
+#include <fastrpc/resource_pool.hpp>
 #include <fastrpc/runtime.hpp>
 #include <fastrpc/sync.hpp>
 #include <fastrpc/thread_pool.hpp>
 #include <fastrpc/timer.hpp>
+#include <fastrpc/timer_mgr.hpp>

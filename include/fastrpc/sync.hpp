@@ -224,7 +224,7 @@ class queue {
   static T unpack(void* packed) {
     if constexpr (kInline) {
       T item;
-      std::memcpy(&item, &packed, sizeof item);
+      std::memcpy(static_cast<void*>(&item), &packed, sizeof item);
       return item;
     } else {
       std::unique_ptr<T> boxed(static_cast<T*>(packed));

@@ -1,7 +1,9 @@
-// Timers.
+// Timers: what runs later, or every so often, in a coroutine of its own.
+//
+//   auto beat = fastrpc::every(1s, [] { send_heartbeat(); });
 #pragma once
 
-#include <fastrpc/error.hpp>
+#include <fastrpc/detail/timer_job.hpp>
 
 namespace fastrpc {
 
@@ -14,14 +16,10 @@ class Timer {
   // Runs `function()` after `delay`. An exception that leaves it is logged.
   template <typename Rep, typename Period, typename F>
   static Result<Timer> after(std::chrono::duration<Rep, Period> delay, F function, std::nothrow_t) {
-    auto run = [](void* user) { (*static_cast<F*>(user))(); };
-    auto* user = new F(std::move(function));
-    fastrpc_timer* made = nullptr;
-    detail::ErrorSlot error;
-    fastrpc_status status = fastrpc_timer_after(detail::nanoseconds(delay), run, user,
-                                                detail::delete_user<F>, &made, error.out());
-    if (auto armed = error.check(status); !armed) return armed.error();
-    return Timer(made);
+    Timer timer;
+    auto armed = detail::arm_timer(detail::nanoseconds(delay), std::move(function), timer.handle_);
+    if (!armed) return armed.error();
+    return timer;
   }
   template <typename Rep, typename Period, typename F>
   static Timer after(std::chrono::duration<Rep, Period> delay, F function) {
@@ -32,9 +30,73 @@ class Timer {
   bool cancel() { return fastrpc_timer_cancel(handle_.get()); }
 
  private:
-  explicit Timer(fastrpc_timer* handle) : handle_(handle) {}
-
-  detail::Handle<fastrpc_timer, fastrpc_timer_free> handle_;
+  detail::TimerHandle handle_;
 };
+
+// A timer of after() or every(). Destroying it cancels it and waits for a run that has begun, if
+// it is not destroyed by that very run: what the function refers to may go afterwards. One thread
+// at a time.
+class [[nodiscard]] ScopedTimer {
+ public:
+  ScopedTimer() = default;
+  explicit ScopedTimer(std::shared_ptr<detail::TimerJob> job) : job_(std::move(job)) {}
+  ScopedTimer(ScopedTimer&&) = default;
+  ScopedTimer& operator=(ScopedTimer&& other) noexcept {
+    ScopedTimer old(std::exchange(job_, std::move(other.job_)));
+    return *this;
+  }
+  ~ScopedTimer() {
+    if (job_ == nullptr) return;
+    job_->cancel();
+    job_->wait_idle();
+  }
+
+  // No run begins from now on. False if the timer was over. Does not wait for a run that has begun.
+  bool cancel() { return job_ != nullptr && job_->cancel(); }
+  // Lets it run on with nobody to cancel it.
+  void detach() { job_.reset(); }
+  // Whether a run is still to come, or is going on without a cancel().
+  [[nodiscard]] bool is_active() const { return job_ != nullptr && !job_->is_over(); }
+
+ private:
+  std::shared_ptr<detail::TimerJob> job_;
+};
+
+namespace detail {
+
+template <typename F>
+Result<ScopedTimer> start_timer(std::int64_t period, std::int64_t runs, F function) {
+  auto task = std::make_unique<FunctionTask<F>>(std::move(function));
+  auto job = std::make_shared<TimerJob>(std::move(task), period, runs);
+  if (auto started = job->start(); !started) return started.error();
+  return ScopedTimer(std::move(job));
+}
+
+}  // namespace detail
+
+// Runs `function()` in a new coroutine after `delay`. An exception that leaves it is logged.
+template <typename Rep, typename Period, typename F>
+Result<ScopedTimer> after(std::chrono::duration<Rep, Period> delay, F function, std::nothrow_t) {
+  return detail::start_timer(detail::nanoseconds(delay), 1, std::move(function));
+}
+template <typename Rep, typename Period, typename F>
+ScopedTimer after(std::chrono::duration<Rep, Period> delay, F function) {
+  return after(delay, std::move(function), std::nothrow).value();
+}
+
+// Runs `function()` every `period`, first after one, each time in a new coroutine. Runs never
+// overlap: while one goes on, the times that pass are left out. An exception that leaves it is
+// logged, and the next run comes all the same. Fails with FASTRPC_EINVAL if `period` is not above
+// 0.
+template <typename Rep, typename Period, typename F>
+Result<ScopedTimer> every(std::chrono::duration<Rep, Period> period, F function, std::nothrow_t) {
+  std::int64_t time = detail::nanoseconds(period);
+  if (time == 0) return Error(FASTRPC_EINVAL);
+  return detail::start_timer(time, detail::TimerJob::kForEver, std::move(function));
+}
+template <typename Rep, typename Period, typename F>
+ScopedTimer every(std::chrono::duration<Rep, Period> period, F function) {
+  return every(period, std::move(function), std::nothrow).value();
+}
 
 }  // namespace fastrpc

@@ -14,6 +14,7 @@ use super::engine::{self, Coroutine};
 use super::local::LocalMap;
 use super::stack::{self, Stack};
 use super::start;
+use super::task;
 use super::time::Deadline;
 use super::wait::Parker;
 use super::worker::{self, Worker};
@@ -27,7 +28,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(name: &'static str, body: Box<dyn FnOnce()>) -> Job {
-        Job { name: Name::Static(name), id: 0, body }
+        Job { name: Name::Static(name), id: task::next_id(), body }
     }
 }
 

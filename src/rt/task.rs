@@ -368,7 +368,8 @@ where
     }
 }
 
-fn next_id() -> u64 {
+/// The number of a new coroutine; never 0, which is a plain thread.
+pub(super) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

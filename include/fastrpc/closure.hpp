@@ -1,0 +1,142 @@
+// Closures: a function or method with some of its arguments, as the original passes them around.
+//
+//   Closure<void, int>* closure = NewClosure(this, &Server::Add, 1);  // void Add(int, int)
+//   closure->Run(2);
+#pragma once
+
+#include <fastrpc/coroutine.hpp>
+#include <fastrpc/detail/bind.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace fastrpc {
+
+// Something to run with arguments. Whoever has the pointer owns it: run it, which frees one of
+// NewClosure(), or delete it. One thread at a time.
+template <typename R, typename... Args>
+class Closure {
+ public:
+  // Deletes a closure at the end of a scope, if it is one that runs once.
+  class AutoDeleter {
+   public:
+    explicit AutoDeleter(Closure* closure) : closure_(closure) {}
+    AutoDeleter(const AutoDeleter&) = delete;
+    AutoDeleter& operator=(const AutoDeleter&) = delete;
+    ~AutoDeleter() {
+      if (closure_ != nullptr && closure_->IsSelfDelete()) delete closure_;
+    }
+
+   private:
+    Closure* closure_;
+  };
+
+  Closure() = default;
+  Closure(const Closure&) = delete;
+  Closure& operator=(const Closure&) = delete;
+  virtual ~Closure() = default;
+
+  // Calls the function. One of NewClosure() is gone afterwards, also when an exception leaves it.
+  virtual R Run(Args... arguments) = 0;
+  // Whether Run() frees it.
+  [[nodiscard]] virtual bool IsSelfDelete() const = 0;
+};
+
+namespace detail {
+
+template <bool SelfDelete, typename R, typename F, typename Bound, typename Kept, typename... Free>
+class BoundClosure;
+
+template <bool SelfDelete, typename R, typename F, typename... Bound, typename... Kept,
+          typename... Free>
+class BoundClosure<SelfDelete, R, F, Types<Bound...>, Types<Kept...>, Free...> final
+    : public Closure<R, Free...> {
+ public:
+  template <typename... Given>
+  explicit BoundClosure(F function, Given&&... given)
+      : function_(std::move(function)), kept_(std::forward<Given>(given)...) {}
+
+  R Run(Free... free) override {
+    typename Closure<R, Free...>::AutoDeleter deleter(this);
+    return std::apply(
+        [&](auto&... kept) -> R {
+          return std::invoke(function_, hand_on<SelfDelete, Bound>(kept)...,
+                             std::forward<Free>(free)...);
+        },
+        kept_);
+  }
+  bool IsSelfDelete() const override { return SelfDelete; }
+
+ private:
+  F function_;
+  std::tuple<Kept...> kept_;
+};
+
+template <bool SelfDelete, typename Callable, std::size_t... B, std::size_t... Rest, typename F,
+          typename... Given>
+auto make_closure(std::index_sequence<B...>, std::index_sequence<Rest...>, F function,
+                  Given&&... given) {
+  using R = typename Callable::Result;
+  using Made =
+      BoundClosure<SelfDelete, R, F, Types<typename Callable::template Parameter<B>...>,
+                   Types<typename Kept<typename Callable::template Parameter<B>, Given>::Type...>,
+                   typename Callable::template Parameter<sizeof...(B) + Rest>...>;
+  Closure<R, typename Callable::template Parameter<sizeof...(B) + Rest>...>* closure =
+      new Made(std::move(function), std::forward<Given>(given)...);
+  return closure;
+}
+
+template <bool SelfDelete, typename Callable, typename F, typename... Given>
+auto make_closure(F function, Given&&... given) {
+  static_assert(sizeof...(Given) <= Callable::kCount, "more arguments than the function takes");
+  return make_closure<SelfDelete, Callable>(
+      std::index_sequence_for<Given...>(),
+      std::make_index_sequence<Callable::kCount - sizeof...(Given)>(), std::move(function),
+      std::forward<Given>(given)...);
+}
+
+}  // namespace detail
+
+// A closure that frees itself when it has run. `function` is anything that can be called; `given`
+// are its first arguments, copied or moved into the closure, and moved on to the function.
+template <typename F, typename... Given,
+          std::enable_if_t<!detail::FirstIsMethod<Given...>::value, int> = 0>
+[[nodiscard]] auto NewClosure(F function, Given&&... given) {
+  return detail::make_closure<true, detail::SignatureFor<void, F, Given...>>(
+      std::move(function), std::forward<Given>(given)...);
+}
+// The same for a method of `*object`, which must live until the closure has run or is deleted.
+template <typename Object, typename Method, typename... Given,
+          std::enable_if_t<detail::kIsMethod<Method>, int> = 0>
+[[nodiscard]] auto NewClosure(Object object, Method method, Given&&... given) {
+  return detail::make_closure<true, detail::Signature<Method>>(
+      detail::BoundMethod<Object, Method>{std::move(object), method},
+      std::forward<Given>(given)...);
+}
+
+// A closure that can run any number of times, and is to be deleted.
+template <typename F, typename... Given,
+          std::enable_if_t<!detail::FirstIsMethod<Given...>::value, int> = 0>
+[[nodiscard]] auto NewPermanentClosure(F function, Given&&... given) {
+  return detail::make_closure<false, detail::SignatureFor<void, F, Given...>>(
+      std::move(function), std::forward<Given>(given)...);
+}
+template <typename Object, typename Method, typename... Given,
+          std::enable_if_t<detail::kIsMethod<Method>, int> = 0>
+[[nodiscard]] auto NewPermanentClosure(Object object, Method method, Given&&... given) {
+  return detail::make_closure<false, detail::Signature<Method>>(
+      detail::BoundMethod<Object, Method>{std::move(object), method},
+      std::forward<Given>(given)...);
+}
+
+// Runs a function or method in a new coroutine, with arguments as NewClosure() takes them. An
+// exception that leaves it is logged. Throws an Error if there is no coroutine to be had.
+template <typename... Given>
+void AsynRun(Given&&... given) {
+  auto* closure = NewClosure(std::forward<Given>(given)...);
+  auto run = [owned = std::unique_ptr<std::remove_pointer_t<decltype(closure)>>(
+                  closure)]() mutable { owned.release()->Run(); };
+  spawn_detached(std::move(run));
+}
+
+}  // namespace fastrpc

@@ -1,0 +1,32 @@
+// The original's server: see fastrpc/rpc_server.hpp.
+#pragma once
+
+#include <fastrpc/rpc_server.hpp>
+
+#include "rpc_client.h"
+
+// A server whose handlers run in coroutines: on the one worker that is the default never two at the
+// same time.
+class RpcServer : public fastrpc::RpcServer {
+ public:
+  // `host`: the address to listen on, "" or "0.0.0.0" for all.
+  RpcServer(const std::string& host, int port)
+      : fastrpc::RpcServer(host, port), host_(host), port_(port) {}
+
+  // Adds a service for one of the `rpc_size` threads that handle calls. False if there is no such
+  // one, or if it is there already.
+  bool AddService(int i, google::protobuf::Service* service) {
+    return i >= 0 && i < rpc_size && RegiService(service);
+  }
+
+  std::string host_;
+  int port_;
+  // One: calls are spread over the workers of the runtime.
+  int rpc_size = 1;
+};
+
+// Adds a service that is made here, and goes with the server.
+#define RPCREGI(server, Type) \
+  { (server).add_service(std::make_shared<Type>()); }
+#define RPCREGI_ONEP(server, Type, argument) \
+  { (server).add_service(std::make_shared<Type>(argument)); }

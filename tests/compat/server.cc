@@ -1,0 +1,48 @@
+// As one wrote a server in 2016: a service with a pool of resources. usage: server PORT
+#include "echo.pb.h"
+#include "rpc_server.h"
+#include "xcore_resource_pool.h"
+
+class EchoServiceImpl : public echo::EchoService {
+ public:
+  EchoServiceImpl() {
+    for (int i = 0; i < 2; ++i) res_pool.PutResQue(new int(i));
+  }
+  virtual ~EchoServiceImpl() {
+    while (int* res = res_pool.GetResQue()) delete res;
+  }
+
+  virtual void Echo(::google::protobuf::RpcController* controller,
+                    const ::echo::EchoRequest* request, ::echo::EchoResponse* response,
+                    ::google::protobuf::Closure* done) {
+    int* res = res_pool.Get();
+    stringstream ss;
+    ss << request->message() << " server2";
+    response->set_response(ss.str());
+    res_pool.Release(res);
+    if (done) done->Run();
+  }
+
+  // Answers later, from a coroutine of its own.
+  virtual void SlowEcho(::google::protobuf::RpcController* controller,
+                        const ::echo::EchoRequest* request, ::echo::EchoResponse* response,
+                        ::google::protobuf::Closure* done) {
+    timer_mgr.AddJob(300, NewClosure(this, &EchoServiceImpl::Late, request, response, done));
+  }
+
+ private:
+  void Late(const ::echo::EchoRequest* request, ::echo::EchoResponse* response,
+            ::google::protobuf::Closure* done) {
+    response->set_response(request->message() + " late");
+    done->Run();
+  }
+
+  ResourcePool<int> res_pool;
+  TimerMgr timer_mgr;
+};
+
+int main(int argc, char* argv[]) {
+  RpcServer server("127.0.0.1", atoi(argv[1]));
+  RPCREGI(server, EchoServiceImpl);
+  return server.start() ? 0 : 2;
+}

@@ -1,0 +1,121 @@
+// The server and the client with the names of 2016, in one process.
+#include "rpc_server.h"
+
+#include "../cpp/check.hpp"
+#include "../cpp/workers.hpp"
+#include "echo.pb.h"
+
+namespace {
+
+struct Service : echo::EchoService {
+  explicit Service(int n = 0) : number(n) { ++alive; }
+  ~Service() override { --alive; }
+  void Echo(google::protobuf::RpcController*, const echo::EchoRequest* request,
+            echo::EchoResponse* response, google::protobuf::Closure* done) override {
+    response->set_response(request->message() + std::to_string(number));
+    done->Run();
+  }
+  void SlowEcho(google::protobuf::RpcController*, const echo::EchoRequest*, echo::EchoResponse*,
+                google::protobuf::Closure* done) override {
+    (void)fastrpc::sleep_for(std::chrono::seconds(1), std::nothrow);
+    done->Run();
+  }
+  void Broken(google::protobuf::RpcController*, const echo::EchoRequest*, echo::EchoResponse*,
+              google::protobuf::Closure*) override {
+    throw std::runtime_error("broken");
+  }
+  static int alive;
+  int number;
+};
+int Service::alive = 0;
+
+using Stub = echo::EchoService::Stub;
+
+void services_are_added_by_slot_or_by_macro() {
+  {
+    RpcServer server("127.0.0.1", 0);
+    Service service;
+    CHECK(server.rpc_size == 1 && server.host_ == "127.0.0.1" && server.port_ == 0);
+    CHECK(!server.AddService(-1, &service) && !server.AddService(1, &service));
+    CHECK(server.AddService(0, &service) && !server.AddService(0, &service));
+    RpcServer other("127.0.0.1", 0);
+    RPCREGI(other, Service);
+    CHECK(Service::alive == 2);
+  }
+  CHECK(Service::alive == 0);
+}
+
+struct Fixture {
+  Fixture() : server("127.0.0.1", 0) {
+    RPCREGI_ONEP(server, Service, 7)
+    server.listen();
+    client = std::make_unique<RpcClient>("127.0.0.1", server.port(), 20000);
+    request.set_message("n");
+  }
+  RpcServer server;
+  std::unique_ptr<RpcClient> client;
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+};
+
+void a_client_is_connected_once_it_is_made() {
+  Fixture f;
+  CHECK(f.client->IsConnected());
+  Stub(f.client.get()).Echo(nullptr, &f.request, &f.response, nullptr);
+  CHECK(f.response.response() == "n7");
+  RpcClient nobody("127.0.0.1", 1, 300, true);
+  CHECK(!nobody.IsConnected());
+}
+
+void the_fields_of_a_controller_tell_how_it_ended() {
+  Fixture f;
+  Stub stub(f.client.get());
+  CliController controller;
+  stub.Broken(&controller, &f.request, &f.response, nullptr);
+  CHECK(controller.has_error && !controller.is_timeout && controller.err_string == "broken");
+  stub.Echo(&controller, &f.request, &f.response, nullptr);
+  CHECK(!controller.has_error && controller.err_string.empty());
+  controller.set_timeout(std::chrono::milliseconds(50));
+  stub.SlowEcho(&controller, &f.request, &f.response, nullptr);
+  CHECK(controller.has_error && controller.is_timeout && controller.IsTimeOut());
+  controller.Reset();
+  CHECK(!controller.has_error && !controller.is_timeout);
+  controller.SetFailed("by hand");
+  CHECK(controller.has_error && controller.err_string == "by hand");
+
+  CliController copy;
+  copy.CopyFrom(controller);
+  CHECK(copy.has_error && copy.err_string == "by hand");
+}
+
+void note(CliController* controller, XSemaphore* done) {
+  CHECK(fastrpc::this_coroutine::exists());
+  CHECK(controller->has_error && controller->err_string == "broken");
+  delete controller;
+  done->post();
+}
+
+void the_fields_are_there_before_the_callback_runs() {
+  Fixture f;
+  Stub stub(f.client.get());
+  XSemaphore done;
+  constexpr int kCalls = 50;
+  std::vector<echo::EchoResponse> responses(kCalls);
+  for (auto& response : responses) {
+    auto* controller = new CliController;
+    stub.Broken(controller, &f.request, &response, pbext::NewCallback(&note, controller, &done));
+  }
+  for (int i = 0; i < kCalls; ++i) CHECK(done.trywait(20000));
+}
+
+}  // namespace
+
+int main() {
+  configure_workers();
+  fastrpc::set_log(FASTRPC_LOG_OFF, [](int, std::string_view, std::string_view) {});
+  RUN(services_are_added_by_slot_or_by_macro);
+  RUN(a_client_is_connected_once_it_is_made);
+  RUN(the_fields_of_a_controller_tell_how_it_ended);
+  RUN(the_fields_are_there_before_the_callback_runs);
+  google::protobuf::ShutdownProtobufLibrary();
+}
