@@ -4,6 +4,7 @@
 #include <fastrpc/pb_mgr.hpp>
 #include <fastrpc/rpc_client.hpp>
 #include <fastrpc/rpc_server.hpp>
+#include <fastrpc/thread_pool.hpp>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,6 +146,9 @@ void pushes_from_anywhere() {
     CHECK(text_of(seen.next()) == "from a thread");
     fastrpc::spawn([c = connection] { c.push(news("from a coroutine")); }).join();
     CHECK(text_of(seen.next()) == "from a coroutine");
+    fastrpc::thread_pool pool(1);
+    pool.run([c = connection] { c.push(news("from a pool")); });
+    CHECK(text_of(seen.next()) == "from a pool");
     auto timer = fastrpc::Timer::after(1ms, [c = connection] { c.push(news("from a timer")); });
     CHECK(text_of(seen.next()) == "from a timer");
     f.server->push(connection.id(), news("by number"));

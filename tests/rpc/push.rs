@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use fastrpc::pool::ThreadPool;
 use fastrpc::rpc::{Client, ClientOptions, Connection, Protocol, Server, ServerOptions};
 use fastrpc::rt::{self, Deadline};
 
@@ -100,6 +101,10 @@ fn pushes_come_in_order_from_anywhere() {
                 assert_eq!(pushes.recv_timeout(LONG).unwrap().1, i.to_le_bytes());
             }
         }
+        // From a thread of a pool.
+        let (pool, pushing) = (ThreadPool::new(1).unwrap(), connection.clone());
+        pool.run(move || pushing.push("a.Pool", b"job").unwrap()).unwrap();
+        assert_eq!(pushes.recv_timeout(LONG).unwrap().1, b"job");
         // From a timer, and by the connection's number.
         let (server, id) = (hub.server.clone(), connection.id());
         let timer = rt::Timer::after(Duration::from_millis(1), move || {
@@ -254,7 +259,7 @@ fn a_slow_client_is_sent_no_more_than_the_bound() {
                             return sent;
                         }
                     }
-                    if sent % 50 == 0 {
+                    if sent.is_multiple_of(50) {
                         rt::yield_now();
                     }
                 }
