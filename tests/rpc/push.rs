@@ -254,7 +254,7 @@ fn a_slow_client_is_sent_no_more_than_the_bound() {
                             return sent;
                         }
                     }
-                    if sent % 50 == 0 {
+                    if sent.is_multiple_of(50) {
                         rt::yield_now();
                     }
                 }
