@@ -66,6 +66,15 @@ impl BodyDecoder {
         matches!(self.state, State::End)
     }
 
+    /// Bytes that are left; `None` if only the peer knows.
+    pub(crate) fn left(&self) -> Option<u64> {
+        match self.state {
+            State::Length(left) => Some(left),
+            State::End => Some(0),
+            _ => None,
+        }
+    }
+
     /// Fields that came behind the last chunk. Those that say where messages end are left out.
     pub(crate) fn trailers(&self) -> &HeaderMap {
         &self.trailers

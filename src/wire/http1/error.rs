@@ -21,6 +21,17 @@ impl Error {
         self.text
     }
 
+    /// The peer closed its side in the middle of a request.
+    pub(crate) const fn cut_short() -> Error {
+        Error::malformed("the request ends early")
+    }
+
+    /// The peer is too slow.
+    pub(crate) const fn timed_out() -> Error {
+        let text = "the request did not come in time";
+        Error { status: StatusCode::REQUEST_TIMEOUT, text }
+    }
+
     pub(super) const fn malformed(text: &'static str) -> Error {
         Error { status: StatusCode::BAD_REQUEST, text }
     }

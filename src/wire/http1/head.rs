@@ -226,7 +226,7 @@ fn expects_continue(version: Version, fields: &HeaderMap) -> Result<bool, Error>
 
 /// The elements of a list that may be spread over several fields. What is no text is an element
 /// that equals nothing.
-pub(super) fn tokens<'a>(
+pub(crate) fn tokens<'a>(
     fields: &'a HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'a str> + use<'a> {

@@ -21,7 +21,7 @@ pub(crate) use self::encode::{
     CONTINUE, Connection, ResponseHead, encode_chunk, encode_head, encode_last_chunk,
 };
 pub(crate) use self::error::Error;
-pub(crate) use self::head::{Framing, Head};
+pub(crate) use self::head::{Framing, Head, tokens};
 pub(crate) use self::raw::RawResponse;
 pub(crate) use self::scan::Scan;
 
