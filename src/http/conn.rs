@@ -2,12 +2,10 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::body::Body;
 use super::feed::{Feed, Source};
-use super::handler::Handler;
 use super::io::{Input, Out};
 use super::respond::{Asked, Outcome, Responder, Sent, Slot, send, send_status};
 use super::router::{Found, Router};
@@ -21,6 +19,8 @@ pub(crate) struct Connection<'a> {
     pub(crate) stream: Arc<Stream>,
     /// Bytes that were read to find out that it is HTTP.
     pub(crate) early: Vec<u8>,
+    /// When the head that they begin must be whole.
+    pub(crate) head_due: Deadline,
     pub(crate) router: &'a Router,
     pub(crate) options: &'a Options,
     pub(crate) host: &'a dyn Host,
@@ -36,6 +36,9 @@ pub(crate) trait Host {
 
     /// Keeps a waker, or none, for when the connection is cut.
     fn watch(&self, waker: Option<Waker>);
+
+    /// Starts a coroutine for a handler, and cancels it if the stop runs out of time.
+    fn run(&self, handler: Box<dyn FnOnce()>) -> io::Result<()>;
 
     /// A request of so many bytes, as far as known, is in hand.
     fn begin(&self, bytes: usize);
@@ -95,7 +98,7 @@ impl From<io::Error> for Stop {
 
 impl<'a> Conn<'a> {
     fn new(connection: Connection<'a>) -> Conn<'a> {
-        let Connection { stream, early, router, options, host } = connection;
+        let Connection { stream, early, head_due, router, options, host } = connection;
         Conn {
             out: Arc::new(Out::new(stream.clone(), options.write_stall)),
             stream,
@@ -105,7 +108,7 @@ impl<'a> Conn<'a> {
             limits: options.limits(),
             input: Input::new(early),
             scan: Scan::default(),
-            head_due: Deadline::NEVER,
+            head_due,
             in_a_row: 0,
         }
     }
@@ -188,7 +191,7 @@ impl<'a> Conn<'a> {
         // Earlier answers must not wait for a handler that waits.
         self.out.flush_soon();
         let outcome = self.dispatch(head, asked, body)?;
-        let sent = self.answer(outcome, asked, feed.as_deref());
+        let sent = self.answer(outcome, asked, feed.as_deref())?;
         self.out.set_responding(false);
         self.host.end(sent.is_error);
         let goes_on = self.take_back(feed, sent.keep_alive)?;
@@ -243,55 +246,55 @@ impl<'a> Conn<'a> {
         };
         let what = (head.method.clone(), head.uri.clone());
         let request = Request::new(head, params, self.stream.peer_addr().clone(), body);
-        let log = |panic: &(dyn std::any::Any + Send)| {
-            let text = rt::panic_text(panic);
-            log::error!("the handler of {} {} panicked: {text}", what.0, what.1.path());
-        };
-        match &*handler {
-            Handler::Now(handler) => {
-                match catch_unwind(AssertUnwindSafe(|| handler(request))) {
-                    Ok(response) => Ok(Outcome::Answer(response)),
-                    Err(panic) => {
-                        log(panic.as_ref());
-                        let status = StatusCode::INTERNAL_SERVER_ERROR;
-                        Ok(Outcome::Answer(Response::plain(status)))
-                    }
-                }
-            }
-            Handler::Later(handler) => {
-                let slot = Slot::new(self.out.clone(), asked);
-                let responder = Responder::new(slot.clone());
-                let ended = catch_unwind(AssertUnwindSafe(|| handler(request, responder)));
-                let panicked = ended.map_err(|panic| log(panic.as_ref())).is_err();
-                let host = self.host;
-                match slot.wait(|| host.is_cut(), |waker| host.watch(waker)) {
-                    Some(Outcome::Dropped) if !panicked => {
-                        log::error!("{} {} was not answered", what.0, what.1.path());
-                        Ok(Outcome::Dropped)
-                    }
-                    Some(outcome) => Ok(outcome),
-                    None => Err(Stop::Failed(io::ErrorKind::ConnectionAborted.into())),
-                }
-            }
+        let outcome = self.let_answer(asked, move |responder| handler.run(request, responder))?;
+        if matches!(outcome, Outcome::Dropped) {
+            log::error!("{} {} was not answered", what.0, what.1.path());
         }
+        Ok(outcome)
     }
 
-    fn answer(&self, outcome: Outcome, asked: Asked, feed: Option<&Feed>) -> Sent {
-        let mut asked = asked;
+    /// Lets `f` answer, in a coroutine of its own: its stack may be deep, and ours stays with the
+    /// connection while it is idle. Waits for the outcome.
+    fn let_answer(
+        &self,
+        asked: Asked,
+        f: impl FnOnce(Responder) + 'static,
+    ) -> Result<Outcome, Stop> {
+        let slot = Slot::new(self.out.clone(), asked);
+        let responder = Responder::new(slot.clone());
+        if let Err(error) = self.host.run(Box::new(move || f(responder))) {
+            log::error!("no coroutine for a request: {error}");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Ok(Outcome::Answer(Response::plain(status)));
+        }
+        let outcome = slot.wait(|| self.host.is_cut(), |waker| self.host.watch(waker));
+        outcome.ok_or_else(|| Stop::Failed(io::ErrorKind::ConnectionAborted.into()))
+    }
+
+    fn answer(
+        &self,
+        outcome: Outcome,
+        mut asked: Asked,
+        feed: Option<&Feed>,
+    ) -> Result<Sent, Stop> {
         if let Some(feed) = feed {
             let state = feed.look(|source| (source.failure, source.can_skip()));
             let (failure, can_skip) = state.unwrap_or((None, false));
             asked.keep_alive &= can_skip;
             // What the handler made of a part of a request is not sent.
             if let (Some(failure), Outcome::Answer(_) | Outcome::Dropped) = (failure, &outcome) {
-                return send(&self.out, asked, refusal(failure));
+                return Ok(send(&self.out, asked, refusal(failure)));
             }
         }
-        match outcome {
+        Ok(match outcome {
+            Outcome::Answer(response) if response.is_stream() => {
+                let outcome = self.let_answer(asked, move |responder| responder.run(response))?;
+                return self.answer(outcome, asked, None);
+            }
             Outcome::Answer(response) => send(&self.out, asked, response),
             Outcome::Sent(sent) => sent,
             Outcome::Dropped => send_status(&self.out, asked, StatusCode::INTERNAL_SERVER_ERROR),
-        }
+        })
     }
 
     /// Takes back the input that was lent to the request. Whether the next one can be read.
@@ -322,8 +325,7 @@ impl<'a> Conn<'a> {
             Stop::Done | Stop::Eof => End::Done,
             Stop::Refused(error) => {
                 log::debug!("answering {} to {}: {error}", error.status(), self.stream.peer_addr());
-                let asked =
-                    Asked { version: Version::HTTP_11, is_head: false, keep_alive: false };
+                let asked = Asked { version: Version::HTTP_11, is_head: false, keep_alive: false };
                 self.host.begin(0);
                 send(&self.out, asked, refusal(error));
                 self.host.end(true);

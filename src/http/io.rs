@@ -146,14 +146,19 @@ impl Out {
         Ok(())
     }
 
-    /// Flushes when the calling coroutine waits the next time, if it has not done so by then.
+    /// Flushes when the calling coroutine waits the next time, if it has not done so by then; a
+    /// plain thread flushes now.
     pub(super) fn flush_soon(self: &Arc<Self>) {
         {
             let mut state = self.lock();
             if state.buffer.is_empty() || state.flushes_soon {
                 return;
             }
-            state.flushes_soon = true;
+            state.flushes_soon = rt::is_coroutine();
+        }
+        if !rt::is_coroutine() {
+            // An error is for whoever writes next.
+            return drop(self.flush());
         }
         let out = self.clone();
         let spawned = rt::spawn_detached("http writer", move || {

@@ -34,8 +34,7 @@ impl Sent {
     const BROKEN: Sent = Sent { keep_alive: false, is_error: true };
 }
 
-/// Encodes an answer into what goes out. A stream is written here, from its first byte to its
-/// last: may suspend then.
+/// Encodes an answer that is whole into what goes out.
 pub(super) fn send(out: &Arc<Out>, asked: Asked, response: Response) -> Sent {
     let Response { status, headers, content, fault } = response;
     if let Some(fault) = fault {
@@ -60,24 +59,7 @@ pub(super) fn send(out: &Arc<Out>, asked: Asked, response: Response) -> Sent {
             Sent { keep_alive, is_error: status.is_server_error() }
         }
         Content::Raw(bytes) => send_raw(out, asked, &bytes),
-        Content::Stream(length, produce) => {
-            let mut writer = BodyWriter::begin(out.clone(), asked, status, &headers, length, None);
-            if !writer.wants_bytes() {
-                return writer.end();
-            }
-            match catch_unwind(AssertUnwindSafe(|| produce(&mut writer))) {
-                Ok(Ok(())) => writer.end(),
-                Ok(Err(error)) => {
-                    log::debug!("the body of a response was cut off: {error}");
-                    Sent::BROKEN
-                }
-                Err(panic) => {
-                    let text = rt::panic_text(panic.as_ref());
-                    log::error!("a handler panicked in the body of its response: {text}");
-                    Sent::BROKEN
-                }
-            }
-        }
+        Content::Stream(..) => unreachable!("streams are written by `Responder::run`"),
     }
 }
 
@@ -132,8 +114,8 @@ pub struct BodyWriter {
     mode: Mode,
     sent: Sent,
     finished: bool,
-    /// Where a responder's connection waits.
-    slot: Option<Arc<Slot>>,
+    /// Where the connection waits.
+    slot: Arc<Slot>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +136,7 @@ impl BodyWriter {
         status: StatusCode,
         headers: &HeaderMap,
         length: Option<u64>,
-        slot: Option<Arc<Slot>>,
+        slot: Arc<Slot>,
     ) -> BodyWriter {
         let mode = match length {
             _ if asked.is_head || !may_have_body(status) => Mode::Nothing,
@@ -205,16 +187,16 @@ impl BodyWriter {
         Ok(())
     }
 
-    /// Ends the body, and the response with it.
+    /// Ends the body, and the response with it. Does not wait.
     ///
     /// # Errors
-    /// As for [`send`](BodyWriter::send); `InvalidInput` for fewer bytes than were announced.
+    /// `InvalidInput` for fewer bytes than were announced.
     pub fn finish(mut self) -> io::Result<()> {
         if self.end() == Sent::BROKEN {
             let text = "fewer bytes than were announced";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        if self.slot.is_some() { self.out.flush() } else { Ok(()) }
+        Ok(())
     }
 
     fn end(&mut self) -> Sent {
@@ -227,9 +209,7 @@ impl BodyWriter {
             _ => {}
         }
         self.finished = true;
-        if let Some(slot) = &self.slot {
-            slot.settle(Outcome::Sent(self.sent));
-        }
+        self.slot.settle(Outcome::Sent(self.sent));
         self.sent
     }
 }
@@ -247,10 +227,8 @@ impl Write for BodyWriter {
 
 impl Drop for BodyWriter {
     fn drop(&mut self) {
-        if let Some(slot) = &self.slot
-            && !self.finished
-        {
-            slot.settle(Outcome::Sent(Sent::BROKEN));
+        if !self.finished {
+            self.slot.settle(Outcome::Sent(Sent::BROKEN));
         }
     }
 }
@@ -266,17 +244,45 @@ impl Responder {
         Responder { slot: Some(slot) }
     }
 
-    /// Answers. Does not wait; a [`Response::stream`] is written by the connection's coroutine.
+    /// Answers. Does not wait; what writes a [`Response::stream`] runs in a coroutine of its own.
     pub fn send(mut self, response: impl Into<Response>) {
         if let Some(slot) = self.slot.take() {
             slot.settle(Outcome::Answer(response.into()));
         }
     }
 
+    /// Answers in a coroutine of a handler: what writes a stream runs here.
+    pub(super) fn run(mut self, response: Response) {
+        let Response { status, headers, content, fault } = response;
+        let (length, produce) = match content {
+            Content::Stream(length, produce) => (length, produce),
+            content => return self.send(Response { status, headers, content, fault }),
+        };
+        let content = Content::Bytes(Default::default());
+        let mut writer = self.begin(Response { status, headers, content, fault }, length);
+        if writer.wants_bytes() {
+            match catch_unwind(AssertUnwindSafe(|| produce(&mut writer))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    return log::debug!("the body of a response was cut off: {error}");
+                }
+                Err(panic) => {
+                    let text = rt::panic_text(panic.as_ref());
+                    return log::error!("a handler panicked in the body of a response: {text}");
+                }
+            }
+        }
+        writer.end();
+    }
+
     /// Answers with the status and fields of `response` now, and with a body that is written bit
-    /// by bit; of `length` bytes, if that is known. Nothing leaves before the first write or the
-    /// end.
+    /// by bit; of `length` bytes, if that is known. The head leaves when the caller first writes
+    /// or waits; a plain thread blocks until it has left.
     pub fn stream(mut self, response: Response, length: Option<u64>) -> BodyWriter {
+        self.begin(response, length)
+    }
+
+    fn begin(&mut self, response: Response, length: Option<u64>) -> BodyWriter {
         let slot = self.slot.take().expect("taken when it is consumed");
         let Response { mut status, mut headers, fault, .. } = response;
         if fault.is_some() || status.is_informational() {
@@ -284,7 +290,9 @@ impl Responder {
             (status, headers) = (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new());
         }
         let (out, asked) = (slot.out.clone(), slot.asked);
-        BodyWriter::begin(out, asked, status, &headers, length, Some(slot))
+        let writer = BodyWriter::begin(out, asked, status, &headers, length, slot);
+        writer.out.flush_soon();
+        writer
     }
 
     /// Whether the answer would go nowhere: the connection is gone.

@@ -93,6 +93,10 @@ impl Response {
         Response { content: Content::Raw(bytes), ..Response::new(StatusCode::OK) }
     }
 
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.content, Content::Stream(..))
+    }
+
     /// A status with its name as the text.
     pub(super) fn plain(status: StatusCode) -> Response {
         let reason = status.canonical_reason().unwrap_or_default();

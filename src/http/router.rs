@@ -195,7 +195,9 @@ mod tests {
             ("GET", "/files/*path"),
             ("GET", "/{x}"),
         ]);
-        let param = |path: &str| find(&router, "GET", path).map(|p| p.into_iter().map(|p| p.1).collect::<Vec<_>>());
+        let param = |path: &str| {
+            find(&router, "GET", path).map(|p| p.into_iter().map(|p| p.1).collect::<Vec<_>>())
+        };
         assert_eq!(param("/").unwrap(), [""; 0]);
         assert_eq!(param("/users/7").unwrap(), ["7"]);
         assert_eq!(param("/users/a%2Fb%20c").unwrap(), ["a/b c"]);

@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use crate::net::{Stream, recycle, spare};
@@ -18,7 +19,7 @@ use crate::rt::Deadline;
 /// one who appends writes them. The write costs less than it spares: the peer starts on these
 /// while we make the others, and in a closed loop neither side goes to sleep between rounds.
 pub(super) struct Out {
-    stream: RefCell<Option<Rc<Stream>>>,
+    stream: RefCell<Option<Arc<Stream>>>,
     buffer: RefCell<Vec<u8>>,
     /// Frames in `buffer`.
     frames: Cell<usize>,
@@ -45,7 +46,7 @@ impl Out {
     }
 
     /// Tells where to write.
-    pub(super) fn attach(&self, stream: Rc<Stream>) {
+    pub(super) fn attach(&self, stream: Arc<Stream>) {
         self.stream.replace(Some(stream));
     }
 
