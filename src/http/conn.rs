@@ -28,6 +28,9 @@ pub(crate) struct Connection<'a> {
 
 /// Who has the connection, and counts what happens on it.
 pub(crate) trait Host {
+    /// The connection's number.
+    fn connection(&self) -> u64;
+
     /// No further requests are taken.
     fn is_stopping(&self) -> bool;
 
@@ -245,7 +248,13 @@ impl<'a> Conn<'a> {
             Found::Nothing => return Ok(Outcome::Answer(Response::plain(StatusCode::NOT_FOUND))),
         };
         let what = (head.method.clone(), head.uri.clone());
-        let request = Request::new(head, params, self.stream.peer_addr().clone(), body);
+        let request = Request::new(
+            head,
+            params,
+            self.stream.peer_addr().clone(),
+            self.host.connection(),
+            body,
+        );
         let outcome = self.let_answer(asked, move |responder| handler.run(request, responder))?;
         if matches!(outcome, Outcome::Dropped) {
             log::error!("{} {} was not answered", what.0, what.1.path());

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Method, Request, Responder, Response, StatusCode, Uri};
+use super::{Method, Request, Responder, Response, Uri};
 use crate::rt;
 
 /// What answers the requests of a route.
@@ -22,7 +22,7 @@ impl Handler {
                 Ok(response) => responder.run(response),
                 Err(panic) => {
                     log_panic(&what, panic.as_ref());
-                    responder.send(Response::plain(StatusCode::INTERNAL_SERVER_ERROR));
+                    responder.fail();
                 }
             },
             Handler::Later(handler) => {

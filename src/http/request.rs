@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::io;
 
+use bytes::Bytes;
+
 use super::{Body, HeaderMap, Method, Uri, Version};
 use crate::net::Addr;
 use crate::wire::http1::Head;
@@ -13,7 +15,9 @@ pub struct Request {
     version: Version,
     headers: HeaderMap,
     params: Vec<(String, String)>,
+    raw_head: Bytes,
     peer: Addr,
+    connection: u64,
     body: Body,
 }
 
@@ -22,10 +26,11 @@ impl Request {
         head: Head,
         params: Vec<(String, String)>,
         peer: Addr,
+        connection: u64,
         body: Body,
     ) -> Request {
-        let Head { method, uri, version, fields: headers, .. } = head;
-        Request { method, uri, version, headers, params, peer, body }
+        let Head { method, uri, version, fields: headers, raw: raw_head, .. } = head;
+        Request { method, uri, version, headers, params, raw_head, peer, connection, body }
     }
 
     /// The method.
@@ -82,6 +87,16 @@ impl Request {
             let (key, value) = pair.split_once('=')?;
             (key.trim() == name).then_some(value.trim())
         })
+    }
+
+    /// The request line and the header fields as they came, with the empty line at their end.
+    pub fn raw_head(&self) -> &[u8] {
+        &self.raw_head
+    }
+
+    /// The number of the connection, which the server gives no other.
+    pub fn connection_id(&self) -> u64 {
+        self.connection
     }
 
     /// Where the request came from.

@@ -187,6 +187,11 @@ impl BodyWriter {
         Ok(())
     }
 
+    /// Whether what is written goes nowhere: the connection is gone.
+    pub fn is_canceled(&self) -> bool {
+        self.out.has_failed()
+    }
+
     /// Ends the body, and the response with it. Does not wait.
     ///
     /// # Errors
@@ -293,6 +298,11 @@ impl Responder {
         let writer = BodyWriter::begin(out, asked, status, &headers, length, slot);
         writer.out.flush_soon();
         writer
+    }
+
+    /// Answers 500.
+    pub fn fail(self) {
+        self.send(Response::plain(StatusCode::INTERNAL_SERVER_ERROR));
     }
 
     /// Whether the answer would go nowhere: the connection is gone.

@@ -118,22 +118,25 @@ impl Response {
         name: impl TryInto<HeaderName, Error: fmt::Display>,
         value: impl TryInto<HeaderValue, Error: fmt::Display>,
     ) -> Response {
-        self.add_header(name, value);
+        if let Err(error) = self.try_header(name, value) {
+            self.fault = Some(error);
+        }
         self
     }
 
-    pub(crate) fn add_header(
+    /// Adds a field.
+    ///
+    /// # Errors
+    /// Why it cannot be sent.
+    pub fn try_header(
         &mut self,
         name: impl TryInto<HeaderName, Error: fmt::Display>,
         value: impl TryInto<HeaderValue, Error: fmt::Display>,
-    ) {
-        match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(value)) => {
-                self.headers.append(name, value);
-            }
-            (Err(error), _) => self.fault = Some(error.to_string()),
-            (_, Err(error)) => self.fault = Some(error.to_string()),
-        }
+    ) -> Result<(), String> {
+        let name = name.try_into().map_err(|error| error.to_string())?;
+        let value = value.try_into().map_err(|error| error.to_string())?;
+        self.headers.append(name, value);
+        Ok(())
     }
 
     /// Sets the body.

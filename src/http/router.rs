@@ -70,9 +70,20 @@ impl Router {
 
     /// Sets the handler of the requests that no route fits, whatever their method. Without one
     /// they are answered with 404, or 405 if the path has routes of other methods.
-    pub fn fallback(&self, handler: impl Fn(Request, Responder) + Send + Sync + 'static) {
+    ///
+    /// # Errors
+    /// When there is one already.
+    pub fn fallback(
+        &self,
+        handler: impl Fn(Request, Responder) + Send + Sync + 'static,
+    ) -> Result<&Router, RouteError> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        if table.fallback.is_some() {
+            let text = "there is a fallback already".to_owned();
+            return Err(RouteError { text, is_conflict: true });
+        }
         table.fallback = Some(Arc::new(Handler::Later(Box::new(handler))));
+        Ok(self)
     }
 
     /// Whether it answers everything with 404.
@@ -82,15 +93,21 @@ impl Router {
     }
 
     fn add(&self, method: &str, path: &str, handler: Handler) -> Result<&Router, RouteError> {
-        let error = |why: &dyn fmt::Display| RouteError(format!("{method} {path}: {why}"));
-        let name = Method::from_bytes(method.as_bytes()).map_err(|e| error(&e))?;
-        let pattern = pattern(path).map_err(|e| error(&e))?;
+        let error = |why: &dyn fmt::Display, is_conflict| RouteError {
+            text: format!("{method} {path}: {why}"),
+            is_conflict,
+        };
+        let name = Method::from_bytes(method.as_bytes()).map_err(|e| error(&e, false))?;
+        let pattern = pattern(path).map_err(|e| error(&e, false))?;
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let index = match table.indices.get(&pattern) {
             Some(&index) => index,
             None => {
                 let index = table.entries.len();
-                table.paths.insert(pattern.clone(), index).map_err(|e| error(&e))?;
+                table
+                    .paths
+                    .insert(pattern.clone(), index)
+                    .map_err(|e| error(&e, matches!(e, matchit::InsertError::Conflict { .. })))?;
                 table.indices.insert(pattern, index);
                 table.entries.push(Vec::new());
                 index
@@ -98,7 +115,7 @@ impl Router {
         };
         let entry = &mut table.entries[index];
         if entry.iter().any(|(method, _)| *method == name) {
-            return Err(error(&"the route is there already"));
+            return Err(error(&"the route is there already", true));
         }
         entry.push((name, Arc::new(handler)));
         Ok(self)
@@ -156,11 +173,21 @@ fn variable(name: &str) -> Result<&str, &'static str> {
 
 /// Why a route could not be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteError(String);
+pub struct RouteError {
+    text: String,
+    is_conflict: bool,
+}
+
+impl RouteError {
+    /// There is such a route, or one that cannot be told apart from it.
+    pub fn is_conflict(&self) -> bool {
+        self.is_conflict
+    }
+}
 
 impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -218,7 +245,8 @@ mod tests {
             Found::OtherMethods(methods) => assert_eq!(methods, "GET, POST"),
             _ => panic!("PUT has no route"),
         }
-        router.fallback(|_, _| {});
+        router.fallback(|_, _| {}).unwrap();
+        assert!(router.fallback(|_, _| {}).is_err());
         assert!(find(&router, "PUT", "/a").is_some());
         assert!(find(&router, "PUT", "/z").is_some());
     }

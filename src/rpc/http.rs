@@ -40,6 +40,10 @@ struct Hosted<'a> {
 }
 
 impl Host for Hosted<'_> {
+    fn connection(&self) -> u64 {
+        self.conn.id
+    }
+
     fn is_stopping(&self) -> bool {
         self.conn.server.is_stopping()
     }

@@ -143,10 +143,12 @@ fn after_the_connection_or_the_server_has_gone() {
 #[test]
 fn raw_responses_are_sent_as_they_are_or_not_at_all() {
     let (_server, addr) = serve(|router| {
-        router.fallback(|mut request, responder| {
-            let raw = request.bytes().unwrap().to_vec();
-            responder.send(Response::raw(raw));
-        });
+        router
+            .fallback(|mut request, responder| {
+                let raw = request.bytes().unwrap().to_vec();
+                responder.send(Response::raw(raw));
+            })
+            .unwrap();
     });
     let mut peer = Peer::connect(&addr);
     let mut ask = |raw: &str| {

@@ -15,6 +15,8 @@ pub(crate) struct Head {
     pub(crate) uri: Uri,
     pub(crate) version: Version,
     pub(crate) fields: HeaderMap,
+    /// All of it, as it came.
+    pub(crate) raw: Bytes,
     pub(crate) framing: Framing,
     /// The client may send another request on this connection.
     pub(crate) keep_alive: bool,
@@ -77,17 +79,12 @@ impl Head {
             let (name, value) = read_field(field, &shared, input)?;
             fields.append(name, value);
         }
-        Head::judge(method, uri, version, fields, limits)
+        Head::judge(Parts { method, uri, version, fields, raw: shared }, limits)
     }
 
     /// What the fields mean, and whether they may be so together.
-    fn judge(
-        method: Method,
-        uri: Uri,
-        version: Version,
-        fields: HeaderMap,
-        limits: &Limits,
-    ) -> Result<Head, Error> {
+    fn judge(parts: Parts, limits: &Limits) -> Result<Head, Error> {
+        let Parts { method, uri, version, fields, raw } = parts;
         if method == Method::CONNECT {
             return Err(Error::not_implemented("this server is no proxy"));
         }
@@ -106,8 +103,17 @@ impl Head {
             return Err(Error::body_too_large());
         }
         let framing = framing.unwrap_or(Framing::EMPTY);
-        Ok(Head { method, uri, version, fields, framing, keep_alive, expects_continue })
+        Ok(Head { method, uri, version, fields, raw, framing, keep_alive, expects_continue })
     }
+}
+
+/// A head before anybody asked what its fields mean.
+struct Parts {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    fields: HeaderMap,
+    raw: Bytes,
 }
 
 /// `part` of `input`, in the copy of it.
