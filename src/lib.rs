@@ -26,6 +26,7 @@
 
 #![warn(missing_docs, unreachable_pub)]
 
+pub mod http;
 pub mod net;
 pub mod pool;
 pub mod rpc;

@@ -15,8 +15,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net", &["sys", "rt"]),
     ("sync", &["sys", "rt"]),
     ("pool", &["rt", "sync"]),
-    ("rpc", &["sys", "rt", "net", "sync", "wire"]),
-    ("ffi", &["sys", "rt", "net", "sync", "rpc", "pool"]),
+    ("http", &["sys", "rt", "net", "sync", "wire"]),
+    ("rpc", &["sys", "rt", "net", "sync", "wire", "http"]),
+    ("ffi", &["sys", "rt", "net", "sync", "rpc", "http", "pool"]),
 ];
 
 /// Layer 0: formats and structures, without system calls, coroutines or `unsafe`.

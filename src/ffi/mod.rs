@@ -56,6 +56,10 @@ pub mod connection;
 
 pub mod client;
 
+pub mod http;
+
+pub mod http_request;
+
 pub mod client_call;
 
 pub mod response;

@@ -10,9 +10,12 @@
 //! **What it must never do.** Block a worker: names are resolved on a thread of their own.
 
 mod addr;
+mod buffer;
 mod listener;
 mod stream;
 
 pub use self::addr::Addr;
 pub use self::listener::{ListenOptions, Listener};
 pub use self::stream::Stream;
+
+pub(crate) use self::buffer::{Scratch, recycle, spare};

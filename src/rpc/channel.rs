@@ -45,7 +45,7 @@ pub(super) struct Inner {
 /// What only the home worker touches.
 pub(super) struct Local {
     pub(super) link: RefCell<Link>,
-    pub(super) stream: RefCell<Option<Rc<Stream>>>,
+    pub(super) stream: RefCell<Option<Arc<Stream>>>,
     /// Who answers, for [`Response`](super::Response).
     pub(super) peer: RefCell<Arc<Addr>>,
     /// The way out of the connection, or of the one that is being made.

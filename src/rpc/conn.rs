@@ -1,7 +1,7 @@
 //! A server's connection: its calls in flight and the way out. What reads it is in `reader`.
 
 use std::io;
-use std::rc::Rc;
+
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -54,7 +54,7 @@ impl Conn {
             gone: AtomicBool::new(false),
             unsent: Unsent::default(),
             mail: Mutex::default(),
-            local: Pinned::new(Local::new(Rc::new(stream))),
+            local: Pinned::new(Local::new(Arc::new(stream))),
         })
     }
 

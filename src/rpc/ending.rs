@@ -10,7 +10,7 @@ use super::error::code;
 use super::local::Local;
 use super::server::OnClose;
 use super::slab::Slab;
-use crate::rt::{self, Deadline};
+use crate::rt;
 
 impl Conn {
     /// The server is stopping: lets the calls in flight end, then closes.
@@ -62,14 +62,6 @@ impl Conn {
         if let Some(conn) = self.server.connection(self.id) {
             conn.cut_after(LINGER);
         }
-    }
-
-    /// The same for a connection whose end nobody else waits for: suspends the reader.
-    pub(super) fn linger(&self, local: &Local) {
-        let Some(stream) = local.stream.borrow().clone() else { return };
-        let _ = stream.shutdown(std::net::Shutdown::Write);
-        let deadline = Deadline::after(LINGER);
-        while matches!(stream.read_by(&mut [0; 4096], deadline), Ok(1..)) {}
     }
 
     fn cut_after(self: &Arc<Self>, delay: Duration) {

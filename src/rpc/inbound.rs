@@ -1,9 +1,8 @@
 //! The way into a connection: one read, many frames.
 
-use std::cell::RefCell;
 use std::io;
 
-use crate::net::Stream;
+use crate::net::{Scratch, Stream};
 use crate::rt::Deadline;
 
 /// The bytes that came and were not yet taken. Empty, and without memory of its own, between
@@ -78,13 +77,13 @@ impl Inbound {
         mut take: impl FnMut(&[u8]) -> Result<Taken, E>,
     ) -> Result<usize, E> {
         if let Missing::Bytes(missing) = self.missing
-            && missing > SCRATCH_SIZE
+            && missing > Scratch::SIZE
             && self.is_partial()
         {
             return self.read_large(stream, deadline, missing, take);
         }
         let (scratch, count) = stream.read_lazily(deadline, Scratch::borrow)?;
-        self.offer(&scratch.0[..count], &mut take)?;
+        self.offer(&scratch[..count], &mut take)?;
         Ok(count)
     }
 
@@ -132,7 +131,7 @@ impl Inbound {
         take: impl FnMut(&[u8]) -> Result<Taken, E>,
     ) -> Result<usize, E> {
         let have = self.rest.len();
-        let room = missing.min(have.max(SCRATCH_SIZE));
+        let room = missing.min(have.max(Scratch::SIZE));
         self.rest.reserve_exact(room);
         self.rest.resize(have + room, 0);
         let result = stream.read_by(&mut self.rest[have..], deadline);
@@ -147,35 +146,5 @@ impl Inbound {
     }
 }
 
-/// The worker's buffer, while it is read into and its frames are taken.
-struct Scratch(Vec<u8>);
-
-impl Scratch {
-    fn borrow() -> Scratch {
-        // There is none once the thread's local data is gone: a program's exit may still wait.
-        let bytes = SCRATCH.try_with(RefCell::take).unwrap_or_default();
-        Scratch(if bytes.is_empty() { vec![0; SCRATCH_SIZE] } else { bytes })
-    }
-}
-
-impl AsMut<[u8]> for Scratch {
-    fn as_mut(&mut self) -> &mut [u8] {
-        &mut self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let bytes = std::mem::take(&mut self.0);
-        let _ = SCRATCH.try_with(|scratch| scratch.replace(bytes));
-    }
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-const SCRATCH_SIZE: usize = 256 << 10;
-
 /// A read of this many bytes may have left some.
-pub(super) const FULL_READ: usize = SCRATCH_SIZE;
+pub(super) const FULL_READ: usize = Scratch::SIZE;

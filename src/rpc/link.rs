@@ -115,7 +115,7 @@ impl Inner {
                         log::debug!("no time-out for the peer {}: {error}", self.addr);
                     }
                     let since = Instant::now();
-                    let error = self.serve(local, Rc::new(stream));
+                    let error = self.serve(local, Arc::new(stream));
                     if local.answered.get() || since.elapsed() > self.options.backoff_max {
                         failures = 0;
                     } else {
@@ -146,7 +146,7 @@ impl Inner {
     }
 
     /// Serves a connection until it ends; says why it did.
-    fn serve(self: &Arc<Self>, local: &Local, stream: Rc<Stream>) -> Error {
+    fn serve(self: &Arc<Self>, local: &Local, stream: Arc<Stream>) -> Error {
         local.answered.set(false);
         local.broken.replace(None);
         local.peer.replace(Arc::new(stream.peer_addr().clone()));
@@ -220,10 +220,10 @@ impl Inner {
     }
 
     /// Ends the connection for a reason that the reader cannot see, if it is still `stream`.
-    fn break_off(&self, stream: &Rc<Stream>, error: Error) {
+    fn break_off(&self, stream: &Arc<Stream>, error: Error) {
         let local = self.here();
         let current = local.stream.borrow();
-        if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, stream)) {
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, stream)) {
             local.broken.borrow_mut().get_or_insert(error);
             stream.close();
         }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::ServerOptions;
 use super::out::Out;
@@ -12,7 +12,7 @@ use crate::rt::{self, Detached, Waker};
 
 /// See the module.
 pub(super) struct Local {
-    pub(super) stream: RefCell<Option<Rc<Stream>>>,
+    pub(super) stream: RefCell<Option<Arc<Stream>>>,
     pub(super) calls: RefCell<Slab<InFlight>>,
     /// The handlers that run, those of calls that were answered meanwhile included.
     pub(super) handlers: RefCell<Slab<Option<Detached>>>,
@@ -60,7 +60,7 @@ pub(super) enum Until {
 }
 
 impl Local {
-    pub(super) fn new(stream: Rc<Stream>) -> Local {
+    pub(super) fn new(stream: Arc<Stream>) -> Local {
         let out = Out::new();
         out.attach(stream.clone());
         Local {

@@ -30,8 +30,7 @@ mod ending;
 mod error;
 mod events;
 mod frames;
-#[expect(dead_code, reason = "for protocols without frames, of which there is none yet")]
-mod handover;
+mod http;
 mod inbound;
 mod letters;
 mod link;
@@ -57,13 +56,9 @@ pub use self::call::{Call, Reply};
 pub use self::client::{CallHandle, Client, Response};
 pub use self::compress::Compress;
 pub use self::error::{Error, code};
-#[expect(unused_imports, reason = "as above")]
-pub(crate) use self::handover::{Handover, InHand, StreamService};
 pub use self::options::{CallOptions, ClientOptions, ServerOptions};
 pub use self::protocol::Protocol;
 pub use self::push::Connection;
-#[expect(unused_imports, reason = "as above")]
-pub(crate) use self::reader::End;
 pub use self::server::{Server, StopReport};
 pub use self::service::{Answer, Codec, Method, Responder, Service};
 pub use self::stats::{ClientStats, ServerStats};

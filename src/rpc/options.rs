@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{Compress, Protocol};
+use crate::http;
 
 /// The bounds of a [`Server`](super::Server). Each keeps one peer, or all of them together, from
 /// taking memory without end.
@@ -34,6 +35,8 @@ pub struct ServerOptions {
     /// A peer that sends nothing for this long while it has no call in flight is closed. Default
     /// off.
     pub idle_timeout: Option<Duration>,
+    /// The bounds of connections that speak HTTP.
+    pub http: http::Options,
 }
 
 impl Default for ServerOptions {
@@ -48,6 +51,7 @@ impl Default for ServerOptions {
             peer_timeout: Some(Duration::from_secs(30)),
             frame_timeout: Some(Duration::from_secs(30)),
             idle_timeout: None,
+            http: http::Options::default(),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What reads a server's connection, from its first bytes to its end.
 
 use std::io;
-use std::rc::Rc;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::conn::Conn;
 use super::dispatch::Dispatch;
 use super::frames::{BaiduStd, Frames, Original};
-use super::handover::Handover;
+use super::http;
 use super::inbound::{FULL_READ, Inbound};
 use super::local::{Local, Until};
 use super::sniff::{Sniffed, Sniffer};
@@ -23,7 +23,7 @@ pub(super) fn serve(conn: &Arc<Conn>) {
     let end = match reader.sniff() {
         Ok(Sniffed::BaiduStd) => reader.run(&mut BaiduStd::new(conn.max_frame())),
         Ok(Sniffed::Original) => reader.run(&mut Original::new(conn.max_frame())),
-        Ok(Sniffed::Other) => reader.hand_over(),
+        Ok(Sniffed::Http) => reader.hand_over(),
         Err(end) => end,
     };
     conclude(conn, end);
@@ -39,10 +39,6 @@ fn conclude(conn: &Arc<Conn>, end: End) {
             conn.await_progress(local, Until::Drained);
             return conn.leave();
         }
-        End::Done => {
-            conn.await_progress(local, Until::Drained);
-            conn.linger(local);
-        }
         End::Cut => {}
         End::Failed(error) => log::debug!("connection of {} ended: {error}", conn.peer),
         End::Bad(why) => {
@@ -55,12 +51,9 @@ fn conclude(conn: &Arc<Conn>, end: End) {
 }
 
 /// Why a connection is read no further.
-pub(crate) enum End {
+pub(super) enum End {
     /// The peer closed its side.
     Eof,
-    /// All was said on our side: what was written leaves, then the connection closes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for protocols without frames"))]
-    Done,
     /// We closed it.
     Cut,
     Failed(io::Error),
@@ -78,7 +71,7 @@ struct Reader<'a> {
     conn: &'a Arc<Conn>,
     local: &'a Local,
     dispatch: Dispatch<'a>,
-    stream: Rc<Stream>,
+    stream: Arc<Stream>,
     inbound: Inbound,
     /// Whether calls or answers were under way when the present wait began. During a wait none can
     /// be added, so that a wait that began without any was idle from end to end.
@@ -103,9 +96,16 @@ impl<'a> Reader<'a> {
     }
 
     fn sniff(&mut self) -> Result<Sniffed, End> {
-        let mut sniffer = Sniffer::new(self.conn.server.streams().is_some());
+        let has_http = !self.conn.server.router.is_empty();
+        let mut sniffer = Sniffer::new(has_http);
         loop {
-            self.read(&mut sniffer)?;
+            match self.read(&mut sniffer) {
+                // HTTP knows how to say that it took too long.
+                Err(End::Bad(_)) if has_http && self.head_due.has_passed() => {
+                    return Ok(Sniffed::Http);
+                }
+                result => result?,
+            }
             if let Some(found) = sniffer.found() {
                 return Ok(found);
             }
@@ -124,8 +124,7 @@ impl<'a> Reader<'a> {
     }
 
     fn hand_over(self) -> End {
-        let streams = self.conn.server.streams().expect("the sniffer knew of it");
-        streams.serve(Handover::new(self.conn, self.stream, self.inbound.into_bytes()))
+        http::serve(self.conn, self.stream, self.inbound.into_bytes(), self.head_due)
     }
 
     fn read<F: Frames>(&mut self, frames: &mut F) -> Result<(), End> {

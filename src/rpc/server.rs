@@ -1,17 +1,17 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::conn::Conn;
-use super::handover::StreamService;
 use super::methods::Methods;
 use super::notify::{Notify, lock};
 use super::reader;
 use super::signal;
 use super::stats::{ServerCounters, ServerStats};
 use super::{Call, Error, ServerOptions};
+use crate::http::Router;
 use crate::net::{self, Addr, Listener, Stream};
 use crate::rt::{self, Deadline};
 
@@ -47,7 +47,7 @@ impl Server {
             shared: Arc::new(Shared {
                 options,
                 methods: Methods::default(),
-                streams: OnceLock::new(),
+                router: Router::new(),
                 on_close: Mutex::default(),
                 counters: ServerCounters::default(),
                 phase: AtomicU8::new(RUNNING),
@@ -74,15 +74,10 @@ impl Server {
         self.shared.methods.add(service, method, Box::new(handler))
     }
 
-    /// Serves the connections that speak none of the protocols of frames by `service`; without
-    /// one, they are closed.
-    ///
-    /// # Errors
-    /// When there is a service already.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for protocols without frames"))]
-    pub(crate) fn serve_streams(&self, service: Arc<dyn StreamService>) -> Result<(), Error> {
-        let set = self.shared.streams.set(service);
-        set.map_err(|_| Error::request("the server serves streams already"))
+    /// What answers HTTP requests on the server's addresses. Once it has a route, connections that
+    /// speak HTTP are served; until then they are closed.
+    pub fn http(&self) -> &Router {
+        &self.shared.router
     }
 
     /// Listens on `addr`: `"host:port"`, where port 0 takes a free one, or `"unix:/path"`. May be
@@ -203,7 +198,7 @@ impl Drop for Server {
 pub(super) struct Shared {
     pub(super) options: ServerOptions,
     pub(super) methods: Methods,
-    streams: OnceLock<Arc<dyn StreamService>>,
+    pub(super) router: Router,
     on_close: Mutex<Option<OnClose>>,
     pub(super) counters: ServerCounters,
     phase: AtomicU8,
@@ -219,11 +214,6 @@ impl Shared {
     #[inline]
     pub(super) fn is_stopping(&self) -> bool {
         self.phase.load(Ordering::Relaxed) != RUNNING
-    }
-
-    /// What serves connections that speak none of the protocols of frames.
-    pub(super) fn streams(&self) -> Option<&dyn StreamService> {
-        self.streams.get().map(|service| &**service)
     }
 
     pub(super) fn connection(&self, id: u64) -> Option<Arc<Conn>> {

@@ -11,6 +11,7 @@ pub(crate) mod baidu_std;
 pub(crate) mod code;
 pub(crate) mod compress;
 mod error;
+pub(crate) mod http1;
 pub(crate) mod original;
 mod proto;
 

@@ -1,0 +1,9 @@
+//! Tests that hold for any number of workers. Each test has a server of its own.
+
+mod bad_input;
+mod bodies;
+mod curl;
+mod later;
+mod requests;
+mod stop;
+mod support;

@@ -1,0 +1,101 @@
+//! A server that stops.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrpc::rt::{self, Deadline};
+
+use super::support::*;
+
+#[test]
+fn what_is_in_flight_is_answered_and_the_connection_closed() {
+    let gate = Arc::new(Mutex::new((0, false)));
+    let pass = gate.clone();
+    let (server, addr) = serve(move |router| {
+        router
+            .route("GET", "/wait", move |_| {
+                pass.lock().unwrap().0 += 1;
+                while !pass.lock().unwrap().1 {
+                    rt::sleep(Duration::from_millis(1)).unwrap();
+                }
+                "done"
+            })
+            .unwrap();
+    });
+    let mut idle = Peer::connect(&addr);
+    idle.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(idle.response().text(), "hello");
+    let mut busy = Peer::connect(&addr);
+    busy.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("the request", || gate.lock().unwrap().0 == 1);
+    let server = Arc::new(server);
+    let stopper = server.clone();
+    let stopping = std::thread::spawn(move || stopper.stop(Deadline::after(LONG)));
+    idle.assert_closed();
+    gate.lock().unwrap().1 = true;
+    assert_eq!(busy.response().text(), "done");
+    busy.assert_closed();
+    let report = stopping.join().unwrap();
+    assert_eq!((report.finished, report.canceled), (1, 0));
+    assert_eq!((server.stats().connections, server.stats().in_flight), (0, 0));
+}
+
+#[test]
+fn requests_that_come_meanwhile_are_the_last() {
+    let gate = Arc::new(Mutex::new((0, false)));
+    let pass = gate.clone();
+    let (server, addr) = serve(move |router| {
+        router
+            .route("GET", "/wait", move |_| {
+                pass.lock().unwrap().0 += 1;
+                while !pass.lock().unwrap().1 {
+                    rt::sleep(Duration::from_millis(1)).unwrap();
+                }
+                "done"
+            })
+            .unwrap();
+    });
+    let mut peer = Peer::connect(&addr);
+    peer.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("the request", || gate.lock().unwrap().0 == 1);
+    let server = Arc::new(server);
+    let stopper = server.clone();
+    let stopping = std::thread::spawn(move || stopper.stop(Deadline::after(LONG)));
+    eventually("the listener closes", || std::net::TcpStream::connect(&addr).is_err());
+    gate.lock().unwrap().1 = true;
+    assert_eq!(peer.response().text(), "done");
+    let last = peer.response();
+    assert_eq!((last.text(), last.field("Connection")), ("hello", Some("close")));
+    peer.assert_closed();
+    stopping.join().unwrap();
+}
+
+#[test]
+fn at_the_deadline_it_is_cut_off() {
+    let (server, addr) = serve(|router| {
+        router
+            .route("GET", "/forever", |_| {
+                let slept = rt::sleep(LONG * 100);
+                assert!(slept.is_err(), "the stop cancels it");
+                "cancelled"
+            })
+            .unwrap()
+            .route_later("GET", "/never", |_, responder| std::mem::forget(responder))
+            .unwrap();
+    });
+    let mut peers: Vec<Peer> = Vec::new();
+    for path in ["/forever", "/never"] {
+        let mut peer = Peer::connect(&addr);
+        peer.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        peers.push(peer);
+    }
+    eventually("the requests", || server.stats().in_flight == 2);
+    let report = server.stop(Deadline::after(Duration::from_millis(50)));
+    assert_eq!(report.canceled, 2);
+    for peer in &mut peers {
+        peer.rest();
+    }
+    eventually("all is counted home", || {
+        server.stats().connections == 0 && server.stats().in_flight == 0
+    });
+}

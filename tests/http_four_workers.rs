@@ -1,0 +1,5 @@
+//! HTTP over real sockets, on four workers.
+
+const WORKERS: usize = 4;
+
+mod http;

@@ -1,0 +1,5 @@
+//! HTTP over real sockets, on one worker.
+
+const WORKERS: usize = 1;
+
+mod http;
