@@ -257,4 +257,5 @@ fn is_empty(comments: &Comments) -> bool {
 }
 
 /// The program may use one side only, and its names and comments are the `.proto` file's.
-const ALLOW: &str = "#[allow(dead_code, deprecated, unused_variables, clippy::all, clippy::pedantic)]\n";
+const ALLOW: &str =
+    "#[allow(dead_code, deprecated, unused_variables, clippy::all, clippy::pedantic)]\n";
