@@ -93,6 +93,41 @@ struct Fixture {
   std::unique_ptr<fastrpc::RpcClient> client;
 };
 
+// Adds the request to what the response holds already.
+class Adding : public echo::EchoService {
+  void Echo(RpcController* controller, const echo::EchoRequest* request,
+            echo::EchoResponse* response, Closure* done) override {
+    response->set_response(response->response() + request->message());
+    if (request->message() == "fail") controller->SetFailed("failed");
+    if (request->message() == "wait") fastrpc::sleep_for(20ms);
+    done->Run();
+  }
+};
+
+void every_call_begins_with_an_empty_response() {
+  Fixture f([](auto&, auto&, Closure* done) { done->Run(); });
+  f.server = std::make_unique<fastrpc::RpcServer>("127.0.0.1", 0);
+  f.server->add_service(std::make_shared<Adding>());
+  f.server->listen();
+  f.client = std::make_unique<fastrpc::RpcClient>("127.0.0.1", f.server->port());
+  auto check_all = [&f] {
+    std::string large(100000, 'x');
+    for (int i = 0; i < 40; ++i) {
+      CHECK(f.call("first") == "first");
+      CHECK(f.call().empty());
+      CHECK(f.call("fail") == "2001: failed");
+      CHECK(f.call(large) == large);
+    }
+  };
+  check_all();
+  std::vector<fastrpc::Coroutine<void>> waiting;
+  for (int i = 0; i < 20; ++i)
+    waiting.push_back(fastrpc::spawn([&f] { CHECK(f.call("wait") == "wait"); }));
+  check_all();
+  for (auto& coroutine : waiting) coroutine.join();
+  check_all();
+}
+
 void a_second_done_does_nothing() {
   Fixture inside([](auto&, auto&, Closure* done) {
     done->Run();
@@ -426,6 +461,7 @@ void a_hundred_coroutines_and_threads_call_at_once() {
 
 int main() {
   configure_workers();
+  RUN(every_call_begins_with_an_empty_response);
   RUN(a_second_done_does_nothing);
   RUN(two_threads_may_race_to_run_done);
   RUN(done_may_run_in_a_thread_pool);
