@@ -267,7 +267,8 @@ class RpcClient : public google::protobuf::RpcChannel {
   // Runs `handler(name, body)` with the type and the bytes of each message that the server pushes,
   // two string views, in the order in which they came, one after the other, in a coroutine. A
   // server that speaks baidu_std learns by the next call that pushes are taken. Replaces the
-  // handler before. An exception that leaves it is logged.
+  // handler before. An exception that leaves it is logged. One that runs when the client is
+  // destroyed goes on to its end: what it uses must live on.
   template <typename F>
   void on_push(F handler) {
     auto run = [](void* user, const char* name, std::size_t name_size, const std::uint8_t* body,

@@ -1,8 +1,10 @@
-//! RPC over baidu_std frames: a [`Server`] and a [`Client`].
+//! RPC over frames, of baidu_std or of the original fastrpc: a [`Server`] and a [`Client`].
 //!
 //! **What it offers.** Methods by service and name, called with bytes; attachments, compression,
 //! error numbers and texts end to end; deadlines; limits on everything a peer can make us keep;
-//! a stop that lets calls end; a client that reconnects.
+//! a stop that lets calls end; a client that reconnects; messages pushed to clients, and handlers
+//! for the end of connections. A server finds out what each connection speaks, and hands those that
+//! speak nothing of this to a service of streams.
 //!
 //! **What holds.** A connection lives on one worker, and what only that worker touches has no
 //! lock. One read brings as many frames as there are, each call runs in a pooled coroutine, one
