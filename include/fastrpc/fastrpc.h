@@ -117,6 +117,15 @@ typedef struct fastrpc_coroutine fastrpc_coroutine;
 // fastrpc_error_free(). Not to be used by two threads at the same time.
 typedef struct fastrpc_error fastrpc_error;
 
+// A request of HTTP and its answer, as a handler gets them.
+//
+// It is the handler's until that returns; then the answer is sent: what was set of it, by default
+// 200 without a body. fastrpc_http_keep() makes it the caller's, to be answered later and on any
+// thread, by fastrpc_http_finish(). One thread uses it at a time (else FASTRPC_EBUSY). If an
+// exception leaves the handler of an exchange that was not kept, the answer is 500, or the
+// connection ends if a part of the answer is out.
+typedef struct fastrpc_http_exchange fastrpc_http_exchange;
+
 // A key to one pointer per coroutine, and per thread outside of coroutines. Any thread. Made to
 // live as long as the process: a freed key's place is not used again.
 typedef struct fastrpc_key fastrpc_key;
@@ -349,6 +358,9 @@ typedef struct fastrpc_client_options {
   // Must be 0.
   int32_t reserved;
 } fastrpc_client_options;
+
+// Handles requests. It runs in a new coroutine for each, of several workers at the same time.
+typedef void (*fastrpc_http_handler)(void *user, struct fastrpc_http_exchange *exchange);
 
 // What a call says beside its request. See fastrpc_client_call().
 typedef struct fastrpc_call_options {
@@ -1168,6 +1180,217 @@ fastrpc_status fastrpc_client_close(const struct fastrpc_client *client);
 // `client`: NULL does nothing; not to be called while another call uses it. Any thread; never
 // suspends.
 void fastrpc_client_free(struct fastrpc_client *client);
+
+// Adds a handler for requests of HTTP. May be called while the server runs.
+//
+// `method`: such as "GET", which serves HEAD as well; empty for the requests that no other handler
+// fits, whose `path` is ignored. `path`: begins with "/"; ":name" stands for one segment, "*name"
+// at the end for all that is left. `function`, `user`, `drop`: handles the requests, until the
+// server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a handler, or one that
+// cannot be told apart). Any thread; never suspends.
+fastrpc_status fastrpc_server_route(const struct fastrpc_server *server,
+                                    const char *method,
+                                    size_t method_size,
+                                    const char *path,
+                                    size_t path_size,
+                                    fastrpc_http_handler function,
+                                    void *user,
+                                    fastrpc_drop drop,
+                                    struct fastrpc_error **error);
+
+// Sets the status of the answer, between 200 and 999; 200 by default.
+//
+// Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is out). Any thread; never
+// suspends.
+fastrpc_status fastrpc_http_set_status(const struct fastrpc_http_exchange *exchange,
+                                       int32_t status);
+
+// Adds a header field to the answer. Content-Length, Transfer-Encoding and Date are the
+// library's and ignored.
+//
+// `name`, `value`: text. Fails with FASTRPC_EINVAL (it cannot be sent: a line break, say),
+// FASTRPC_ESTATE (a part of the answer is out). Any thread; never suspends.
+fastrpc_status fastrpc_http_add_header(const struct fastrpc_http_exchange *exchange,
+                                       const char *name,
+                                       size_t name_size,
+                                       const char *value,
+                                       size_t value_size,
+                                       struct fastrpc_error **error);
+
+// Sets the body of the answer.
+//
+// `body`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is out).
+// Any thread; never suspends.
+fastrpc_status fastrpc_http_set_body(const struct fastrpc_http_exchange *exchange,
+                                     const uint8_t *body,
+                                     size_t size);
+
+// Sets the whole answer: status line, header fields and body, sent as they are. One that is
+// malformed, or does not end where it says, is logged and becomes a 500.
+//
+// `response`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is
+// out). Any thread; never suspends.
+fastrpc_status fastrpc_http_set_raw(const struct fastrpc_http_exchange *exchange,
+                                    const uint8_t *response,
+                                    size_t size);
+
+// Says how many bytes will be written in all, if that is known. Otherwise they are sent in chunks.
+//
+// Fails with FASTRPC_ESTATE (a part of the answer is out). Any thread; never suspends.
+fastrpc_status fastrpc_http_set_length(const struct fastrpc_http_exchange *exchange,
+                                       uint64_t length);
+
+// Sends a part of the answer's body; before the first, the status and the header fields.
+//
+// `bytes`, `size`: the part; of size 0, nothing but the head. Fails with FASTRPC_EINVAL (more
+// bytes than were announced), FASTRPC_ETIMEDOUT (the client takes nothing), FASTRPC_EIO (it is
+// gone), FASTRPC_ESTATE (it was answered). Any thread; may suspend.
+fastrpc_status fastrpc_http_write(const struct fastrpc_http_exchange *exchange,
+                                  const uint8_t *bytes,
+                                  size_t size,
+                                  struct fastrpc_error **error);
+
+// Whether the answer would go nowhere: the connection was found to be gone.
+//
+// `exchange`: NULL gives true. Any thread; never suspends.
+bool fastrpc_http_is_canceled(const struct fastrpc_http_exchange *exchange);
+
+// Makes the exchange the caller's: it is not answered when the handler returns, but by
+// fastrpc_http_finish() or fastrpc_http_free(), one of which must be called. In the handler only.
+//
+// Fails with FASTRPC_ESTATE (it was kept before). Any thread; never suspends.
+fastrpc_status fastrpc_http_keep(const struct fastrpc_http_exchange *exchange);
+
+// Sends the answer of an exchange that was kept, or the end of what was written, and frees it.
+//
+// `exchange`: consumed. Fails with FASTRPC_EINVAL (NULL; fewer bytes than were announced), which
+// ends the connection. Any thread; never suspends in a coroutine.
+fastrpc_status fastrpc_http_finish(struct fastrpc_http_exchange *exchange);
+
+// Gives an exchange up that was kept: the answer is 500, or the connection ends if a part of the
+// answer is out.
+//
+// `exchange`: NULL does nothing. Any thread; never suspends.
+void fastrpc_http_free(struct fastrpc_http_exchange *exchange);
+
+// The method, such as "GET", not ended by a NUL.
+//
+// `size`: gets its bytes. The text lives as long as the exchange. `exchange`: NULL gives NULL. Any
+// thread; never suspends.
+const char *fastrpc_http_method(const struct fastrpc_http_exchange *exchange, size_t *size);
+
+// The path, percent-encoded as it came, not ended by a NUL.
+//
+// As fastrpc_http_method().
+const char *fastrpc_http_path(const struct fastrpc_http_exchange *exchange, size_t *size);
+
+// What follows the question mark of the target, percent-encoded as it came; NULL if there is none.
+//
+// As fastrpc_http_method().
+const char *fastrpc_http_query_string(const struct fastrpc_http_exchange *exchange, size_t *size);
+
+// The request line and the header fields as they came, with the empty line at their end.
+//
+// As fastrpc_http_method().
+const char *fastrpc_http_head(const struct fastrpc_http_exchange *exchange, size_t *size);
+
+// 11 for HTTP/1.1, 10 for HTTP/1.0.
+//
+// `exchange`: NULL gives 0. Any thread; never suspends.
+int32_t fastrpc_http_version(const struct fastrpc_http_exchange *exchange);
+
+// A header field by its name, in whatever case, not ended by a NUL; NULL if there is none.
+//
+// `index`: which of those with this name, 0 for the first. Otherwise as fastrpc_http_method().
+const char *fastrpc_http_header(const struct fastrpc_http_exchange *exchange,
+                                const char *name,
+                                size_t name_size,
+                                size_t index,
+                                size_t *size);
+
+// A header field by its number, of those that are there, in any order. Their names are in lower
+// case. False beyond the last.
+//
+// `name`, `value` and their sizes: get the texts, which live as long as the exchange. `exchange`:
+// NULL gives false. Any thread; never suspends.
+bool fastrpc_http_header_at(const struct fastrpc_http_exchange *exchange,
+                            size_t index,
+                            const char **name,
+                            size_t *name_size,
+                            const char **value,
+                            size_t *value_size);
+
+// What stood in the path in the place of ":name" or "*name", decoded; NULL if there is none.
+//
+// As fastrpc_http_header().
+const char *fastrpc_http_param(const struct fastrpc_http_exchange *exchange,
+                               const char *name,
+                               size_t name_size,
+                               size_t *size);
+
+// The first parameter of this name behind the question mark, decoded; NULL if there is none.
+//
+// As fastrpc_http_header().
+const char *fastrpc_http_query(const struct fastrpc_http_exchange *exchange,
+                               const char *name,
+                               size_t name_size,
+                               size_t *size);
+
+// The first cookie of this name, as it came; NULL if there is none.
+//
+// As fastrpc_http_header().
+const char *fastrpc_http_cookie(const struct fastrpc_http_exchange *exchange,
+                                const char *name,
+                                size_t name_size,
+                                size_t *size);
+
+// The first parameter of this name in a body of the type application/x-www-form-urlencoded,
+// decoded; NULL if there is none. Reads the body the first time.
+//
+// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header(), but may suspend.
+const char *fastrpc_http_form(const struct fastrpc_http_exchange *exchange,
+                              const char *name,
+                              size_t name_size,
+                              size_t *size,
+                              struct fastrpc_error **error);
+
+// Copies the address of the client, such as "10.0.0.7:4711", and a NUL, into a buffer as far as it
+// fits.
+//
+// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+// counting the NUL. Any thread; never suspends.
+size_t fastrpc_http_peer(const struct fastrpc_http_exchange *exchange, char *buffer, size_t size);
+
+// The number of the connection, which the server gives no other.
+//
+// `exchange`: NULL gives 0. Any thread; never suspends.
+uint64_t fastrpc_http_connection(const struct fastrpc_http_exchange *exchange);
+
+// The bytes of the body, read or not; -1 if the client did not say beforehand.
+//
+// `exchange`: NULL gives -1. Any thread; never suspends.
+int64_t fastrpc_http_content_length(const struct fastrpc_http_exchange *exchange);
+
+// The whole body, or what is left of it; read the first time this is called.
+//
+// `body`, `size`: get the bytes, which live as long as the exchange. Fails with FASTRPC_ETIMEDOUT
+// and FASTRPC_EIO when the body does not come, is malformed or too large: the client is answered
+// accordingly, whatever the handler answers. Any thread; may suspend.
+fastrpc_status fastrpc_http_body(const struct fastrpc_http_exchange *exchange,
+                                 const uint8_t **body,
+                                 size_t *size,
+                                 struct fastrpc_error **error);
+
+// Reads some of the body: what is there, at most `size` bytes. While it is not read, the client is
+// held up.
+//
+// `count`: gets the bytes read; 0 at the end. Fails as fastrpc_http_body(). Any thread; may
+// suspend.
+fastrpc_status fastrpc_http_read(const struct fastrpc_http_exchange *exchange,
+                                 uint8_t *buffer,
+                                 size_t size,
+                                 size_t *count,
+                                 struct fastrpc_error **error);
 
 // Sets all fields to their defaults.
 //
