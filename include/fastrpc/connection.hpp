@@ -2,6 +2,7 @@
 #pragma once
 
 #include <google/protobuf/message.h>
+#include <unistd.h>
 
 #include <fastrpc/detail/message.hpp>
 #include <fastrpc/error.hpp>
@@ -104,6 +105,9 @@ class CASyncSvr {
   explicit CASyncSvr(fastrpc_server* server) : server_(server) {}
   CASyncSvr(const CASyncSvr&) = delete;
   CASyncSvr& operator=(const CASyncSvr&) = delete;
+
+  // The number of the process.
+  const unsigned _svr_id = static_cast<unsigned>(getpid());
 
  private:
   friend class RpcServer;

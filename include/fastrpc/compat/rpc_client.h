@@ -11,7 +11,12 @@
 #include "xcore_rpc_common.h"
 #include "xcore_socket.h"
 
-// A client that connects as it is made. Calls without a `done` wait: they suspend the coroutine, or
+// What RegiExtProcesser() and RegiCloseHandler() take.
+using ext_process = fastrpc::RpcClient::ext_process;
+using event_handler = fastrpc::RpcClient::event_handler;
+
+// A client that connects as it is made. It speaks the original's frames, which servers of both
+// kinds understand. Calls without a `done` wait: they suspend the coroutine, or
 // block the thread. A `done` runs in a coroutine, in either mode.
 class RpcClient : public fastrpc::RpcClient {
  public:
@@ -63,6 +68,7 @@ class RpcClient : public fastrpc::RpcClient {
     fastrpc::ClientOptions options;
     options.timeout = std::chrono::milliseconds(time_out);
     options.connect_timeout = kConnectTime;
+    options.protocol = fastrpc::Protocol::original;
     return options;
   }
 };

@@ -5,6 +5,11 @@
 
 #include "rpc_client.h"
 
+using fastrpc::CASyncSvr;
+using fastrpc::RpcController;
+// What RegiClientCloseHandler() takes.
+using ext_handler = fastrpc::RpcServer::ext_handler;
+
 // A server whose handlers run in coroutines: on the one worker that is the default never two at the
 // same time.
 class RpcServer : public fastrpc::RpcServer {

@@ -1,8 +1,10 @@
-// The original's timers, pools and queues of work: see fastrpc/timer_mgr.hpp, thread_pool.hpp,
-// que_mgr.hpp.
+// The original's timers, thread pools, queues of work and messages by name: see
+// fastrpc/timer_mgr.hpp, thread_pool.hpp, que_mgr.hpp, pb_mgr.hpp.
 #pragma once
 
+#include <fastrpc/pb_mgr.hpp>
 #include <fastrpc/que_mgr.hpp>
+#include <fastrpc/thread_pool.hpp>
 #include <fastrpc/timer_mgr.hpp>
 
 #include "coroutine.h"
@@ -11,14 +13,11 @@
 #include "xcore_semaphore.h"
 #include "xcore_timer.h"
 
-#if __has_include(<fastrpc/thread_pool.hpp>)
-#include <fastrpc/thread_pool.hpp>
-using fastrpc::TPMgr;
-#endif
-
 using fastrpc::AsynRun;
+using fastrpc::PbMgr;
 using fastrpc::QueMgr;
 using fastrpc::TimerMgr;
+using fastrpc::TPMgr;
 
 // Work for a main loop outside of coroutines, and for coroutines. Any thread.
 class RpcMgr {
@@ -39,9 +38,9 @@ class RpcMgr {
     fastrpc::detail::Outcome<void> outcome;
     auto run = [done] { done->Run(); };
     outcome.run(run);
-    if (outcome.exception())
-      fastrpc::log(FASTRPC_LOG_ERROR, "an exception left the outside queue: " +
-                                          fastrpc::detail::describe(outcome.exception()));
+    if (auto ended = outcome.take(std::nothrow); !ended)
+      fastrpc::log(FASTRPC_LOG_ERROR,
+                   "an exception left the outside queue: " + ended.error().text());
     return 1;
   }
 

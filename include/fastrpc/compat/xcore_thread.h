@@ -97,9 +97,8 @@ class XThread : XNoncopyable {
     fastrpc::detail::Outcome<void> outcome;
     auto run = [this] { target_->run(); };
     outcome.run(run);
-    if (outcome.exception())
-      fastrpc::log(FASTRPC_LOG_ERROR,
-                   "an exception left a thread: " + fastrpc::detail::describe(outcome.exception()));
+    if (auto ended = outcome.take(std::nothrow); !ended)
+      fastrpc::log(FASTRPC_LOG_ERROR, "an exception left a thread: " + ended.error().text());
     state_ = STATE_STOPPED;
   }
 
