@@ -1,7 +1,7 @@
 fn main() -> std::io::Result<()> {
     let mut config = prost_build::Config::new();
     config.include_file("all.rs");
-    let files = ["calls", "names", "bare", "demo", "deep/imports", "deep/down/inner"]
+    let files = ["calls", "names", "bare", "deep/imports", "deep/down/inner"]
         .map(|file| format!("proto/{file}.proto"));
     fastrpc_build::Builder::new().config(config).compile_protos(&files, &["proto"])
 }
