@@ -270,6 +270,19 @@ typedef struct fastrpc_server_options {
   // Bytes of answers that a connection may leave untaken, beyond which it is not read for a
   // while. Default 67108864.
   size_t max_unsent;
+  // Bytes of the largest head of a request of HTTP; beyond, the answer is 431. Default 32768.
+  size_t http_max_head;
+  // Bytes of the largest body of a request of HTTP; beyond, the answer is 413. Default 67108864.
+  uint64_t http_max_body;
+  // Nanoseconds in which a head of HTTP that has begun must be whole, else the answer is 408;
+  // below 0 without end. Default 30 s.
+  int64_t http_head_timeout;
+  // Nanoseconds for which a body of HTTP may pause while it is read, else the answer is 408;
+  // below 0 without end. Default 30 s.
+  int64_t http_body_timeout;
+  // Nanoseconds for which a connection of HTTP may be idle, then it is closed; below 0 without
+  // end. Default 75 s.
+  int64_t http_idle_timeout;
 } fastrpc_server_options;
 
 // A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each

@@ -4,6 +4,7 @@
 #include <fastrpc/closure.hpp>
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/error.hpp>
+#include <fastrpc/http.hpp>
 #include <fastrpc/http_parser.hpp>
 #include <fastrpc/io.hpp>
 #include <fastrpc/que_mgr.hpp>

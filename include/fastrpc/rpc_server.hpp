@@ -1,4 +1,4 @@
-// The RPC server: protobuf services.
+// The RPC server: protobuf services and, on the same port, HTTP.
 //
 //   fastrpc::RpcServer server("0.0.0.0", 8997);
 //   EchoService echo;
@@ -18,6 +18,7 @@
 //   `done` while the exception passes does no harm: the exception is the answer.
 #pragma once
 
+#include <fastrpc/detail/http_call.hpp>
 #include <fastrpc/detail/server_call.hpp>
 
 #include <chrono>
@@ -37,6 +38,15 @@ struct ServerOptions {
   std::size_t max_in_flight = 0;
   // Bytes of answers that a connection may leave untaken.
   std::size_t max_unsent = 0;
+  // Bytes of the largest body of a request of HTTP; beyond, the answer is 413.
+  std::uint64_t http_max_body = 0;
+  // Bytes of the largest head of a request of HTTP; beyond, the answer is 431.
+  std::size_t http_max_head = 0;
+  // By when a head of HTTP must be whole, and how long a body may pause; beyond, the answer is 408.
+  std::chrono::nanoseconds http_head_timeout{0};
+  std::chrono::nanoseconds http_body_timeout{0};
+  // How long a connection of HTTP may be idle.
+  std::chrono::nanoseconds http_idle_timeout{0};
   // How long the destructor waits for methods that still run.
   std::chrono::nanoseconds destructor_grace = std::chrono::seconds(5);
 };
@@ -55,6 +65,11 @@ class RpcServer {
     if (options.max_connections != 0) c.max_connections = options.max_connections;
     if (options.max_in_flight != 0) c.max_in_flight = options.max_in_flight;
     if (options.max_unsent != 0) c.max_unsent = options.max_unsent;
+    if (options.http_max_body != 0) c.http_max_body = options.http_max_body;
+    if (options.http_max_head != 0) c.http_max_head = options.http_max_head;
+    set_time(options.http_head_timeout, c.http_head_timeout);
+    set_time(options.http_body_timeout, c.http_body_timeout);
+    set_time(options.http_idle_timeout, c.http_idle_timeout);
     fastrpc_server* server = nullptr;
     detail::ErrorSlot error;
     auto made = error.check(fastrpc_server_new(&c, &server, error.out()));
@@ -113,6 +128,41 @@ class RpcServer {
     on_close([handler, param, svr = &end_->svr](std::uint64_t connection) {
       handler(svr, detail::flow_of(connection), param);
     });
+    return true;
+  }
+
+  // Answers requests of HTTP by `handler(http::request&, http::response&)`: see http.hpp. `method`:
+  // such as "GET", which serves HEAD as well. `path`: begins with "/"; ":name" stands for one
+  // segment, "*name" at the end for all that is left. Throws if there is such a route.
+  template <typename F>
+  void route(std::string_view method, std::string_view path, F handler) {
+    route(method, path, std::move(handler), std::nothrow).value();
+  }
+  template <typename F>
+  Result<void> route(std::string_view method, std::string_view path, F handler, std::nothrow_t) {
+    if (method.empty()) return Error(FASTRPC_EINVAL);
+    using Route = detail::HttpRoute<F>;
+    return add_route(method, path, Route::serve,
+                     std::make_unique<Route>(Route{std::move(handler), end_->running}));
+  }
+  // Answers the requests of HTTP that no route fits, instead of 404. Throws if that is done
+  // already.
+  template <typename F>
+  void route_others(F handler) {
+    using Route = detail::HttpRoute<F>;
+    add_route({}, {}, Route::serve,
+              std::make_unique<Route>(Route{std::move(handler), end_->running}))
+        .value();
+  }
+  // The original's spelling, for a handler of the requests that no route fits. It must outlive the
+  // server. False if it is NULL or there is one already.
+  bool RegiHttpHandler(HttpHandler* handler) {
+    if (handler == nullptr) return false;
+    using Registration = detail::HttpRegistration;
+    auto user = std::make_unique<Registration>(Registration{handler, end_->running, &end_->svr});
+    if (!add_route({}, {}, detail::HttpCall::serve, std::move(user))) return false;
+    end_->http_handler = handler;
+    handler->Init(&end_->svr);
     return true;
   }
 
@@ -184,15 +234,30 @@ class RpcServer {
       fastrpc_server_stop(handle.get(), 0);
       if (!running->wait_for_others(grace))
         fastrpc::log(FASTRPC_LOG_ERROR, "a server was destroyed while its methods still run");
+      if (http_handler != nullptr) http_handler->Finish(&svr);
     }
 
     detail::Handle<fastrpc_server, fastrpc_server_free> handle;
     CASyncSvr svr;
     std::chrono::nanoseconds grace;
+    HttpHandler* http_handler = nullptr;
     std::shared_ptr<detail::Running> running = std::make_shared<detail::Running>();
   };
 
   fastrpc_server* get() const { return end_->handle.get(); }
+
+  static void set_time(std::chrono::nanoseconds from, std::int64_t& to) {
+    if (from.count() != 0) to = detail::nanoseconds(from);
+  }
+
+  template <typename User>
+  Result<void> add_route(std::string_view method, std::string_view path,
+                         fastrpc_http_handler function, std::unique_ptr<User> user) {
+    detail::ErrorSlot error;
+    return error.check(fastrpc_server_route(get(), method.data(), method.size(), path.data(),
+                                            path.size(), function, user.release(),
+                                            detail::delete_user<User>, error.out()));
+  }
 
   static Result<void> push(fastrpc_server* server, std::uint64_t connection,
                            const google::protobuf::Message& message) {

@@ -38,6 +38,19 @@ pub struct fastrpc_server_options {
     /// Bytes of answers that a connection may leave untaken, beyond which it is not read for a
     /// while. Default 67108864.
     pub max_unsent: usize,
+    /// Bytes of the largest head of a request of HTTP; beyond, the answer is 431. Default 32768.
+    pub http_max_head: usize,
+    /// Bytes of the largest body of a request of HTTP; beyond, the answer is 413. Default 67108864.
+    pub http_max_body: u64,
+    /// Nanoseconds in which a head of HTTP that has begun must be whole, else the answer is 408;
+    /// below 0 without end. Default 30 s.
+    pub http_head_timeout: i64,
+    /// Nanoseconds for which a body of HTTP may pause while it is read, else the answer is 408;
+    /// below 0 without end. Default 30 s.
+    pub http_body_timeout: i64,
+    /// Nanoseconds for which a connection of HTTP may be idle, then it is closed; below 0 without
+    /// end. Default 75 s.
+    pub http_idle_timeout: i64,
 }
 
 /// What a server has done, and is doing. See fastrpc_server_stats_get().
@@ -293,6 +306,11 @@ impl fastrpc_server_options {
         options.max_connections = self.max_connections;
         options.max_in_flight = self.max_in_flight;
         options.max_unsent = self.max_unsent;
+        options.http.max_head = self.http_max_head;
+        options.http.max_body = self.http_max_body;
+        options.http.head_timeout = arg::duration(self.http_head_timeout);
+        options.http.body_timeout = arg::duration(self.http_body_timeout);
+        options.http.idle_timeout = arg::duration(self.http_idle_timeout);
         options
     }
 }
@@ -311,6 +329,11 @@ impl Default for fastrpc_server_options {
             max_connections: defaults.max_connections,
             max_in_flight: defaults.max_in_flight,
             max_unsent: defaults.max_unsent,
+            http_max_head: defaults.http.max_head,
+            http_max_body: defaults.http.max_body,
+            http_head_timeout: arg::nanoseconds(defaults.http.head_timeout),
+            http_body_timeout: arg::nanoseconds(defaults.http.body_timeout),
+            http_idle_timeout: arg::nanoseconds(defaults.http.idle_timeout),
         }
     }
 }
@@ -318,6 +341,6 @@ impl Default for fastrpc_server_options {
 const FOR_EVER: std::time::Duration = std::time::Duration::MAX;
 
 const _: () = {
-    assert!(size_of::<fastrpc_server_options>() == 5 * size_of::<usize>());
+    assert!(size_of::<fastrpc_server_options>() == 6 * size_of::<usize>() + 4 * 8);
     assert!(size_of::<fastrpc_server_stats>() == size_of::<usize>() + 9 * 8);
 };

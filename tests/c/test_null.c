@@ -67,6 +67,11 @@ static void get_push(void* user, const char* name, size_t name_size, const uint8
   ++calls;
 }
 
+static void handle_http(void* user, fastrpc_http_exchange* exchange) {
+  (void)user, (void)exchange;
+  ++calls;
+}
+
 static void get_closed(void* user, uint64_t connection) {
   (void)user, (void)connection;
 }
@@ -75,6 +80,42 @@ static void get_lost(void* user, fastrpc_error* error) {
   (void)user;
   fastrpc_error_free(error);
   ++calls;
+}
+
+static void http_that_is_null(void) {
+  size_t size = 7;
+  const int before = drops;
+
+  IS_REFUSED(fastrpc_server_route, (NULL, "GET", 3, "/", 1, handle_http, &drops, drop, NULL));
+  CHECK(drops == before + 1);
+  GIVES(NULL, fastrpc_http_method, (NULL, NULL));
+  GIVES(NULL, fastrpc_http_method, (NULL, &size));
+  CHECK(size == 0);
+  GIVES(NULL, fastrpc_http_path, (NULL, NULL));
+  GIVES(NULL, fastrpc_http_query_string, (NULL, NULL));
+  GIVES(NULL, fastrpc_http_head, (NULL, NULL));
+  GIVES(0, fastrpc_http_version, (NULL));
+  GIVES(NULL, fastrpc_http_header, (NULL, NULL, 0, 0, NULL));
+  GIVES(false, fastrpc_http_header_at, (NULL, 0, NULL, NULL, NULL, NULL));
+  GIVES(NULL, fastrpc_http_param, (NULL, NULL, 0, NULL));
+  GIVES(NULL, fastrpc_http_query, (NULL, NULL, 0, NULL));
+  GIVES(NULL, fastrpc_http_cookie, (NULL, NULL, 0, NULL));
+  GIVES(NULL, fastrpc_http_form, (NULL, NULL, 0, NULL, NULL));
+  GIVES(0, fastrpc_http_peer, (NULL, NULL, 0));
+  GIVES(0, fastrpc_http_connection, (NULL));
+  GIVES(-1, fastrpc_http_content_length, (NULL));
+  IS_REFUSED(fastrpc_http_body, (NULL, NULL, NULL, NULL));
+  IS_REFUSED(fastrpc_http_read, (NULL, NULL, 0, &size, NULL));
+  IS_REFUSED(fastrpc_http_set_status, (NULL, 200));
+  IS_REFUSED(fastrpc_http_add_header, (NULL, "a", 1, "b", 1, NULL));
+  IS_REFUSED(fastrpc_http_set_body, (NULL, NULL, 0));
+  IS_REFUSED(fastrpc_http_set_raw, (NULL, NULL, 0));
+  IS_REFUSED(fastrpc_http_set_length, (NULL, 0));
+  IS_REFUSED(fastrpc_http_write, (NULL, NULL, 0, NULL));
+  GIVES(true, fastrpc_http_is_canceled, (NULL));
+  IS_REFUSED(fastrpc_http_keep, (NULL));
+  IS_REFUSED(fastrpc_http_finish, (NULL));
+  DOES_NOTHING(fastrpc_http_free, (NULL));
 }
 
 static void objects_that_are_null(void) {
@@ -341,6 +382,7 @@ int main(int argc, char** argv) {
   no_place_for_the_result();
   one_argument_alone();
   no_pointers();
+  http_that_is_null();
   every_export_was_tested(argv[1]);
   return 0;
 }

@@ -112,6 +112,17 @@ class Method {
   std::atomic<Messages*> spare_{nullptr};
 };
 
+// Frees an object once 1,024 more of its type have been buried: until then it knows that it is
+// dead.
+template <typename T>
+void bury(T* object) {
+  constexpr std::size_t kRemembered = 1024;
+  static std::array<std::atomic<T*>, kRemembered> recent{};
+  static std::atomic<std::size_t> next{0};
+  auto& place = recent[next.fetch_add(1, std::memory_order_relaxed) % kRemembered];
+  delete place.exchange(object, std::memory_order_acq_rel);
+}
+
 // A call of a protobuf service, and the `done` that the service gets. rpc_server.hpp says what
 // holds for `done`. The object of a call that is over is kept for a while without its content, so
 // that a `done` that is run once too often is recognised.
@@ -281,13 +292,8 @@ class ServerCall final : public google::protobuf::Closure {
     if (!alone && holders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     if (method != nullptr) method->keep(std::move(content_->messages));
     content_.reset();
-    static std::array<std::atomic<ServerCall*>, kRemembered> recent{};
-    static std::atomic<std::size_t> next{0};
-    auto& place = recent[next.fetch_add(1, std::memory_order_relaxed) % kRemembered];
-    delete place.exchange(this, std::memory_order_acq_rel);
+    bury(this);
   }
-
-  static constexpr std::size_t kRemembered = 1024;
 
   std::optional<Content> content_;
   std::atomic<bool> open_{true};
