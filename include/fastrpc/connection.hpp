@@ -82,7 +82,7 @@ class Connection {
     return error.check(fastrpc_connection_push(handle_.get(), name.data(), name.size(),
                                                detail::bytes_of(body), body.size(), error.out()));
   }
-  // Sends bytes as they are: whole frames of what the client speaks.
+  // Sends bytes as they are: whole frames of what the client speaks, which must not be HTTP.
   void push_raw(std::string_view bytes) const { push_raw(bytes, std::nothrow).value(); }
   Result<void> push_raw(std::string_view bytes, std::nothrow_t) const {
     detail::ErrorSlot error;

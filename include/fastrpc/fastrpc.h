@@ -1108,7 +1108,7 @@ fastrpc_status fastrpc_connection_push(const struct fastrpc_connection *connecti
                                        size_t body_size,
                                        struct fastrpc_error **error);
 
-// Sends bytes as they are: whole frames of what the peer speaks.
+// Sends bytes as they are: whole frames of what the peer speaks, which must not be HTTP.
 //
 // As fastrpc_connection_push().
 fastrpc_status fastrpc_connection_push_raw(const struct fastrpc_connection *connection,

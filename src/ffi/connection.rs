@@ -97,7 +97,7 @@ pub unsafe extern "C" fn fastrpc_connection_push(
     })
 }
 
-/// Sends bytes as they are: whole frames of what the peer speaks.
+/// Sends bytes as they are: whole frames of what the peer speaks, which must not be HTTP.
 ///
 /// As fastrpc_connection_push().
 #[unsafe(no_mangle)]

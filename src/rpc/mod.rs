@@ -4,7 +4,7 @@
 //! error numbers and texts end to end; deadlines; limits on everything a peer can make us keep;
 //! a stop that lets calls end; a client that reconnects; messages pushed to clients, and handlers
 //! for the end of connections. A server finds out what each connection speaks, and hands those that
-//! speak nothing of this to a service of streams.
+//! speak HTTP to `http`.
 //!
 //! **What holds.** A connection lives on one worker, and what only that worker touches has no
 //! lock. One read brings as many frames as there are, each call runs in a pooled coroutine, one

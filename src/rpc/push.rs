@@ -50,7 +50,8 @@ impl Connection {
     /// Sends bytes as they are: they must be whole frames of what the peer speaks. Does not wait.
     ///
     /// # Errors
-    /// As for [`push`](Connection::push), except EREQUEST.
+    /// As for [`push`](Connection::push); EREQUEST when the peer speaks HTTP, whose answers the
+    /// bytes might land in.
     pub fn push_raw(&self, bytes: &[u8]) -> Result<(), Error> {
         self.conn()?.push_raw(bytes)
     }
@@ -101,6 +102,9 @@ impl Conn {
     }
 
     pub(super) fn push_raw(self: &Arc<Self>, bytes: &[u8]) -> Result<(), Error> {
+        if self.format() == Format::Unknown {
+            return Err(Error::request("the peer does not speak in frames"));
+        }
         self.send(bytes.len(), |out| {
             out.extend_from_slice(bytes);
             Ok(())

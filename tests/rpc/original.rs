@@ -530,8 +530,17 @@ fn an_answer_that_is_none_breaks_the_connection() {
 // ---- one port ----
 
 #[test]
-fn both_protocols_on_one_port_at_once() {
+fn all_protocols_on_one_port_at_once() {
     let (server, addr) = server(ServerOptions::default());
+    let (tx, web) = mpsc::channel();
+    let tx = Mutex::new(tx);
+    server
+        .http()
+        .route("POST", "/hello", move |request| {
+            tx.lock().unwrap().send(request.connection_id()).unwrap();
+            "hello"
+        })
+        .unwrap();
     let threads: Vec<_> = (0..4u32)
         .map(|i| {
             let client = if i % 2 == 0 { old_client(&addr) } else { client(&addr) };
@@ -546,15 +555,20 @@ fn both_protocols_on_one_port_at_once() {
         .collect();
     let mut old = OldPeer::connect(&addr);
     let mut new = Peer::connect(&addr);
+    let mut browser = OldPeer::connect(&addr);
     for id in 1..=100 {
         old.call(id, "Echo", b"old");
         new.send(&request(id.into(), "Echo", b"new"));
         assert_eq!(old.receive().unwrap().bytes(), old_response(id, "", b"old"));
         assert_eq!(new.receive().unwrap().body, b"new");
+        browser.send(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(browser.receive().unwrap().body, b"hello");
     }
-    let mut junk = OldPeer::connect(&addr);
-    junk.send(b"GET /index.html HTTP/1.1\r\nHost: a\r\n\r\n");
-    junk.assert_closed();
+    // Pushes have no place between HTTP's answers.
+    let id = web.recv_timeout(LONG).unwrap();
+    for pushed in [server.push(id, "a.B", b""), server.push_raw(id, b"x")] {
+        assert_eq!(pushed.unwrap_err().code(), 1003);
+    }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(server.stats().accepted, 7);
 }
