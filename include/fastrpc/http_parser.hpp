@@ -222,7 +222,9 @@ class CHttpParser {
           has_length_ = true;
           content_length_ = static_cast<int>(length);
         });
-    return well_formed && lengths_agree;
+    // Both at once is how requests are smuggled.
+    bool ambiguous = has_length_ && fields_.find("Transfer-Encoding") != fields_.end();
+    return well_formed && lengths_agree && !ambiguous;
   }
 
   void read_target(const detail::HttpFirstLine& first, int type) {

@@ -26,6 +26,7 @@ void sync_call(RpcClient* client) {
   stub.Echo(&controller, &req, &res, NULL);
   EXPECT(!controller.IsTimeOut() && !controller.Failed() && controller.ErrorText().empty());
   EXPECT(!controller.has_error && res.response().find("sync server2 server1") == 0);
+  EXPECT(res.response().find(" tp") != string::npos);
   stub.Echo(NULL, &req, &res, NULL);
   EXPECT(res.response().find("sync server2 server1") == 0);
 }
@@ -106,6 +107,43 @@ void coroutine_calls(RpcClient* client) {
   EXPECT(shared_c > 0);
 }
 
+XAtomic32 pushed_c;
+
+void ext_processer(std::string mes_name, std::string data, void* param) {
+  ::google::protobuf::Message* response = PbMgr::CreateMessage(mes_name);
+  EXPECT(response && response->ParseFromString(data) && mes_name == "echo.EchoResponse");
+  EXPECT(static_cast<echo::EchoResponse*>(response)->response() == "period push mes");
+  EXPECT(param == &pushed_c && PbMgr::CreateMessage("no.Such") == NULL);
+  ++pushed_c;
+  delete response;
+}
+
+// Gives how many connections the server had seen closed by then.
+int pushes(int port) {
+  RpcClient client("127.0.0.1", port);
+  client.RegiExtProcesser(ext_processer, &pushed_c);
+  Stub stub(&client);
+  echo::EchoRequest req;
+  echo::EchoResponse res;
+  stub.SlowEcho(NULL, &req, &res, NULL);
+  for (int i = 0; i < 2000 && pushed_c < 5; ++i) RpcClient::OutSideProcess(10);
+  EXPECT(pushed_c == 5);
+  return atoi(res.response().c_str());
+}
+
+// The server is told that the client of pushes() has gone.
+void close_events(RpcClient* client, int closed) {
+  Stub stub(client);
+  echo::EchoRequest req;
+  echo::EchoResponse res;
+  for (int i = 0; i < 2000; ++i) {
+    stub.SlowEcho(NULL, &req, &res, NULL);
+    if (atoi(res.response().c_str()) > closed) return;
+    RpcClient::OutSideProcess(10);
+  }
+  EXPECT(false);
+}
+
 void* thread_calls(void* arg) {
   for (int i = 0; i < kTimes; ++i) sync_call(static_cast<RpcClient*>(arg));
   return NULL;
@@ -122,6 +160,8 @@ int main(int argc, char* argv[]) {
   sync_call(&client);
   async_calls(&client);
   coroutine_calls(&client);
+  int closed = pushes(forward_port);
+  close_events(&client, closed);
 
   RpcClient direct("127.0.0.1", port);
   late_call(&direct, port);

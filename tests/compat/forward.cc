@@ -1,11 +1,22 @@
-// As one wrote a server in 2016 that asks another one. usage: forward PORT PORT-OF-THE-OTHER
+// As one wrote a server in 2016 that asks another one, works on threads, and pushes.
+// usage: forward PORT PORT-OF-THE-OTHER
 #include "echo.pb.h"
 #include "rpc_client.h"
 #include "rpc_server.h"
 
+XAtomic32 closed_c;
+
+int close_handler(CASyncSvr* svr, unsigned cli_flow, void* param) {
+  stringstream ss;
+  ss << "svr_id:" << svr->_svr_id << " cli:" << cli_flow << " param:" << *((int*)param) << "\n";
+  printf("%s", ss.str().c_str());
+  ++closed_c;
+  return 0;
+}
+
 class EchoServiceImpl : public echo::EchoService {
  public:
-  explicit EchoServiceImpl(RpcClient* client) : echo_service(client), inside(0) {}
+  explicit EchoServiceImpl(RpcClient* client) : echo_service(client), inside(0), tp_mgr(2) {}
 
   virtual void Echo(::google::protobuf::RpcController* controller,
                     const ::echo::EchoRequest* request, ::echo::EchoResponse* response,
@@ -15,12 +26,38 @@ class EchoServiceImpl : public echo::EchoService {
     echo_service.Echo(NULL, request, response, NULL);
     --inside;
     response->set_response(response->response() + " server1" + (others > 0 ? " shared" : ""));
+    tp_mgr.TPRun(this, &EchoServiceImpl::TestThreadPool, response);
+    if (done) done->Run();
+  }
+
+  // Answers with how many connections were closed, and pushes five messages.
+  virtual void SlowEcho(::google::protobuf::RpcController* controller,
+                        const ::echo::EchoRequest* request, ::echo::EchoResponse* response,
+                        ::google::protobuf::Closure* done) {
+    RpcController* p_con = (RpcController*)controller;
+    Closure<void>* period_job =
+        NewPermanentClosure(this, &EchoServiceImpl::PeriodPush, p_con->_svr, p_con->_cli_flow);
+    timer_mgr.AddJob(20, period_job, 5);
+    stringstream ss;
+    ss << closed_c;
+    response->set_response(ss.str());
     if (done) done->Run();
   }
 
  private:
+  void TestThreadPool(::echo::EchoResponse* response) {
+    response->set_response(response->response() + " tp");
+  }
+  void PeriodPush(CASyncSvr* svr, unsigned cli_flow) {
+    ::echo::EchoResponse response;
+    response.set_response("period push mes");
+    RpcServer::PushToClient(svr, cli_flow, &response);
+  }
+
   echo::EchoService::Stub echo_service;
   int inside;
+  TPMgr tp_mgr;
+  TimerMgr timer_mgr;
 };
 
 int main(int argc, char* argv[]) {
@@ -28,5 +65,7 @@ int main(int argc, char* argv[]) {
   RpcClient* client = new RpcClient("127.0.0.1", atoi(argv[2]), 5000);
   if (!client->IsConnected()) return 3;
   RPCREGI_ONEP(server, EchoServiceImpl, client);
+  int p = 123;
+  server.RegiClientCloseHandler(close_handler, &p);
   return server.start() ? 0 : 2;
 }

@@ -107,6 +107,7 @@ void bad_heads_are_refused_and_leave_nothing() {
       "POST / HTTP/1.1\r\nContent-Length: 1x\r\n\r\n",
       "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
       "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12",
+      "POST / HTTP/1.1\r\nContent-Length: 1\r\ntransfer-encoding: gzip\r\n\r\n1",
       "PRPC\001\002\003\004",
       std::string("GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", 27),
   };

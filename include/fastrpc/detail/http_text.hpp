@@ -175,7 +175,7 @@ inline HttpFrame find_http_frame(std::string_view data) {
   std::string_view rest = data.substr(0, frame.head_size), line;
   HttpFirstLine first;
   if (!take_http_line(rest, line) || !first.parse(line)) return frame;
-  bool has_length = false, lengths_agree = true;
+  bool has_length = false, lengths_agree = true, encoded = false;
   std::size_t length = 0;
   bool well_formed = each_http_field(rest, [&](std::string_view name, std::string_view value) {
     std::size_t said = 0;
@@ -185,12 +185,13 @@ inline HttpFrame find_http_frame(std::string_view data) {
       has_length = true;
       length = said;
     } else if (same_http_name(name, "transfer-encoding")) {
+      encoded = true;
       frame.chunked =
           value.size() >= 7 && same_http_name(value.substr(value.size() - 7), "chunked");
     }
   });
   // Both at once is how requests are smuggled.
-  if (!well_formed || !lengths_agree || (frame.chunked && has_length)) return frame;
+  if (!well_formed || !lengths_agree || (encoded && has_length)) return frame;
   std::string_view body = data.substr(frame.head_size);
   if (frame.chunked) {
     frame.state = http_chunks(body, frame.body_size, nullptr);
