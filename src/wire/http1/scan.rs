@@ -19,6 +19,10 @@ impl Scan {
         let window = &input[..input.len().min(limits.head)];
         while let Some(next) = memchr3(b'\r', b'\n', 0, &window[self.at..]) {
             let at = self.at + next;
+            // Before the byte is judged: in smaller pieces it would not have come so far.
+            if self.lines == 0 && at - self.line_start > limits.target + AROUND_TARGET {
+                return Err(Error::target_too_long());
+            }
             match (window[at], window.get(at + 1)) {
                 (b'\r', Some(b'\n')) => {}
                 (b'\r', None) if window.len() < limits.head => {
@@ -32,9 +36,6 @@ impl Scan {
             }
             if at == self.line_start {
                 return Ok(Some(at + 2));
-            }
-            if self.lines == 0 && at - self.line_start > limits.target + AROUND_TARGET {
-                return Err(Error::target_too_long());
             }
             self.lines += 1;
             if self.lines > limits.fields + 1 {

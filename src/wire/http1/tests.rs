@@ -133,6 +133,7 @@ fn each_refusal_has_its_status() {
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n".into(), 413),
         (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", &long[..64]), 414),
         (format!("GET /{long}"), 414),
+        (format!("GET /{}\0", &long[..200]), 414),
         (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}"), 431),
         (format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"), 431),
     ] {
