@@ -13,8 +13,8 @@ help: ## show this
 	@echo "usage: make TARGET"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: ## install to ./dist, then show an echo server and its client
-	@scripts/setup
+demo: ## install to ./dist, then show what the library does, program by program
+	@scripts/setup --demo
 	@scripts/demo
 
 install: ## build and install below PREFIX (default /usr/local); DESTDIR is respected

@@ -1,0 +1,46 @@
+// HTTP on the same port as RPC, for browsers and for curl.
+#include <fastrpc/fastrpc.hpp>
+#include <fastrpc/rpc_client.hpp>
+#include <fastrpc/rpc_server.hpp>
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "echo.pb.h"
+
+namespace http = fastrpc::http;
+
+class EchoImpl : public echo::EchoService {
+  void Echo(google::protobuf::RpcController*, const echo::EchoRequest* request,
+            echo::EchoResponse* response, google::protobuf::Closure* done) override {
+    response->set_response("the service got '" + request->message() + "'");
+    done->Run();
+  }
+};
+
+int main() {
+  EchoImpl service;
+  fastrpc::RpcServer server("127.0.0.1", 0);
+  server.add_service(service);
+  server.listen();
+  fastrpc::RpcClient client("127.0.0.1", server.port());
+  echo::EchoService::Stub stub(&client);
+
+  server.route("GET", "/echo/:word", [&](http::request& request, http::response& response) {
+    echo::EchoRequest call;
+    echo::EchoResponse answer;
+    call.set_message(std::string(request.param("word")) + " " + std::string(request.query("kk")));
+    stub.Echo(nullptr, &call, &answer, nullptr);  // suspends this request alone
+    response.text(answer.response() + "\n");
+  });
+  server.route("POST", "/form", [](http::request& request, http::response& response) {
+    response.html("<p>hello " + std::string(request.form("name")) + "</p>\n");
+  });
+
+  std::cout << "curl, on the port of the RPC server:" << std::endl;
+  std::string url = "http://127.0.0.1:" + std::to_string(server.port());
+  int failed = std::system(("curl -sS --fail '" + url + "/echo/hello?kk=world'").c_str());
+  failed |= std::system(("curl -sS --fail -d name=browser " + url + "/form").c_str());
+  return failed == 0 ? 0 : 1;
+}
