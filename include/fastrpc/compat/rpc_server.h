@@ -1,17 +1,14 @@
 // The original's server: see fastrpc/rpc_server.hpp.
 #pragma once
 
-#include <fastrpc/rpc_server.hpp>
-#if __has_include(<fastrpc/http_handler.hpp>)
-#define FASTRPC_COMPAT_HTTP 1
 #include <fastrpc/http_handler.hpp>
-using fastrpc::HttpHandler;
-using fastrpc::HttpRequest;
-#endif
+#include <fastrpc/rpc_server.hpp>
 
 #include "rpc_client.h"
 
 using fastrpc::CASyncSvr;
+using fastrpc::HttpHandler;
+using fastrpc::HttpRequest;
 using fastrpc::RpcController;
 // What RegiClientCloseHandler() takes.
 using ext_handler = fastrpc::RpcServer::ext_handler;
@@ -39,17 +36,13 @@ class RpcServer : private fastrpc::compat::KeptHandlers, public fastrpc::RpcServ
     return i >= 0 && i < rpc_size && RegiService(service);
   }
 
-#ifdef FASTRPC_COMPAT_HTTP
   // False if it is NULL, or if there is a handler already: one serves all requests.
-  bool AddHttpHandler(HttpHandler* handler) {
-    return RegiHttpHandler(handler);
-  }
+  bool AddHttpHandler(HttpHandler* handler) { return RegiHttpHandler(handler); }
   // The same, and keeps it.
   bool KeepHttpHandler(std::shared_ptr<HttpHandler> handler) {
     http_handlers_.push_back(handler);
     return RegiHttpHandler(handler.get());
   }
-#endif
 
   std::string host_;
   int port_;
@@ -62,8 +55,6 @@ class RpcServer : private fastrpc::compat::KeptHandlers, public fastrpc::RpcServ
   { (server).add_service(std::make_shared<Type>()); }
 #define RPCREGI_ONEP(server, Type, argument) \
   { (server).add_service(std::make_shared<Type>(argument)); }
-#ifdef FASTRPC_COMPAT_HTTP
 // The same for a handler of HTTP requests.
 #define HTTPREGI(server, Type) \
   { (server).KeepHttpHandler(std::make_shared<Type>()); }
-#endif
