@@ -1,4 +1,4 @@
-// As one wrote a client in 2016: waiting, with callbacks, in coroutines, in threads.
+// As one wrote a client in 2016: waiting, with callbacks, in coroutines, in threads, by HTTP.
 // usage: client PORT-OF-THE-FORWARDER PORT-OF-THE-SERVER
 #include "echo.pb.h"
 #include "rpc_client.h"
@@ -144,6 +144,27 @@ void close_events(RpcClient* client, int closed) {
   EXPECT(false);
 }
 
+// Two requests on one connection, one of them with a form.
+void http_requests(int port) {
+  XSocket sock;
+  EXPECT(sock.open() && sock.connect(XSockAddr("127.0.0.1", port), 20000) == 1);
+  string get, post, res;
+  CHttpGetMaker get_maker;
+  get_maker.add_param("kk", 23424);
+  get_maker.make_string("127.0.0.1", port, "/static/index.html", get);
+  CHttpPostMaker post_maker;
+  post_maker.add_param("kk", "form");
+  post_maker.make_string("127.0.0.1", port, "/do", post);
+  EXPECT(sock.send_n(get.c_str(), get.size(), 20000) == (int)get.size());
+  EXPECT(sock.recv_one_http(res, 20000) > 0);
+  EXPECT(res.find("kk:23424 cmd:index.html uri:/static/index.html rpc:browse server2") !=
+         string::npos);
+  EXPECT(sock.send_n(post.c_str(), post.size(), 20000) == (int)post.size());
+  EXPECT(sock.recv_one_http(res, 20000) > 0);
+  EXPECT(res.find("kk:form cmd:do uri:/do rpc:browse server2") != string::npos);
+  sock.close();
+}
+
 void* thread_calls(void* arg) {
   for (int i = 0; i < kTimes; ++i) sync_call(static_cast<RpcClient*>(arg));
   return NULL;
@@ -162,6 +183,7 @@ int main(int argc, char* argv[]) {
   coroutine_calls(&client);
   int closed = pushes(forward_port);
   close_events(&client, closed);
+  http_requests(forward_port);
 
   RpcClient direct("127.0.0.1", port);
   late_call(&direct, port);

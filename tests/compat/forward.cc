@@ -1,4 +1,4 @@
-// As one wrote a server in 2016 that asks another one, works on threads, and pushes.
+// As one wrote a server in 2016 that asks another one, works on threads, pushes, and speaks HTTP.
 // usage: forward PORT PORT-OF-THE-OTHER
 #include "echo.pb.h"
 #include "rpc_client.h"
@@ -60,11 +60,38 @@ class EchoServiceImpl : public echo::EchoService {
   TimerMgr timer_mgr;
 };
 
+class MyHttpHandler : public HttpHandler {
+ public:
+  virtual void Init(CASyncSvr* svr) {}
+  virtual void OnRec(HttpRequest* request, ::google::protobuf::Closure* done) {
+    ::echo::EchoRequest req;
+    ::echo::EchoResponse res;
+    req.set_message("browse");
+    echo::EchoService_Stub(http_client).Echo(NULL, &req, &res, NULL);
+
+    CHttpParser* ps = request->ps;
+    ps->parse_form_body();
+    stringstream ss;
+    ss << "kk:" << ps->get_param("kk") << " cmd:" << ps->get_object() << " uri:" << ps->get_uri()
+       << " rpc:" << res.response();
+    std::string content_type = "text/html";
+    std::string add_head = "Connection: keep-alive\r\n";
+    CHttpResponseMaker::make_string(ss.str(), request->response, content_type, add_head);
+    if (done) done->Run();
+  }
+  virtual void Finish(CASyncSvr* svr) {}
+
+  static RpcClient* http_client;
+};
+RpcClient* MyHttpHandler::http_client = NULL;
+
 int main(int argc, char* argv[]) {
   RpcServer server("127.0.0.1", atoi(argv[1]));
   RpcClient* client = new RpcClient("127.0.0.1", atoi(argv[2]), 5000);
   if (!client->IsConnected()) return 3;
   RPCREGI_ONEP(server, EchoServiceImpl, client);
+  MyHttpHandler::http_client = client;
+  HTTPREGI(server, MyHttpHandler);
   int p = 123;
   server.RegiClientCloseHandler(close_handler, &p);
   return server.start() ? 0 : 2;

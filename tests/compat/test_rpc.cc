@@ -45,6 +45,26 @@ void services_are_added_by_slot_or_by_macro() {
   CHECK(Service::alive == 0);
 }
 
+struct Handler : HttpHandler {
+  Handler() { ++alive; }
+  ~Handler() override { --alive; }
+  void Finish(CASyncSvr*) override { ++finished; }
+  static int alive, finished;
+};
+int Handler::alive = 0;
+int Handler::finished = 0;
+
+void one_http_handler_is_added_and_outlives_its_server() {
+  {
+    RpcServer server("127.0.0.1", 0);
+    HTTPREGI(server, Handler);
+    Handler second;
+    CHECK(!server.AddHttpHandler(&second) && !server.RegiHttpHandler(nullptr));
+    CHECK(Handler::alive == 2);
+  }
+  CHECK(Handler::alive == 0 && Handler::finished == 1);
+}
+
 struct Fixture {
   Fixture() : server("127.0.0.1", 0) {
     RPCREGI_ONEP(server, Service, 7)
@@ -114,6 +134,7 @@ int main() {
   configure_workers();
   fastrpc::set_log(FASTRPC_LOG_OFF, [](int, std::string_view, std::string_view) {});
   RUN(services_are_added_by_slot_or_by_macro);
+  RUN(one_http_handler_is_added_and_outlives_its_server);
   RUN(a_client_is_connected_once_it_is_made);
   RUN(the_fields_of_a_controller_tell_how_it_ended);
   RUN(the_fields_are_there_before_the_callback_runs);
