@@ -3,9 +3,12 @@
 
 #include <fastrpc/rpc_server.hpp>
 
+#include "http_util.h"
 #include "rpc_client.h"
 
 using fastrpc::CASyncSvr;
+using fastrpc::HttpHandler;
+using fastrpc::HttpRequest;
 using fastrpc::RpcController;
 // What RegiClientCloseHandler() takes.
 using ext_handler = fastrpc::RpcServer::ext_handler;
@@ -24,6 +27,10 @@ class RpcServer : public fastrpc::RpcServer {
     return i >= 0 && i < rpc_size && RegiService(service);
   }
 
+  // Adds a handler for one of them; there is one slot, so that one handler serves all requests.
+  // False if it is NULL or there is one already.
+  bool AddHttpHandler(HttpHandler* handler) { return RegiHttpHandler(handler); }
+
   std::string host_;
   int port_;
   // One: calls are spread over the workers of the runtime.
@@ -35,3 +42,6 @@ class RpcServer : public fastrpc::RpcServer {
   { (server).add_service(std::make_shared<Type>()); }
 #define RPCREGI_ONEP(server, Type, argument) \
   { (server).add_service(std::make_shared<Type>(argument)); }
+// The same for a handler of HTTP.
+#define HTTPREGI(server, Type) \
+  { (server).add_http_handler(std::make_shared<Type>()); }
