@@ -303,6 +303,7 @@ impl<'a> Conn<'a> {
         mut asked: Asked,
         feed: Option<&Feed>,
     ) -> Result<Sent, Stop> {
+        asked.keep_alive &= !self.host.is_stopping();
         if let Some(feed) = feed {
             let state = feed.look(|source| (source.failure, source.can_skip()));
             let (failure, can_skip) = state.unwrap_or((None, false));
