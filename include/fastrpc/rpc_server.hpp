@@ -154,16 +154,15 @@ class RpcServer {
               std::make_unique<Route>(Route{std::move(handler), end_->running}))
         .value();
   }
-  // The original's spelling, for a handler of the requests that no route fits. It must outlive the
-  // server. False if it is NULL or there is one already.
+  // Answers the requests of HTTP that no route fits by a handler in the original's spelling, which
+  // it keeps. Throws if that is done already.
+  void add_http_handler(std::shared_ptr<HttpHandler> handler) {
+    add_handler(std::move(handler)).value();
+  }
+  // The original's spelling, for a handler that must outlive the server. False if it is NULL or
+  // there is one already.
   bool RegiHttpHandler(HttpHandler* handler) {
-    if (handler == nullptr) return false;
-    using Registration = detail::HttpRegistration;
-    auto user = std::make_unique<Registration>(Registration{handler, end_->running, &end_->svr});
-    if (!add_route({}, {}, detail::HttpCall::serve, std::move(user))) return false;
-    end_->http_handler = handler;
-    handler->Init(&end_->svr);
-    return true;
+    return add_handler({std::shared_ptr<void>(), handler}).ok();
   }
 
   // Binds and serves in the background.
@@ -240,7 +239,7 @@ class RpcServer {
     detail::Handle<fastrpc_server, fastrpc_server_free> handle;
     CASyncSvr svr;
     std::chrono::nanoseconds grace;
-    HttpHandler* http_handler = nullptr;
+    std::shared_ptr<HttpHandler> http_handler;
     std::shared_ptr<detail::Running> running = std::make_shared<detail::Running>();
   };
 
@@ -248,6 +247,22 @@ class RpcServer {
 
   static void set_time(std::chrono::nanoseconds from, std::int64_t& to) {
     if (from.count() != 0) to = detail::nanoseconds(from);
+  }
+
+  Result<void> add_handler(std::shared_ptr<HttpHandler> handler) {
+    if (handler == nullptr) return Error(FASTRPC_EINVAL);
+    using Registration = detail::HttpRegistration;
+    auto user = std::make_unique<Registration>(Registration{handler, end_->running, &end_->svr});
+    if (end_->http_handler != nullptr) return Error(FASTRPC_ESTATE);
+    // The first request may come at once.
+    handler->Init(&end_->svr);
+    auto added = add_route({}, {}, detail::HttpCall::serve, std::move(user));
+    if (!added) {
+      handler->Finish(&end_->svr);
+      return added;
+    }
+    end_->http_handler = std::move(handler);
+    return {};
   }
 
   template <typename User>

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::body::Body;
 use super::feed::{Feed, Source};
@@ -155,7 +156,7 @@ impl<'a> Conn<'a> {
                 self.head_due
             }
         };
-        match self.input.fill(&self.stream, deadline) {
+        match self.fill(begun, deadline) {
             Ok(0) if begun => Err(Stop::Refused(Error::cut_short())),
             Ok(0) => Err(Stop::Eof),
             Ok(count) => {
@@ -168,6 +169,22 @@ impl<'a> Conn<'a> {
                 Err(if begun { Stop::Refused(Error::timed_out()) } else { Stop::Done })
             }
             Err(error) => Err(Stop::Failed(error)),
+        }
+    }
+
+    /// Waits for bytes. An idle connection gives memory back after a while.
+    fn fill(&mut self, begun: bool, deadline: Deadline) -> io::Result<usize> {
+        let soon = Deadline::after(IDLE);
+        if begun || deadline <= soon {
+            return self.input.fill(&self.stream, deadline);
+        }
+        match self.input.fill(&self.stream, soon) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                // It was a handler's, or served one, before.
+                rt::trim_stack();
+                self.input.fill(&self.stream, deadline)
+            }
+            result => result,
         }
     }
 
@@ -286,6 +303,7 @@ impl<'a> Conn<'a> {
         mut asked: Asked,
         feed: Option<&Feed>,
     ) -> Result<Sent, Stop> {
+        asked.keep_alive &= !self.host.is_stopping();
         if let Some(feed) = feed {
             let state = feed.look(|source| (source.failure, source.can_skip()));
             let (failure, can_skip) = state.unwrap_or((None, false));
@@ -372,5 +390,7 @@ fn refusal(error: Error) -> Response {
 const ENOUGH: usize = 64 << 10;
 /// After so many requests without a wait, others get a turn.
 const IN_A_ROW: u32 = 32;
+/// A connection that waits for so long for a request is likely to wait for longer.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long a peer may take to close its side after ours.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(1);

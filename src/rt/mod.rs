@@ -167,6 +167,14 @@ pub fn uncancellable<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Gives back the memory that deeper calls than the present one have used of the coroutine's
+/// stack: for a long wait.
+pub(crate) fn trim_stack() {
+    if let Some(fiber) = Worker::current().and_then(Worker::running) {
+        fiber.stack().give_back_unused();
+    }
+}
+
 /// Fails in a process that was forked from one in which the runtime had started.
 pub(crate) fn check_usable() -> io::Result<()> {
     if worker::is_forked() { Err(worker::forked_error()) } else { Ok(()) }

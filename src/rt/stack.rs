@@ -67,6 +67,20 @@ impl Stack {
         }
     }
 
+    /// Gives back the memory that deeper calls than the present one have used.
+    #[inline(never)]
+    pub(super) fn give_back_unused(&self) {
+        let marker = 0u8;
+        // The page below holds the frame of the system call.
+        let page = page_size();
+        let end = (std::ptr::from_ref(&marker).addr() & !(page - 1)) - page;
+        if self.exact && end > self.bottom {
+            let unused = self.bottom as *mut libc::c_void;
+            // The range is of this coroutine's own stack, below all of its frames.
+            let _ = syscall!(madvise(unused, end - self.bottom, libc::MADV_DONTNEED));
+        }
+    }
+
     fn extra(&self) -> *mut libc::c_void {
         (self.bottom - EXTRA_GUARD) as *mut libc::c_void
     }

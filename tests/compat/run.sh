@@ -1,7 +1,8 @@
 #!/bin/bash
 # tests/compat/run.sh FOLDER
 #
-# Runs the server, the forwarding server and the client that are in FOLDER. Programs of 2016 take
+# Runs the server, the forwarding server and the client that are in FOLDER, and curl. Programs of
+# 2016 take
 # their ports as numbers: one that is in use is given up for another.
 
 set -euo pipefail
@@ -42,3 +43,15 @@ serve server
 server=$port
 serve forward "$server"
 timeout 100 "$folder/client" "$port" "$server"
+
+# The same port serves browsers.
+url=http://127.0.0.1:$server
+for arguments in '/hello?name=a+b' '/hello --data name=a+b'; do
+    # shellcheck disable=SC2086 # two words, or one
+    page=$(curl --silent --show-error --max-time 20 --include $url$arguments)
+    [[ $page == "HTTP/1.1 200 "*"X-Object: hello"*"hello a b" ]] || {
+        echo "$arguments: $page" >&2
+        exit 1
+    }
+done
+[[ $(curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' "$url/x") == 404 ]]

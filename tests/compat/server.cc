@@ -1,4 +1,5 @@
-// As one wrote a server in 2016: a service with a pool of resources. usage: server PORT
+// As one wrote a server in 2016: a service with a pool of resources, and pages for browsers.
+// usage: server PORT
 #include "echo.pb.h"
 #include "rpc_server.h"
 #include "xcore_resource_pool.h"
@@ -41,8 +42,31 @@ class EchoServiceImpl : public echo::EchoService {
   TimerMgr timer_mgr;
 };
 
+// Greets whom the request names, in a page or in a form.
+class PageHandler : public HttpHandler {
+ public:
+  virtual void Init(CASyncSvr* svr) { svr_ = svr; }
+  virtual void OnRec(HttpRequest* request, ::google::protobuf::Closure* done) {
+    CHttpParser* ps = request->ps;
+    ps->parse_form_body();
+    string name = CHttpParser::UrlDecode(ps->get_param("name"));
+    if (ps->get_uri() != "/hello" || request->svr != svr_ || request->cli_flow == 0) {
+      CHttpResponseMaker::make_404_error(request->response);
+    } else {
+      string type = "text/plain", head = "X-Object: " + ps->get_object() + "\r\n";
+      CHttpResponseMaker::make_string("hello " + name, request->response, type, head);
+    }
+    done->Run();
+  }
+  virtual void Finish(CASyncSvr*) {}
+
+ private:
+  CASyncSvr* svr_;
+};
+
 int main(int argc, char* argv[]) {
   RpcServer server("127.0.0.1", atoi(argv[1]));
   RPCREGI(server, EchoServiceImpl);
+  HTTPREGI(server, PageHandler);
   return server.start() ? 0 : 2;
 }

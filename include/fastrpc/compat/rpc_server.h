@@ -1,9 +1,9 @@
 // The original's server: see fastrpc/rpc_server.hpp.
 #pragma once
 
-#include <fastrpc/http_handler.hpp>
 #include <fastrpc/rpc_server.hpp>
 
+#include "http_util.h"
 #include "rpc_client.h"
 
 using fastrpc::CASyncSvr;
@@ -13,18 +13,9 @@ using fastrpc::RpcController;
 // What RegiClientCloseHandler() takes.
 using ext_handler = fastrpc::RpcServer::ext_handler;
 
-namespace fastrpc::compat {
-
-// What macros have made for a server. A base class, so that it goes after the server.
-struct KeptHandlers {
-  std::vector<std::shared_ptr<void>> http_handlers_;
-};
-
-}  // namespace fastrpc::compat
-
 // A server whose handlers run in coroutines: on the one worker that is the default never two at the
 // same time.
-class RpcServer : private fastrpc::compat::KeptHandlers, public fastrpc::RpcServer {
+class RpcServer : public fastrpc::RpcServer {
  public:
   // `host`: the address to listen on, "" or "0.0.0.0" for all.
   RpcServer(const std::string& host, int port)
@@ -36,13 +27,9 @@ class RpcServer : private fastrpc::compat::KeptHandlers, public fastrpc::RpcServ
     return i >= 0 && i < rpc_size && RegiService(service);
   }
 
-  // False if it is NULL, or if there is a handler already: one serves all requests.
+  // Adds a handler for one of them; there is one slot, so that one handler serves all requests.
+  // False if it is NULL or there is one already.
   bool AddHttpHandler(HttpHandler* handler) { return RegiHttpHandler(handler); }
-  // The same, and keeps it.
-  bool KeepHttpHandler(std::shared_ptr<HttpHandler> handler) {
-    http_handlers_.push_back(handler);
-    return RegiHttpHandler(handler.get());
-  }
 
   std::string host_;
   int port_;
@@ -55,6 +42,6 @@ class RpcServer : private fastrpc::compat::KeptHandlers, public fastrpc::RpcServ
   { (server).add_service(std::make_shared<Type>()); }
 #define RPCREGI_ONEP(server, Type, argument) \
   { (server).add_service(std::make_shared<Type>(argument)); }
-// The same for a handler of HTTP requests.
+// The same for a handler of HTTP.
 #define HTTPREGI(server, Type) \
-  { (server).KeepHttpHandler(std::make_shared<Type>()); }
+  { (server).add_http_handler(std::make_shared<Type>()); }

@@ -32,7 +32,7 @@ struct HttpRoute {
 
 // A handler that was registered.
 struct HttpRegistration {
-  HttpHandler* handler;
+  std::shared_ptr<HttpHandler> handler;
   std::shared_ptr<Running> running;
   CASyncSvr* svr;
 };
