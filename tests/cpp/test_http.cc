@@ -255,23 +255,32 @@ void answers_later() {
   CHECK(records().says("GET /thrown: with a deferred answer"));
 }
 
+void size(request& req, response& res) {
+  auto body = req.body(std::nothrow);
+  res.text(body ? std::to_string(body.value().size()) : body.error().text());
+}
+
 void limits() {
   fastrpc::ServerOptions options;
   options.http_max_body = 10;
   options.http_max_head = 1000;
-  options.http_head_timeout = 100ms;
-  options.http_body_timeout = 100ms;
-  options.http_idle_timeout = 100ms;
   RpcServer server("127.0.0.1", 0, options);
-  server.route("POST", "/size", [](request& req, response& res) {
-    auto body = req.body(std::nothrow);
-    res.text(body ? std::to_string(body.value().size()) : body.error().text());
-  });
+  server.route("POST", "/size", size);
   server.listen();
   CHECK(ends_with(ask(server, "POST", "/size", "", "0123456789"), "\r\n\r\n10"));
   CHECK(has(ask(server, "POST", "/size", "", "0123456789a"), "HTTP/1.1 413 "));
   CHECK(
       has(ask(server, "POST", "/size", "X: " + std::string(2000, 'x') + "\r\n"), "HTTP/1.1 431 "));
+}
+
+void times() {
+  fastrpc::ServerOptions options;
+  options.http_head_timeout = 100ms;
+  options.http_body_timeout = 100ms;
+  options.http_idle_timeout = 100ms;
+  RpcServer server("127.0.0.1", 0, options);
+  server.route("POST", "/size", size);
+  server.listen();
   for (const char* slow : {"GET / HTTP/1.1\r\nHost",
                            "POST /size HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell"}) {
     Peer peer(server);
@@ -452,6 +461,7 @@ int main() {
   RUN(streams);
   RUN(answers_later);
   RUN(limits);
+  RUN(times);
   RUN(the_original_handler);
   RUN(done_whenever);
   RUN(done_too_late);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bodies;
+mod chaos;
 mod curl;
 mod later;
 mod requests;
