@@ -1,8 +1,11 @@
 //! An answer, on the client's side.
 
+use std::cell::RefCell;
 use std::ffi::c_char;
 use std::ptr;
+use std::sync::Arc;
 
+use crate::net::Addr;
 use crate::rpc::Response;
 
 use super::arg;
@@ -55,10 +58,10 @@ pub unsafe extern "C" fn fastrpc_response_peer(
     size: usize,
 ) -> usize {
     guard_value(0, || {
-        // SAFETY: the caller passes NULL or a live response.
-        let peer = unsafe { look(response) }.map_or_else(String::new, |r| r.peer.to_string());
         // SAFETY: the caller passes `size` writable bytes.
-        unsafe { arg::copy_text(&peer, buffer, size) }
+        let copy = |text: &str| unsafe { arg::copy_text(text, buffer, size) };
+        // SAFETY: the caller passes NULL or a live response.
+        unsafe { look(response) }.map_or_else(|| copy(""), |r| with_text(&r.peer, copy))
     })
 }
 
@@ -84,4 +87,18 @@ unsafe fn view(
         // SAFETY: the same contract.
         unsafe { arg::view(bytes, size) }
     })
+}
+
+/// Calls `f` with the text of an address. The last one's is kept: the next answer is likely to come
+/// over the same connection.
+fn with_text<R>(peer: &Arc<Addr>, f: impl Fn(&str) -> R) -> R {
+    thread_local! {
+        static LAST: RefCell<Option<(Arc<Addr>, String)>> = const { RefCell::new(None) };
+    }
+    let known = LAST.try_with(|last| match &mut *last.borrow_mut() {
+        Some((known, text)) if Arc::ptr_eq(known, peer) => f(text),
+        last => f(&last.insert((peer.clone(), peer.to_string())).1),
+    });
+    // At the end of a thread there is nothing kept any more.
+    known.unwrap_or_else(|_| f(&peer.to_string()))
 }
