@@ -1,12 +1,15 @@
 // The original's server: see fastrpc/rpc_server.hpp.
 #pragma once
 
+#include <fastrpc/process.hpp>
 #include <fastrpc/rpc_server.hpp>
 
 #include "rpc_client.h"
 
 using fastrpc::CASyncSvr;
 using fastrpc::RpcController;
+using fastrpc::StartFunction;
+using fastrpc::StartWithMultProc;
 // What RegiClientCloseHandler() takes.
 using ext_handler = fastrpc::RpcServer::ext_handler;
 
@@ -17,6 +20,8 @@ class RpcServer : public fastrpc::RpcServer {
   // `host`: the address to listen on, "" or "0.0.0.0" for all.
   RpcServer(const std::string& host, int port)
       : fastrpc::RpcServer(host, port), host_(host), port_(port) {}
+  // For the socket that a process of StartWithMultProc() got.
+  explicit RpcServer(int listen_fd) : fastrpc::RpcServer(listen_fd) {}
 
   // Adds a service for one of the `rpc_size` threads that handle calls. False if there is no such
   // one, or if it is there already.
@@ -25,7 +30,7 @@ class RpcServer : public fastrpc::RpcServer {
   }
 
   std::string host_;
-  int port_;
+  int port_ = 0;
   // One: calls are spread over the workers of the runtime.
   int rpc_size = 1;
 };
