@@ -143,7 +143,6 @@ impl<'a> Supervisor<'a> {
         };
         slot.delay = delay;
         slot.state = State::Restarting { at: Instant::now() + delay };
-        log::info!("process {index} is made again in {delay:?}");
         if delay > MIN_DELAY && others && !slot.paused {
             let group = self.group.as_ref().expect("open until the stop");
             match group.pause(index) {
@@ -151,6 +150,7 @@ impl<'a> Supervisor<'a> {
                 Err(error) => log::warn!("connections to process {index} wait for it: {error}"),
             }
         }
+        log::info!("process {index} is made again in {delay:?}");
     }
 
     // ---- their ends ----
