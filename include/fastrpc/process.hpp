@@ -13,8 +13,8 @@
 // has lived for 10 s. SIGTERM or SIGINT to the parent stops all: they get a SIGTERM, and a SIGKILL
 // after `grace`. When the parent dies, so do they.
 //
-// The kernel spreads TCP connections evenly by a hash of their addresses. Processes on a Unix socket
-// share one queue: who is idle takes from it.
+// The kernel spreads TCP connections evenly by a hash of their addresses. Processes on a Unix
+// socket share one queue: who is idle takes from it.
 #pragma once
 
 #include <fastrpc/detail/address.hpp>
@@ -43,8 +43,8 @@ struct ProcessOptions {
 // An address, bound, and the processes that are to serve it.
 class prefork {
  public:
-  // `host`: an address, "" for every address of this machine, or "unix:/path"; `port`: 0 takes a free
-  // one, see port(). Connections wait from here on. Throws if the address cannot be had.
+  // `host`: an address, "" for every address of this machine, or "unix:/path"; `port`: 0 takes a
+  // free one, see port(). Connections wait from here on. Throws if the address cannot be had.
   prefork(const std::string& host, int port, const ProcessOptions& options = {})
       : prefork(make(host, port, options, std::nothrow).value()) {}
   static Result<prefork> make(const std::string& host, int port, const ProcessOptions& options,
@@ -65,8 +65,8 @@ class prefork {
 
   // Forks the processes, which call `function(index, listen_fd)`: `index` counts from 0, the socket
   // is the function's own, the result, if it has one, is the exit status; 1 if an exception leaves
-  // it, which is logged. Blocks until all have ended, and gives the signal that the parent got; 0 if
-  // none is to be made again. A process that does not wait in RpcServer::run_until_signal() or
+  // it, which is logged. Blocks until all have ended, and gives the signal that the parent got; 0
+  // if none is to be made again. A process that does not wait in RpcServer::run_until_signal() or
   // start() dies of its SIGTERM at once.
   //
   // Once, before the first use of the runtime, and in a program that has no other threads yet; else
@@ -88,8 +88,8 @@ class prefork {
     };
     std::int32_t signal = 0;
     detail::ErrorSlot error;
-    auto ran = error.check(fastrpc_prefork_run(handle_.get(), process, &function, nullptr, &signal,
-                                               error.out()));
+    auto ran = error.check(
+        fastrpc_prefork_run(handle_.get(), process, &function, nullptr, &signal, error.out()));
     if (!ran) return ran.error();
     return signal;
   }
@@ -115,8 +115,8 @@ class prefork {
 }
 
 // The original's spelling: `fun` gets a socket for RpcServer(listen_fd), and gives the exit status.
-// `proc_num`: how many processes; below 1, as many as there are processors. Returns after SIGTERM or
-// SIGINT, 0; or -1 at once, with a record in the log, if it cannot begin.
+// `proc_num`: how many processes; below 1, as many as there are processors. Returns after SIGTERM
+// or SIGINT, 0; or -1 at once, with a record in the log, if it cannot begin.
 using StartFunction = int(int listen_fd);
 inline int StartWithMultProc(std::string ip, unsigned short port, StartFunction* fun,
                              int proc_num = -1) {

@@ -259,8 +259,8 @@ class RpcServer {
   Result<int> serve_until_signal(Duration grace) {
     std::int32_t signal = 0;
     detail::ErrorSlot error;
-    auto served = error.check(fastrpc_server_run_until_signal(get(), detail::nanoseconds(grace),
-                                                              &signal, error.out()));
+    auto served = error.check(
+        fastrpc_server_run_until_signal(get(), detail::nanoseconds(grace), &signal, error.out()));
     if (!served) return served.error();
     return signal;
   }

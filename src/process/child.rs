@@ -61,9 +61,8 @@ impl HeldSignals {
         syscall!(sigfillset(all.as_mut_ptr()))?;
         let mut before = MaybeUninit::uninit();
         // SAFETY: `all` was filled, `before` is writable.
-        let error = unsafe {
-            libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr())
-        };
+        let error =
+            unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr()) };
         if error != 0 {
             return Err(io::Error::from_raw_os_error(error));
         }

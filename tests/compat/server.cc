@@ -1,4 +1,4 @@
-// As one wrote a server in 2016: a service with a pool of resources. usage: server PORT
+// As one wrote a server in 2016: a service with a pool of resources. usage: server PORT [PROCESSES]
 #include "echo.pb.h"
 #include "rpc_server.h"
 #include "xcore_resource_pool.h"
@@ -41,7 +41,15 @@ class EchoServiceImpl : public echo::EchoService {
   TimerMgr timer_mgr;
 };
 
+int Serve(int listen_fd) {
+  RpcServer server(listen_fd);
+  RPCREGI(server, EchoServiceImpl);
+  server.start();
+  return 0;
+}
+
 int main(int argc, char* argv[]) {
+  if (argc > 2) return StartWithMultProc("127.0.0.1", atoi(argv[1]), Serve, atoi(argv[2]));
   RpcServer server("127.0.0.1", atoi(argv[1]));
   RPCREGI(server, EchoServiceImpl);
   return server.start() ? 0 : 2;
