@@ -29,6 +29,7 @@
 pub mod http;
 pub mod net;
 pub mod pool;
+pub mod process;
 pub mod rpc;
 pub mod rt;
 pub mod sync;

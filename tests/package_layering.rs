@@ -15,9 +15,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net", &["sys", "rt"]),
     ("sync", &["sys", "rt"]),
     ("pool", &["rt", "sync"]),
+    ("process", &["sys", "rt", "net"]),
     ("http", &["sys", "rt", "net", "sync", "wire"]),
-    ("rpc", &["sys", "rt", "net", "sync", "wire", "http"]),
-    ("ffi", &["sys", "rt", "net", "sync", "rpc", "http", "pool"]),
+    ("rpc", &["sys", "rt", "net", "sync", "wire", "http", "process"]),
+    ("ffi", &["sys", "rt", "net", "sync", "rpc", "http", "pool", "process"]),
 ];
 
 /// Layer 0: formats and structures, without system calls, coroutines or `unsafe`.
@@ -28,11 +29,10 @@ const TEST_FILES: &[&str] = &["/golden.rs", "/properties.rs", "/tests.rs"];
 
 /// Where code is called from C although it is neither `ffi` nor `hook`, and why.
 const CALLED_FROM_C: &[(&str, &str)] = &[
-    ("rpc/signal.rs", "a signal handler"),
+    ("rt/signal.rs", "a signal handler"),
     ("rt/start.rs", "pthread_atfork calls back"),
     ("rt/stack.rs", "a signal handler"),
     ("rt/worker.rs", "the C++ runtime's exception state, saved at a switch"),
-    ("rpc/signal.rs", "a signal handler"),
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 #include <google/protobuf/service.h>
 
 #include <fastrpc/connection.hpp>
+#include <fastrpc/detail/address.hpp>
 #include <fastrpc/detail/cancellation.hpp>
 #include <fastrpc/error.hpp>
 
@@ -27,17 +28,6 @@ class ServerCall;
 constexpr std::int32_t kBadRequest = 1003;
 constexpr std::int32_t kInternal = 2001;
 constexpr std::int32_t kBadResponse = 2002;
-
-// Calls a function of the C ABI that copies text into a buffer.
-template <typename Copy>
-std::string copied_text(Copy copy) {
-  std::array<char, 64> buffer;
-  std::size_t size = copy(buffer.data(), buffer.size());
-  if (size < buffer.size()) return {buffer.data(), size};
-  std::string text(size, '\0');
-  copy(text.data(), size + 1);
-  return text;
-}
 
 inline std::string_view view(const void* bytes, std::size_t size) {
   return {static_cast<const char*>(bytes), size};

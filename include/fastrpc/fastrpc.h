@@ -139,6 +139,9 @@ typedef struct fastrpc_mutex fastrpc_mutex;
 // meanwhile. Any thread.
 typedef struct fastrpc_pool fastrpc_pool;
 
+// An address, bound, and the processes that are to serve it. Any thread.
+typedef struct fastrpc_prefork fastrpc_prefork;
+
 // A first-in first-out queue of pointers between coroutines of any worker and plain threads. It
 // has room for a fixed number; who pushes into a full one waits. Any thread.
 typedef struct fastrpc_queue fastrpc_queue;
@@ -256,6 +259,25 @@ typedef struct fastrpc_pool_stats {
   // Jobs that have ended.
   uint64_t finished;
 } fastrpc_pool_stats;
+
+// How the processes are made. See fastrpc_prefork_new().
+typedef struct fastrpc_prefork_options {
+  // sizeof(fastrpc_prefork_options).
+  size_t size;
+  // How many processes serve, the parent not counted. Default: the number of processors.
+  size_t processes;
+  // Nanoseconds that the processes have to end after a SIGTERM, before SIGKILL; below 0 without
+  // end. Default 15 s, more than what servers give their calls.
+  int64_t grace;
+  // Connections that may wait in the queue of each process. Default 4096.
+  int32_t backlog;
+  // Not 0: a process that ends is made again. Default 1.
+  int32_t restart;
+} fastrpc_prefork_options;
+
+// What a process of a fastrpc_prefork does: its `index` from 0, and a socket that listens, which is
+// the function's own. Gives the exit status of the process.
+typedef int (*fastrpc_process_function)(void *user, size_t index, int listen_fd);
 
 // The bounds of a server. See fastrpc_server_new().
 typedef struct fastrpc_server_options {
@@ -912,6 +934,65 @@ fastrpc_status fastrpc_blocking(fastrpc_function function,
 // Sets all fields to their defaults.
 //
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_prefork_options_init(struct fastrpc_prefork_options *options, size_t size);
+
+// Binds an address for several processes. Connections wait from here on.
+//
+// `address`: "host:port" with a literal address, where port 0 takes a free one, ":port", or
+// "unix:/path". `options`: NULL for the defaults. `out`: gets the object; free it with
+// fastrpc_prefork_free(). Fails with FASTRPC_EINVAL, FASTRPC_EIO (also if other processes share the
+// address by SO_REUSEPORT). Any thread; never suspends.
+fastrpc_status fastrpc_prefork_new(const char *address,
+                                   size_t address_size,
+                                   const struct fastrpc_prefork_options *options,
+                                   struct fastrpc_prefork **out,
+                                   struct fastrpc_error **error);
+
+// The TCP port it is bound to, or 0 if there is none.
+//
+// `prefork`: NULL gives 0. Any thread; never suspends.
+uint16_t fastrpc_prefork_port(const struct fastrpc_prefork *prefork);
+
+// Copies the address it is bound to, and a NUL, into a buffer as far as it fits.
+//
+// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+// counting the NUL. Any thread; never suspends.
+size_t fastrpc_prefork_address(const struct fastrpc_prefork *prefork, char *buffer, size_t size);
+
+// Forks the processes and looks after them, once. Blocks until they have ended: after SIGTERM or
+// SIGINT to this process, the parent, or with `restart` 0 after the last has ended by itself.
+//
+// A process that ends, with whatever status, is made again after 100 ms; twice as long each further
+// time, up to 5 s, and again 100 ms once it has lived for 10 s. A signal to the parent becomes a
+// SIGTERM to the processes, and a SIGKILL to those left after `grace`; a process in which no
+// fastrpc_server_run_until_signal() waits dies of the first. When the parent dies they get SIGKILL.
+//
+// `function`, `user`, `drop`: runs in each process, whose exit status it gives; 1 if an exception
+// leaves it, which is logged. `drop` runs in the parent alone. `signal`: gets the signal's number,
+// or 0; may be NULL. Fails with FASTRPC_ESTATE (the runtime has started, which works in no child; a
+// server waits for signals; it ran before), FASTRPC_EIO. Call it in a program that has no other
+// threads yet; blocks.
+fastrpc_status fastrpc_prefork_run(const struct fastrpc_prefork *prefork,
+                                   fastrpc_process_function function,
+                                   void *user,
+                                   fastrpc_drop drop,
+                                   int32_t *signal,
+                                   struct fastrpc_error **error);
+
+// Frees it, and closes the sockets if it never ran.
+//
+// `prefork`: NULL does nothing; not to be called while another call uses it. Any thread; never
+// suspends.
+void fastrpc_prefork_free(struct fastrpc_prefork *prefork);
+
+// The number of this process among those of a fastrpc_prefork, from 0; -1 in any other process.
+//
+// Any thread; never suspends.
+int64_t fastrpc_process_index(void);
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 void fastrpc_server_options_init(struct fastrpc_server_options *options, size_t size);
 
 // Makes a server without methods or addresses.
@@ -946,6 +1027,15 @@ fastrpc_status fastrpc_server_listen(const struct fastrpc_server *server,
                                      const char *address,
                                      size_t address_size,
                                      struct fastrpc_error **error);
+
+// Starts to serve on a socket that listens already, TCP or Unix.
+//
+// `fd`: becomes the library's, which closes it, unless this fails with FASTRPC_EINVAL because it is
+// not open or not a socket that listens. Fails with that, FASTRPC_EIO, FASTRPC_ESTATE (stopped).
+// Any thread; never suspends.
+fastrpc_status fastrpc_server_listen_fd(const struct fastrpc_server *server,
+                                        int fd,
+                                        struct fastrpc_error **error);
 
 // The TCP port of the first address it listens on, or 0 if there is none.
 //

@@ -7,6 +7,7 @@
 #include <fastrpc/http.hpp>
 #include <fastrpc/http_parser.hpp>
 #include <fastrpc/io.hpp>
+#include <fastrpc/process.hpp>
 #include <fastrpc/que_mgr.hpp>
 #include <fastrpc/resource_pool.hpp>
 #include <fastrpc/runtime.hpp>

@@ -58,24 +58,11 @@ class RpcServer {
   // `host`: an address or a name, "" for every address of this machine, or "unix:/path"; `port`: 0
   // takes a free one, see port(). Nothing is bound before listen() or start().
   RpcServer(const std::string& host, int port, const ServerOptions& options = {})
-      : address_(detail::address_of(host, port)) {
-    fastrpc_server_options c;
-    fastrpc_server_options_init(&c, sizeof c);
-    if (options.max_frame != 0) c.max_frame = options.max_frame;
-    if (options.max_connections != 0) c.max_connections = options.max_connections;
-    if (options.max_in_flight != 0) c.max_in_flight = options.max_in_flight;
-    if (options.max_unsent != 0) c.max_unsent = options.max_unsent;
-    if (options.http_max_body != 0) c.http_max_body = options.http_max_body;
-    if (options.http_max_head != 0) c.http_max_head = options.http_max_head;
-    set_time(options.http_head_timeout, c.http_head_timeout);
-    set_time(options.http_body_timeout, c.http_body_timeout);
-    set_time(options.http_idle_timeout, c.http_idle_timeout);
-    fastrpc_server* server = nullptr;
-    detail::ErrorSlot error;
-    auto made = error.check(fastrpc_server_new(&c, &server, error.out()));
-    made.value();
-    end_ = std::make_unique<End>(server, options.destructor_grace);
-  }
+      : RpcServer(options, detail::address_of(host, port), kNoFd) {}
+  // For a socket that listens already, TCP or Unix: one that was inherited, or that a process of a
+  // prefork got. listen() or start() makes it the server's, if it does listen.
+  explicit RpcServer(int listen_fd, const ServerOptions& options = {})
+      : RpcServer(options, "file descriptor " + std::to_string(listen_fd), listen_fd) {}
 
   // Adds a service, which must outlive the server. Throws if it is there already.
   void add_service(google::protobuf::Service& service) { add(lent(&service)).value(); }
@@ -168,18 +155,23 @@ class RpcServer {
   // Binds and serves in the background.
   Result<void> listen(std::nothrow_t) {
     detail::ErrorSlot error;
+    if (listen_fd_ != kNoFd) {
+      int fd = std::exchange(listen_fd_, kGone);
+      return error.check(fastrpc_server_listen_fd(get(), fd, error.out()));
+    }
     return error.check(fastrpc_server_listen(get(), address_.data(), address_.size(), error.out()));
   }
   void listen() { listen(std::nothrow).value(); }
 
-  // The original's spelling: binds and serves until stop(). False, with a record in the log, if it
-  // cannot listen.
+  // The original's spelling: binds and serves until stop(), or, in a process of a prefork, until
+  // SIGTERM, as run_until_signal(). False, with a record in the log, if it cannot listen.
   bool start() {
     if (auto bound = listen(std::nothrow); !bound) {
       fastrpc::log(FASTRPC_LOG_ERROR, "cannot listen on " + address_ + ": " + bound.error().text());
       return false;
     }
-    wait();
+    // Another server of the process may wait for the signal already.
+    if (fastrpc_process_index() < 0 || !serve_until_signal(std::chrono::seconds(10))) wait();
     return true;
   }
 
@@ -191,13 +183,7 @@ class RpcServer {
   template <typename Rep, typename Period>
   int run_until_signal(std::chrono::duration<Rep, Period> grace) {
     if (fastrpc_server_address(get(), nullptr, 0) == 0) listen();
-    std::int32_t signal = 0;
-    detail::ErrorSlot error;
-    error
-        .check(fastrpc_server_run_until_signal(get(), detail::nanoseconds(grace), &signal,
-                                               error.out()))
-        .value();
-    return signal;
+    return serve_until_signal(grace).value();
   }
   int run_until_signal() { return run_until_signal(std::chrono::seconds(10)); }
 
@@ -225,6 +211,29 @@ class RpcServer {
   }
 
  private:
+  static constexpr int kNoFd = -1;
+  static constexpr int kGone = -2;
+
+  RpcServer(const ServerOptions& options, std::string address, int listen_fd)
+      : address_(std::move(address)), listen_fd_(listen_fd) {
+    fastrpc_server_options c;
+    fastrpc_server_options_init(&c, sizeof c);
+    if (options.max_frame != 0) c.max_frame = options.max_frame;
+    if (options.max_connections != 0) c.max_connections = options.max_connections;
+    if (options.max_in_flight != 0) c.max_in_flight = options.max_in_flight;
+    if (options.max_unsent != 0) c.max_unsent = options.max_unsent;
+    if (options.http_max_body != 0) c.http_max_body = options.http_max_body;
+    if (options.http_max_head != 0) c.http_max_head = options.http_max_head;
+    set_time(options.http_head_timeout, c.http_head_timeout);
+    set_time(options.http_body_timeout, c.http_body_timeout);
+    set_time(options.http_idle_timeout, c.http_idle_timeout);
+    fastrpc_server* server = nullptr;
+    detail::ErrorSlot error;
+    auto made = error.check(fastrpc_server_new(&c, &server, error.out()));
+    made.value();
+    end_ = std::make_unique<End>(server, options.destructor_grace);
+  }
+
   // The server, and its end.
   struct End {
     End(fastrpc_server* server, std::chrono::nanoseconds time)
@@ -244,6 +253,16 @@ class RpcServer {
   };
 
   fastrpc_server* get() const { return end_->handle.get(); }
+
+  template <typename Duration>
+  Result<int> serve_until_signal(Duration grace) {
+    std::int32_t signal = 0;
+    detail::ErrorSlot error;
+    auto served = error.check(
+        fastrpc_server_run_until_signal(get(), detail::nanoseconds(grace), &signal, error.out()));
+    if (!served) return served.error();
+    return signal;
+  }
 
   static void set_time(std::chrono::nanoseconds from, std::int64_t& to) {
     if (from.count() != 0) to = detail::nanoseconds(from);
@@ -309,6 +328,7 @@ class RpcServer {
   }
 
   std::string address_;
+  int listen_fd_;
   std::unique_ptr<End> end_;
 };
 

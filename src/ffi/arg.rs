@@ -1,12 +1,14 @@
 //! Plain arguments from C: bytes, text, options, times.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 use std::slice;
 use std::str;
 use std::time::Duration;
 
 use crate::rt::Deadline;
+use crate::sys::syscall;
 
 use super::error::Failure;
 
@@ -131,6 +133,23 @@ pub(super) unsafe fn fill_struct<T: Options>(out: *mut T, value: &T) -> Result<(
     // SAFETY: the first field.
     unsafe { out.cast::<usize>().write(size) };
     Ok(())
+}
+
+/// A socket that listens, taken over from the caller; nothing is taken if it is none.
+///
+/// # Safety
+/// Nobody else owns or closes `fd` after this succeeds.
+pub(super) unsafe fn listener(fd: c_int) -> Result<OwnedFd, Failure> {
+    let mut listens: c_int = 0;
+    let mut size = size_of::<c_int>() as libc::socklen_t;
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_ACCEPTCONN);
+    // `listens` and `size` are writable.
+    let asked = syscall!(getsockopt(fd, level, name, (&raw mut listens).cast(), &mut size));
+    if asked.is_err() || listens == 0 {
+        return Err(Failure::invalid("the file descriptor is not a socket that listens"));
+    }
+    // SAFETY: it is open, as the call above has shown, and ours by the caller's contract.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The end of a timeout in nanoseconds that begins now; below 0 it never ends.

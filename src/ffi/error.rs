@@ -124,7 +124,7 @@ impl From<io::Error> for Failure {
             (_, Some(libc::EBADF)) => FASTRPC_ECLOSED,
             (io::ErrorKind::OutOfMemory, _) => FASTRPC_ENOMEM,
             (io::ErrorKind::InvalidInput, _) => FASTRPC_EINVAL,
-            (io::ErrorKind::AlreadyExists, None) => FASTRPC_ESTATE,
+            (io::ErrorKind::AlreadyExists | io::ErrorKind::ResourceBusy, None) => FASTRPC_ESTATE,
             (io::ErrorKind::WouldBlock, _) => FASTRPC_EAGAIN,
             _ => FASTRPC_EIO,
         };

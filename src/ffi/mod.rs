@@ -44,6 +44,8 @@ pub mod queue;
 
 pub mod pool;
 
+pub mod process;
+
 pub mod server;
 
 pub mod call;

@@ -1,6 +1,6 @@
 //! The RPC server.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 use crate::rpc::{Server, ServerOptions};
 
@@ -170,6 +170,27 @@ pub unsafe extern "C" fn fastrpc_server_listen(
         let server = unsafe { need(server) }?;
         // SAFETY: the caller passes readable bytes.
         server.listen(unsafe { arg::text(address, address_size) }?)?;
+        Ok(())
+    })
+}
+
+/// Starts to serve on a socket that listens already, TCP or Unix.
+///
+/// `fd`: becomes the library's, which closes it, unless this fails with FASTRPC_EINVAL because it is
+/// not open or not a socket that listens. Fails with that, FASTRPC_EIO, FASTRPC_ESTATE (stopped).
+/// Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_listen_fd(
+    server: *const fastrpc_server,
+    fd: c_int,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        // SAFETY: the caller passes NULL or a live server.
+        let server = unsafe { need(server) }?;
+        // SAFETY: the caller hands over a socket that listens.
+        server.listen_fd(unsafe { arg::listener(fd) }?)?;
         Ok(())
     })
 }

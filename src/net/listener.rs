@@ -49,20 +49,7 @@ impl Listener {
     /// # Errors
     /// Those of socket(2), bind(2) and listen(2).
     pub fn bind(addr: &Addr, options: &ListenOptions) -> io::Result<Listener> {
-        let socket = Socket::new(addr.domain(), Type::STREAM.nonblocking().cloexec(), None)?;
-        match addr {
-            Addr::Inet(inet) => {
-                socket.set_reuse_address(true)?;
-                if inet.is_ipv6() {
-                    socket.set_only_v6(!options.dual_stack)?;
-                }
-            }
-            Addr::Unix(path) => remove_stale(path),
-        }
-        if options.reuse_port {
-            socket.set_reuse_port(true)?;
-        }
-        socket.bind(&addr.to_sockaddr()?)?;
+        let socket = bind_socket(addr, options)?;
         socket.listen(options.backlog)?;
         Listener::from_fd(socket.into())
     }
@@ -159,6 +146,25 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.source.close();
     }
+}
+
+/// A socket that is bound and does not listen yet.
+pub(super) fn bind_socket(addr: &Addr, options: &ListenOptions) -> io::Result<Socket> {
+    let socket = Socket::new(addr.domain(), Type::STREAM.nonblocking().cloexec(), None)?;
+    match addr {
+        Addr::Inet(inet) => {
+            socket.set_reuse_address(true)?;
+            if inet.is_ipv6() {
+                socket.set_only_v6(!options.dual_stack)?;
+            }
+        }
+        Addr::Unix(path) => remove_stale(path),
+    }
+    if options.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&addr.to_sockaddr()?)?;
+    Ok(socket)
 }
 
 fn accept(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {

@@ -11,6 +11,7 @@
 
 mod addr;
 mod buffer;
+mod group;
 mod listener;
 mod stream;
 
@@ -19,3 +20,4 @@ pub use self::listener::{ListenOptions, Listener};
 pub use self::stream::Stream;
 
 pub(crate) use self::buffer::{Scratch, recycle, spare};
+pub(crate) use self::group::ListenGroup;

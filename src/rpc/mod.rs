@@ -14,7 +14,7 @@
 //! connection's table is taken out by whoever answers first, on the client's by whoever ends it
 //! first, and the keys of these tables are never used again.
 //!
-//! **What it may call.** `net`, `rt` and the `wire` formats.
+//! **What it may call.** `net`, `rt`, `process` and the `wire` formats.
 //!
 //! **What it must never do.** Block a worker; hold a `RefCell` borrow over a call that waits;
 //! trust a number that a peer sent.
@@ -49,7 +49,6 @@ mod replies;
 mod request;
 mod server;
 mod service;
-mod signal;
 mod slab;
 mod sniff;
 mod stats;

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,12 +9,12 @@ use super::conn::Conn;
 use super::methods::Methods;
 use super::notify::{Notify, lock};
 use super::reader;
-use super::signal;
 use super::stats::{ServerCounters, ServerStats};
 use super::{Call, Error, ServerOptions};
 use crate::http::Router;
 use crate::net::{self, Addr, Listener, Stream};
-use crate::rt::{self, Deadline};
+use crate::process;
+use crate::rt::{self, Deadline, SignalWatch};
 
 /// An RPC server: methods by name, and the addresses it listens on.
 ///
@@ -86,7 +87,19 @@ impl Server {
     /// # Errors
     /// When the address cannot be had, or the server has stopped.
     pub fn listen(&self, addr: &str) -> io::Result<Addr> {
-        let listener = Listener::bind(&addr.parse()?, &net::ListenOptions::default())?;
+        self.listen_with(Listener::bind(&addr.parse()?, &net::ListenOptions::default())?)
+    }
+
+    /// Serves on a socket that listens already, TCP or Unix: one that was inherited, or that
+    /// [`Prefork`](crate::process::Prefork) gave. Returns its address.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an fd that does not listen, and when the server has stopped.
+    pub fn listen_fd(&self, fd: OwnedFd) -> io::Result<Addr> {
+        self.listen_with(Listener::from_fd(fd)?)
+    }
+
+    fn listen_with(&self, listener: Listener) -> io::Result<Addr> {
         let local = listener.local_addr().clone();
         let listener = Arc::new(listener);
         {
@@ -157,13 +170,15 @@ impl Server {
 
     /// Serves until the process gets SIGINT or SIGTERM, then stops with `grace` for the calls in
     /// flight, and returns the signal's number; 0 if the server was stopped by other means. The
-    /// program's own handlers of the two signals are back in force when this returns. Suspends or
-    /// blocks the caller.
+    /// program's own handlers of the two signals are back in force when this returns; in a process
+    /// that [`Prefork`](process::Prefork) made, both are ignored instead after the first, since they
+    /// may come from the parent and from a terminal or service manager as well. Suspends or blocks
+    /// the caller.
     ///
     /// # Errors
     /// When the signals cannot be watched; only one server of a process can at a time.
     pub fn run_until_signal(&self, grace: Duration) -> io::Result<i32> {
-        let watch = signal::Watch::start()?;
+        let watch = SignalWatch::start(&[libc::SIGINT, libc::SIGTERM])?;
         let stopper = watch.stopper();
         let shared = self.shared.clone();
         // Somebody else may stop the server meanwhile.
@@ -173,9 +188,13 @@ impl Server {
                 stopper.tell();
             }
         })?;
-        let signal = watch.wait();
+        let signal = watch.wait(Deadline::NEVER);
         waiter.cancel();
-        drop(watch);
+        if process::index().is_some() && signal.as_ref().is_ok_and(|&signal| signal != 0) {
+            watch.end_ignoring();
+        } else {
+            drop(watch);
+        }
         let signal = signal?;
         if signal != 0 {
             log::info!("signal {signal}: stopping");

@@ -27,6 +27,7 @@ mod pinned;
 mod poller;
 mod rawfd;
 mod reactor;
+mod signal;
 mod sleeper;
 mod source;
 mod stack;
@@ -49,6 +50,7 @@ pub use self::timer::Timer;
 
 pub(crate) use self::blocking::{BlockObserver, Blocking, observe_blocking};
 pub(crate) use self::pinned::Pinned;
+pub(crate) use self::signal::SignalWatch;
 pub(crate) use self::source::Source;
 pub(crate) use self::start::{ensure, pick_worker};
 pub(crate) use self::task::{Detached, panic_text, spawn_detached};

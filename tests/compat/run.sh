@@ -39,7 +39,7 @@ listens() {
     return 1
 }
 
-serve server
+serve server 2
 server=$port
 serve forward "$server"
 timeout 100 "$folder/client" "$port" "$server"

@@ -1,5 +1,5 @@
 // As one wrote a server in 2016: a service with a pool of resources, and pages for browsers.
-// usage: server PORT
+// usage: server PORT [PROCESSES]
 #include "echo.pb.h"
 #include "rpc_server.h"
 #include "xcore_resource_pool.h"
@@ -64,7 +64,15 @@ class PageHandler : public HttpHandler {
   CASyncSvr* svr_;
 };
 
+int Serve(int listen_fd) {
+  RpcServer server(listen_fd);
+  RPCREGI(server, EchoServiceImpl);
+  server.start();
+  return 0;
+}
+
 int main(int argc, char* argv[]) {
+  if (argc > 2) return StartWithMultProc("127.0.0.1", atoi(argv[1]), Serve, atoi(argv[2]));
   RpcServer server("127.0.0.1", atoi(argv[1]));
   RPCREGI(server, EchoServiceImpl);
   HTTPREGI(server, PageHandler);

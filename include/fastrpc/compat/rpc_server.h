@@ -1,6 +1,7 @@
 // The original's server: see fastrpc/rpc_server.hpp.
 #pragma once
 
+#include <fastrpc/process.hpp>
 #include <fastrpc/rpc_server.hpp>
 
 #include "http_util.h"
@@ -10,6 +11,8 @@ using fastrpc::CASyncSvr;
 using fastrpc::HttpHandler;
 using fastrpc::HttpRequest;
 using fastrpc::RpcController;
+using fastrpc::StartFunction;
+using fastrpc::StartWithMultProc;
 // What RegiClientCloseHandler() takes.
 using ext_handler = fastrpc::RpcServer::ext_handler;
 
@@ -20,6 +23,8 @@ class RpcServer : public fastrpc::RpcServer {
   // `host`: the address to listen on, "" or "0.0.0.0" for all.
   RpcServer(const std::string& host, int port)
       : fastrpc::RpcServer(host, port), host_(host), port_(port) {}
+  // For the socket that a process of StartWithMultProc() got.
+  explicit RpcServer(int listen_fd) : fastrpc::RpcServer(listen_fd) {}
 
   // Adds a service for one of the `rpc_size` threads that handle calls. False if there is no such
   // one, or if it is there already.
@@ -32,7 +37,7 @@ class RpcServer : public fastrpc::RpcServer {
   bool AddHttpHandler(HttpHandler* handler) { return RegiHttpHandler(handler); }
 
   std::string host_;
-  int port_;
+  int port_ = 0;
   // One: calls are spread over the workers of the runtime.
   int rpc_size = 1;
 };

@@ -1,62 +1,76 @@
-//! SIGINT and SIGTERM, borrowed from the program for a while.
+//! Signals, borrowed from the program for a while.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::rt::{self, Deadline, Interest};
+use super::rawfd::{Interest, wait_fd};
+use super::time::Deadline;
 use crate::sys::syscall;
 
-/// While it lives, the two signals are written into a pipe. Dropped, it puts the program's own
-/// handlers back.
-pub(super) struct Watch {
-    pipe: &'static Pipe,
+/// While it lives, some signals are written into a pipe. Dropped, it puts the program's own
+/// handlers back. There is one at a time; it works without the runtime.
+pub(crate) struct SignalWatch {
+    pipe: Arc<Pipe>,
     before: Vec<(libc::c_int, libc::sigaction)>,
 }
 
-/// Ends [`Watch::wait`] without a signal.
-pub(super) struct Stopper(&'static Pipe);
+/// Ends [`SignalWatch::wait`] without a signal.
+pub(crate) struct SignalStopper(Arc<Pipe>);
 
-impl Watch {
-    pub(super) fn start() -> io::Result<Watch> {
+impl SignalWatch {
+    /// # Errors
+    /// `ResourceBusy` while there is another one.
+    pub(crate) fn start(signals: &[libc::c_int]) -> io::Result<SignalWatch> {
         if ACTIVE.swap(true, Ordering::Acquire) {
             return Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
-                "another server of this process waits for the signals",
+                "something else in this process waits for the signals",
             ));
         }
         let mut watch = match Pipe::get() {
-            Ok(pipe) => Watch { pipe, before: Vec::new() },
+            Ok(pipe) => SignalWatch { pipe, before: Vec::new() },
             Err(error) => {
                 ACTIVE.store(false, Ordering::Release);
                 return Err(error);
             }
         };
         while watch.pipe.read()?.is_some() {}
-        for signal in [libc::SIGINT, libc::SIGTERM] {
+        for &signal in signals {
             let before = install(signal)?;
             watch.before.push((signal, before));
         }
         Ok(watch)
     }
 
-    pub(super) fn stopper(&self) -> Stopper {
-        Stopper(self.pipe)
+    pub(crate) fn stopper(&self) -> SignalStopper {
+        SignalStopper(self.pipe.clone())
     }
 
-    /// Waits for one of the signals, or for the stopper: then 0.
-    pub(super) fn wait(&self) -> io::Result<libc::c_int> {
+    /// Waits for one of the signals, or for the stopper: then 0. Suspends or blocks the caller.
+    ///
+    /// # Errors
+    /// As for [`wait_fd`].
+    pub(crate) fn wait(&self, deadline: Deadline) -> io::Result<libc::c_int> {
         loop {
             if let Some(signal) = self.pipe.read()? {
                 return Ok(signal.into());
             }
-            rt::wait_fd(self.pipe.read.as_raw_fd(), Interest::Read, Deadline::NEVER)?;
+            wait_fd(self.pipe.read.as_raw_fd(), Interest::Read, deadline)?;
+        }
+    }
+
+    /// Ends it, and has the process ignore the signals from now on.
+    pub(crate) fn end_ignoring(mut self) {
+        for (_, action) in &mut self.before {
+            action.sa_sigaction = libc::SIG_IGN;
+            action.sa_flags = 0;
         }
     }
 }
 
-impl Drop for Watch {
+impl Drop for SignalWatch {
     fn drop(&mut self) {
         for (signal, before) in &self.before {
             // `before` came from sigaction itself, for this very signal.
@@ -66,22 +80,26 @@ impl Drop for Watch {
     }
 }
 
-impl Stopper {
-    pub(super) fn tell(&self) {
+impl SignalStopper {
+    pub(crate) fn tell(&self) {
         write_byte(self.0.write.as_raw_fd(), 0);
     }
 }
 
-/// Made once and never closed: a handler that was interrupted half way may still write to it.
+/// Made once for a process and never closed: a handler that was interrupted half way may still write
+/// to it. A forked child makes its own, so that it does not tell its parent of its signals.
 struct Pipe {
+    owner: u32,
     read: OwnedFd,
     write: OwnedFd,
 }
 
 impl Pipe {
-    fn get() -> io::Result<&'static Pipe> {
-        if let Some(pipe) = PIPE.get() {
-            return Ok(pipe);
+    fn get() -> io::Result<Arc<Pipe>> {
+        let owner = std::process::id();
+        let mut place = PIPE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipe) = place.as_ref().filter(|pipe| pipe.owner == owner) {
+            return Ok(pipe.clone());
         }
         let mut fds = [0; 2];
         // `fds` is an array of two.
@@ -90,8 +108,9 @@ impl Pipe {
         let read = unsafe { OwnedFd::from_raw_fd(fds[0]) };
         // SAFETY: as above.
         let write = unsafe { OwnedFd::from_raw_fd(fds[1]) };
-        let pipe = PIPE.get_or_init(|| Pipe { read, write });
+        let pipe = Arc::new(Pipe { owner, read, write });
         WRITE_FD.store(pipe.write.as_raw_fd(), Ordering::Release);
+        *place = Some(pipe.clone());
         Ok(pipe)
     }
 
@@ -137,5 +156,5 @@ fn write_byte(fd: libc::c_int, byte: u8) {
 }
 
 static ACTIVE: AtomicBool = AtomicBool::new(false);
-static PIPE: OnceLock<Pipe> = OnceLock::new();
+static PIPE: Mutex<Option<Arc<Pipe>>> = Mutex::new(None);
 static WRITE_FD: AtomicI32 = AtomicI32::new(-1);

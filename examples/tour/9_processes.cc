@@ -1,0 +1,61 @@
+// Two processes behind one port: the kernel spreads the connections, and a parent looks after both.
+#include <fastrpc/process.hpp>
+#include <fastrpc/rpc_client.hpp>
+#include <fastrpc/rpc_server.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <iostream>
+#include <map>
+#include <string>
+
+#include "echo.pb.h"
+
+class WhoAmI : public echo::EchoService {
+  void Echo(google::protobuf::RpcController*, const echo::EchoRequest*,
+            echo::EchoResponse* response, google::protobuf::Closure* done) override {
+    response->set_response("process " + std::to_string(fastrpc::process_index()));
+    done->Run();
+  }
+};
+
+// What each of the two does, until the parent tells it to stop.
+void serve(int /*index*/, int listen_fd) {
+  WhoAmI service;
+  fastrpc::RpcServer server(listen_fd);
+  server.add_service(service);
+  server.run_until_signal();
+}
+
+void ask(int port) {
+  std::map<std::string, int> answers;
+  for (int i = 0; i < 40; ++i) {
+    fastrpc::RpcClient client("127.0.0.1", port);
+    echo::EchoRequest request;
+    echo::EchoResponse response;
+    echo::EchoService::Stub(&client).Echo(nullptr, &request, &response, nullptr);
+    ++answers[response.response()];
+  }
+  for (const auto& [who, count] : answers)
+    std::cout << who << " answered on " << count << " connections" << std::endl;
+}
+
+int main() {
+  fastrpc::ProcessOptions options;
+  options.processes = 2;
+  fastrpc::prefork group("127.0.0.1", 0, options);
+
+  pid_t client = fork();
+  if (client == 0) {
+    ask(group.port());
+    kill(getppid(), SIGTERM);
+    _exit(0);
+  }
+  int signal = group.run(serve);
+  std::cout << "all were stopped by signal " << signal << std::endl;
+  int status = 0;
+  waitpid(client, &status, 0);
+  return status == 0 ? 0 : 1;
+}
