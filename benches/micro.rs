@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrpc::pool::ThreadPool;
-use fastrpc::rt::{self, Deadline};
-use fastrpc::sync::Semaphore;
+use fastrpc::rt::{self, Deadline, Timer};
+use fastrpc::sync::{Queue, Semaphore};
 
 const REPETITIONS: usize = 7;
 
@@ -33,7 +33,7 @@ fn main() {
 
 type Figure = (&'static str, fn() -> f64);
 
-const FIGURES: [Figure; 9] = [
+const FIGURES: [Figure; 14] = [
     // First: later there are pooled stacks whose pages are already resident.
     ("parked_bytes", || parked_bytes(10_000)),
     ("yield_ns", || median(|| yields(2, 500_000))),
@@ -44,6 +44,11 @@ const FIGURES: [Figure; 9] = [
     ("spawn_join_ns", || median(|| spawn_join(500_000))),
     ("spawn_join_1000_ns", || median(|| spawn_burst(1_000, 200))),
     ("pool_run_ns", || median(|| pool_runs(20_000))),
+    ("timer_ns", || median(|| timers(1, 500_000))),
+    ("timer_million_ns", || median(|| timers(1_000_000, 500_000))),
+    ("timer_bytes", || timer_bytes(1_000_000)),
+    ("queue_ns", || median(|| queue_between(Kind::Coroutines, 500_000))),
+    ("queue_threads_ns", || median(|| queue_between(Kind::Threads, 200_000))),
 ];
 
 fn median(mut measure: impl FnMut() -> f64) -> f64 {
@@ -127,6 +132,61 @@ fn pool_runs(times: usize) -> f64 {
         pool.run(|| ()).expect("its end");
     }
     nanos_each(begin.elapsed(), times)
+}
+
+/// One timer added and cancelled, while `pending` of them are armed.
+fn timers(pending: usize, times: usize) -> f64 {
+    let armed = arm(pending);
+    let begin = Instant::now();
+    for i in 0..times {
+        let delay = Duration::from_micros(1_000_000 + (i as u64 * 7_919) % 60_000_000);
+        let timer = Timer::after(delay, || ()).expect("a timer");
+        assert!(timer.cancel());
+    }
+    let elapsed = begin.elapsed();
+    armed.iter().for_each(|timer| assert!(timer.cancel()));
+    nanos_each(elapsed, times)
+}
+
+/// Timers that are not due for a long time, all at other times.
+fn arm(count: usize) -> Vec<Timer> {
+    let after = |i: usize| Duration::from_secs(3600) + Duration::from_micros(i as u64 * 977);
+    (0..count).map(|i| Timer::after(after(i), || ()).expect("a timer")).collect()
+}
+
+/// Resident memory for each armed timer, its handle included.
+fn timer_bytes(count: usize) -> f64 {
+    let before = resident_bytes();
+    let armed = arm(count);
+    let bytes = (resident_bytes() - before) as f64 / count as f64;
+    armed.iter().for_each(|timer| assert!(timer.cancel()));
+    bytes
+}
+
+enum Kind {
+    Coroutines,
+    Threads,
+}
+
+/// One element handed over by a queue of 64, from one end to the other: between two coroutines of
+/// this worker, or between two threads, which share this core.
+fn queue_between(kind: Kind, elements: usize) -> f64 {
+    let queue = Arc::new(Queue::new(64));
+    let (into, out) = (queue.clone(), queue);
+    let push = move || (0..elements).for_each(|i| into.push(i).expect("open"));
+    let pop = move || (0..elements).for_each(|i| assert_eq!(out.pop().expect("open"), i));
+    let begin = Instant::now();
+    match kind {
+        Kind::Coroutines => {
+            let ends = [rt::spawn(push), rt::spawn(pop)];
+            ends.into_iter().for_each(|end| end.expect("a coroutine").join().expect("its end"));
+        }
+        Kind::Threads => std::thread::scope(|scope| {
+            scope.spawn(push);
+            scope.spawn(pop);
+        }),
+    }
+    nanos_each(begin.elapsed(), elements)
 }
 
 /// Resident memory of the process for each coroutine that waits.
