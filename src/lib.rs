@@ -26,6 +26,8 @@
 
 #![warn(missing_docs, unreachable_pub)]
 
+#[cfg(feature = "hook")]
+pub mod hook;
 pub mod http;
 pub mod net;
 pub mod pool;

@@ -18,7 +18,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("process", &["sys", "rt", "net"]),
     ("http", &["sys", "rt", "net", "sync", "wire"]),
     ("rpc", &["sys", "rt", "net", "sync", "wire", "http", "process"]),
-    ("ffi", &["sys", "rt", "net", "sync", "rpc", "http", "pool", "process"]),
+    ("hook", &["sys", "rt", "pool"]),
+    ("ffi", &["sys", "rt", "net", "sync", "rpc", "http", "pool", "process", "hook"]),
 ];
 
 /// Layer 0: formats and structures, without system calls, coroutines or `unsafe`.
@@ -33,6 +34,7 @@ const CALLED_FROM_C: &[(&str, &str)] = &[
     ("rt/start.rs", "pthread_atfork calls back"),
     ("rt/stack.rs", "a signal handler"),
     ("rt/worker.rs", "the C++ runtime's exception state, saved at a switch"),
+    ("sys/real.rs", "the types of libc's functions, and a constructor"),
 ];
 
 #[test]

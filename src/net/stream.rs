@@ -1,6 +1,6 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -32,8 +32,11 @@ impl Stream {
     pub fn connect_by(addr: &Addr, deadline: Deadline) -> io::Result<Stream> {
         let socket = Socket::new(addr.domain(), Type::STREAM.nonblocking().cloexec(), None)?;
         let pending = loop {
-            match socket.connect(&addr.to_sockaddr()?) {
-                Ok(()) => break false,
+            let address = addr.to_sockaddr()?;
+            // The address is valid for its length.
+            let fd = socket.as_raw_fd();
+            match crate::sys::syscall!(connect(fd, address.as_ptr().cast(), address.len())) {
+                Ok(_) => break false,
                 Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => break true,
                 // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

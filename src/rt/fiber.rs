@@ -55,6 +55,9 @@ pub(crate) struct Fiber {
     next: RefCell<Next>,
     pub(super) name: RefCell<Name>,
     pub(super) locals: LocalMap,
+    /// Whether blocking calls of libc suspend it; what that means, `crate::hook` decides.
+    #[cfg(feature = "hook")]
+    pub(super) hooked: Cell<bool>,
 }
 
 enum Next {
@@ -237,6 +240,8 @@ fn live(stack_size: usize) {
         next: RefCell::new(Next::Nothing),
         name: RefCell::new(Name::Static("")),
         locals: LocalMap::new(),
+        #[cfg(feature = "hook")]
+        hooked: Cell::new(false),
     };
     fiber.stack.widen_guard();
     fiber.parker.set_parked();
@@ -267,6 +272,8 @@ fn live(stack_size: usize) {
 impl Fiber {
     fn run(&self, job: Job) {
         self.name.replace(job.name);
+        #[cfg(feature = "hook")]
+        self.hooked.set(start::hooked_by_default());
         // Every body has its own way to report a panic; this is for those that have none.
         if catch_unwind(AssertUnwindSafe(job.body)).is_err() {
             log::error!("coroutine '{}' panicked", self.name.borrow().as_str());

@@ -22,6 +22,8 @@ pub mod bench;
 mod blocking;
 mod engine;
 mod fiber;
+#[cfg(feature = "hook")]
+mod hooked;
 mod local;
 mod pinned;
 mod poller;
@@ -49,7 +51,13 @@ pub use self::time::Deadline;
 pub use self::timer::Timer;
 
 pub(crate) use self::blocking::{BlockObserver, Blocking, observe_blocking};
+#[cfg(feature = "hook")]
+pub(crate) use self::hooked::{can_suspend, is_hooked, is_own_process, set_hooked};
 pub(crate) use self::pinned::Pinned;
+#[cfg(feature = "hook")]
+pub(crate) use self::rawfd::{has_waiters, recheck_closed};
+#[cfg(feature = "hook")]
+pub(crate) use self::time::{millis_until, now_ns};
 pub(crate) use self::signal::SignalWatch;
 pub(crate) use self::source::Source;
 pub(crate) use self::start::{ensure, pick_worker};

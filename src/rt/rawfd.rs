@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::blocking::Blocking;
 use super::poller::{Poller, epoll_create};
@@ -92,20 +93,40 @@ pub fn poll_fds(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usiz
 }
 
 /// Tells the runtime that `fd` is about to be closed: whoever waits on it, on any worker, wakes
-/// with `EBADF` (`POLLNVAL` from [`poll_fds`]).
+/// with `EBADF` (`POLLNVAL` from [`poll_fds`]). Costs one look at a counter when nobody does.
 pub fn notify_close(fd: RawFd) {
+    if has_waiters(fd) {
+        let time = CLOSES.fetch_add(1, Ordering::SeqCst);
+        on_each_worker(move |fds| fds.close(fd, time));
+    }
+}
+
+/// Tells the runtime that `fd` was closed: who came to wait on it after [`notify_close`] and
+/// before close(2) looks again, and finds that it is closed.
+#[cfg(feature = "hook")]
+pub(crate) fn recheck_closed(fd: RawFd) {
+    if has_waiters(fd) {
+        on_each_worker(move |fds| fds.wake_all(fd));
+    }
+}
+
+/// Whether somebody waits on `fd`, or on another fd with which it shares a counter.
+pub(crate) fn has_waiters(fd: RawFd) -> bool {
+    counter(fd).load(Ordering::SeqCst) > 0
+}
+
+fn on_each_worker(f: impl Fn(&RawFds) + Clone + Send + 'static) {
     if worker::is_forked() {
         return;
     }
     for index in 0..start::workers().map_or(0, <[_]>::len) {
         match Worker::current() {
-            Some(worker) if worker.index() == index => worker.raw_fds.close(fd),
-            _ => worker::send(
-                index,
-                Message::Run(Box::new(move || {
-                    Worker::current().expect("on a worker").raw_fds.close(fd);
-                })),
-            ),
+            Some(worker) if worker.index() == index => f(&worker.raw_fds),
+            _ => {
+                let f = f.clone();
+                let run = move || f(&Worker::current().expect("on a worker").raw_fds);
+                worker::send(index, Message::Run(Box::new(run)));
+            }
         }
     }
 }
@@ -151,6 +172,9 @@ struct RawWaiter {
     waker: Waker,
     events: libc::c_short,
     coroutine: u64,
+    /// The count of closes when it began to wait: a later close is of its fd, an earlier one,
+    /// of which the news comes late, of another file that had the number before.
+    since: u64,
 }
 
 impl RawFds {
@@ -164,9 +188,12 @@ impl RawFds {
     fn wait(&self, fds: &[libc::pollfd], deadline: Deadline) -> Result<(), WaitError> {
         let waiter = Waiter::new();
         let coroutine = Current::running_id();
+        let since = CLOSES.load(Ordering::SeqCst);
         for entry in fds.iter().filter(|entry| entry.fd >= 0) {
             let waker = waiter.waker();
-            let raw = RawWaiter { waker, events: entry.events, coroutine };
+            let raw = RawWaiter { waker, events: entry.events, coroutine, since };
+            // Before the fd is watched: who closes it after that sees the count.
+            counter(entry.fd).fetch_add(1, Ordering::SeqCst);
             self.fds.borrow_mut().entry(entry.fd).or_default().push(raw);
             if self.arm(entry.fd).is_err() {
                 // What epoll refuses, a file say, poll(2) calls ready: the caller looks again.
@@ -175,6 +202,7 @@ impl RawFds {
         }
         let result = waiter.wait(deadline);
         for entry in fds.iter().filter(|entry| entry.fd >= 0) {
+            counter(entry.fd).fetch_sub(1, Ordering::SeqCst);
             self.forget_finished(entry.fd);
         }
         result
@@ -246,13 +274,24 @@ impl RawFds {
         let _ = self.arm(fd);
     }
 
-    fn close(&self, fd: RawFd) {
+    /// `fd` is being closed, as close number `time`.
+    fn close(&self, fd: RawFd, time: u64) {
         let Some(waiters) = self.fds.borrow_mut().remove(&fd) else { return };
         self.unwatch(fd);
         for waiter in waiters {
-            if waiter.waker.wake() {
+            if waiter.waker.wake() && waiter.since <= time {
                 self.closed.borrow_mut().push((waiter.coroutine, fd));
             }
+        }
+    }
+
+    /// Lets all who wait on `fd` look again.
+    #[cfg(feature = "hook")]
+    fn wake_all(&self, fd: RawFd) {
+        let Some(waiters) = self.fds.borrow_mut().remove(&fd) else { return };
+        self.unwatch(fd);
+        for waiter in waiters {
+            waiter.waker.wake();
         }
     }
 
@@ -273,6 +312,14 @@ impl RawFds {
         marked
     }
 }
+
+/// How many wait on the fds that share this counter.
+fn counter(fd: RawFd) -> &'static AtomicU32 {
+    &WAITERS[fd as usize % WAITERS.len()]
+}
+
+static WAITERS: [AtomicU32; 1024] = [const { AtomicU32::new(0) }; 1024];
+static CLOSES: AtomicU64 = AtomicU64::new(0);
 
 /// poll's bits are epoll's, except that it has more of them.
 fn epoll_bits(events: libc::c_short) -> u32 {

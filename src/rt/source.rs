@@ -11,7 +11,7 @@ use super::rawfd::{self, Interest};
 use super::time::Deadline;
 use super::wait::{Waiter, Waker};
 use super::worker::{self, Message, Worker};
-use crate::sys::syscall;
+use crate::sys::{self, syscall};
 
 /// An owned, non-blocking fd whose operations suspend the coroutine, or block the plain thread,
 /// until they can be done. May be used by several coroutines and threads at once: those that wait
@@ -51,7 +51,7 @@ impl Source {
         let wanted = buf.len();
         self.operate(Interest::Read, deadline, |fd| {
             // SAFETY: `buf` is writable for its length.
-            let read = unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), wanted) };
+            let read = unsafe { sys::c::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), wanted) };
             let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
             // A short read has drained the socket (epoll(7)); what comes later is a new edge.
             Ok((read, read > 0 && read < wanted))
@@ -70,7 +70,7 @@ impl Source {
             let bytes = buffer.as_mut();
             let wanted = bytes.len();
             // SAFETY: `bytes` is writable for its length.
-            let read = unsafe { libc::read(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), wanted) };
+            let read = unsafe { sys::c::read(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), wanted) };
             let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
             Ok(((buffer, read), read > 0 && read < wanted))
         })
@@ -81,7 +81,7 @@ impl Source {
         self.operate(Interest::Write, deadline, |fd| {
             let flags = libc::MSG_NOSIGNAL;
             // SAFETY: `buf` is readable for its length.
-            let sent = unsafe { libc::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), flags) };
+            let sent = unsafe { sys::c::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), flags) };
             let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
             Ok((sent, sent < buf.len()))
         })
@@ -250,7 +250,7 @@ impl Source {
 fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
     // SAFETY: `buf` is readable for its length.
     let sent =
-        unsafe { libc::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), libc::MSG_NOSIGNAL) };
+        unsafe { sys::c::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), libc::MSG_NOSIGNAL) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use super::worker::Worker;
-use crate::sys::syscall;
+use crate::sys::{self, syscall};
 
 /// Where a coroutine's stack lies.
 pub(super) struct Stack {
@@ -90,6 +90,11 @@ impl Stack {
             // The range belongs to this coroutine's own stack mapping and holds no frame.
             let _ = syscall!(mprotect(self.extra(), EXTRA_GUARD, protection));
         }
+    }
+
+    #[cfg(feature = "hook")]
+    pub(super) fn contains(&self, address: usize) -> bool {
+        (self.bottom..self.bottom + self.size).contains(&address)
     }
 
     fn guard_contains(&self, address: usize) -> bool {
@@ -262,7 +267,7 @@ impl Message {
 
     fn write(&self) {
         // SAFETY: bytes of a live array.
-        unsafe { libc::write(libc::STDERR_FILENO, self.bytes.as_ptr().cast(), self.length) };
+        unsafe { sys::c::write(libc::STDERR_FILENO, self.bytes.as_ptr().cast(), self.length) };
     }
 }
 

@@ -20,11 +20,14 @@ pub struct Options {
     /// The stack of a coroutine that does not ask for another size, in bytes; 256 KiB by default.
     /// Virtual memory: a page counts once it was touched.
     pub stack_size: usize,
+    /// Whether blocking calls of libc suspend a coroutine that does not say (feature `hook`); false
+    /// by default. The environment variable `FASTRPC_HOOK=1` means true.
+    pub hook: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { workers: 1, stack_size: DEFAULT_STACK }
+        Options { workers: 1, stack_size: DEFAULT_STACK, hook: false }
     }
 }
 
@@ -40,6 +43,13 @@ impl Options {
     #[must_use]
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
+        self
+    }
+
+    /// Sets whether blocking calls of libc suspend a coroutine that does not say.
+    #[must_use]
+    pub fn hook(mut self, on: bool) -> Self {
+        self.hook = on;
         self
     }
 }
@@ -114,9 +124,27 @@ pub(super) fn default_stack_size() -> usize {
     RUNTIME.get().map_or(DEFAULT_STACK, |runtime| runtime.stack_size)
 }
 
+/// Whether a new coroutine begins with its hooks on.
+#[cfg(feature = "hook")]
+#[inline]
+pub(super) fn hooked_by_default() -> bool {
+    RUNTIME.get().is_some_and(|runtime| runtime.hook)
+}
+
+/// The process that started the runtime: a child of vfork(2) shares its memory.
+#[cfg(feature = "hook")]
+pub(super) fn is_own_process() -> bool {
+    // SAFETY: a query without arguments, which always succeeds.
+    RUNTIME.get().is_some_and(|runtime| runtime.process == unsafe { libc::getpid() })
+}
+
 struct Runtime {
     workers: Box<[Shared]>,
     stack_size: usize,
+    #[cfg(feature = "hook")]
+    hook: bool,
+    #[cfg(feature = "hook")]
+    process: libc::pid_t,
 }
 
 fn wish() -> Options {
@@ -142,7 +170,16 @@ fn start() -> io::Result<()> {
     let stack_size = stack::size_class(options.stack_size)?;
     let faults = FaultActions::current();
     engine::start(options.workers);
-    RUNTIME.set(Runtime { workers: shared, stack_size }).ok().expect("started once, under a lock");
+    let runtime = Runtime {
+        workers: shared,
+        stack_size,
+        #[cfg(feature = "hook")]
+        hook: options.hook || std::env::var_os("FASTRPC_HOOK").is_some_and(|value| value == "1"),
+        #[cfg(feature = "hook")]
+        // SAFETY: a query without arguments, which always succeeds.
+        process: unsafe { libc::getpid() },
+    };
+    RUNTIME.set(runtime).ok().expect("started once, under a lock");
     let started = start_reactors(options.workers);
     stack::handle_overflow(faults);
     // Registers a handler that only stores to an atomic.

@@ -19,6 +19,7 @@ use super::start;
 use super::time::{self, Deadline};
 use super::timer::TimerEvent;
 use super::wait::Parker;
+use crate::sys;
 use crate::wheel::{TimerId, Wheel};
 
 pub(crate) struct Worker {
@@ -263,7 +264,7 @@ pub(super) fn send(index: usize, message: Message) {
         let one = 1u64.to_ne_bytes();
         // SAFETY: eight bytes from a live array. It can only fail with EAGAIN, when the worker
         // has long been woken.
-        unsafe { libc::write(shared.wake_fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        unsafe { sys::c::write(shared.wake_fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 }
 

@@ -1,5 +1,19 @@
 //! The one way this crate calls libc: `syscall!(name(args))?` turns -1 into the `io::Error` of
 //! errno.
+//!
+//! With the feature `hook` this crate defines some of libc's names itself. What it calls through
+//! [`c`] is always the real function: its own I/O never passes through its hooks.
+
+#[cfg(feature = "hook")]
+pub(crate) mod real;
+
+/// libc, with nothing of it replaced by hooks.
+#[cfg(not(feature = "hook"))]
+pub(crate) mod c {
+    pub(crate) use libc::*;
+}
+#[cfg(feature = "hook")]
+pub(crate) use real::c;
 
 /// Calls a libc function that answers -1 and sets errno when it fails.
 ///
@@ -8,7 +22,7 @@
 macro_rules! syscall {
     ($name:ident($($arg:expr),* $(,)?)) => {{
         // SAFETY: see the comment at the call site.
-        let result = unsafe { libc::$name($($arg),*) };
+        let result = unsafe { $crate::sys::c::$name($($arg),*) };
         if result == -1 { Err(std::io::Error::last_os_error()) } else { Ok(result) }
     }};
 }

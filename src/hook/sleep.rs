@@ -1,0 +1,154 @@
+//! Sleeping. In a cancelled coroutine a sleep ends early, as by a signal: the rest is told.
+
+use std::time::Duration;
+
+use libc::{c_int, c_uint, clockid_t, timespec};
+
+use super::errno;
+use super::switch::is_on;
+use crate::rt::{self, Deadline};
+use crate::sys::real;
+
+/// sleep(3). May suspend.
+#[unsafe(no_mangle)]
+extern "C" fn sleep(seconds: c_uint) -> c_uint {
+    if !is_on() || !rt::can_suspend() {
+        // SAFETY: takes any number.
+        return unsafe { real::sleep(seconds) };
+    }
+    let deadline = Deadline::after(Duration::from_secs(seconds.into()));
+    match suspend_until(deadline) {
+        Ok(()) => 0,
+        Err(left) => left.as_secs() as c_uint,
+    }
+}
+
+/// usleep(3). May suspend.
+#[unsafe(no_mangle)]
+extern "C" fn usleep(microseconds: c_uint) -> c_int {
+    if !is_on() || !rt::can_suspend() {
+        // SAFETY: takes any number.
+        return unsafe { real::usleep(microseconds) };
+    }
+    let deadline = Deadline::after(Duration::from_micros(microseconds.into()));
+    match suspend_until(deadline) {
+        Ok(()) => 0,
+        Err(_) => errno::fail(libc::EINTR),
+    }
+}
+
+/// nanosleep(2). May suspend.
+///
+/// # Safety
+/// As the man page says.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nanosleep(wanted: *const timespec, rest: *mut timespec) -> c_int {
+    if !is_on() || !rt::can_suspend() || wanted.is_null() {
+        // SAFETY: the caller's contract.
+        return unsafe { real::nanosleep(wanted, rest) };
+    }
+    // SAFETY: the same.
+    match unsafe { clock_nanosleep(libc::CLOCK_MONOTONIC, 0, wanted, rest) } {
+        0 => 0,
+        code => errno::fail(code),
+    }
+}
+
+/// clock_nanosleep(2). May suspend.
+///
+/// # Safety
+/// As the man page says.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_nanosleep(
+    clock: clockid_t,
+    flags: c_int,
+    wanted: *const timespec,
+    rest: *mut timespec,
+) -> c_int {
+    let known = [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME, libc::CLOCK_TAI];
+    if !is_on() || !rt::can_suspend() || wanted.is_null() || !known.contains(&clock) {
+        // SAFETY: the caller's contract.
+        return unsafe { real::clock_nanosleep(clock, flags, wanted, rest) };
+    }
+    // SAFETY: valid by the same contract; not NULL.
+    let Ok(wanted) = duration(unsafe { &*wanted }) else { return libc::EINVAL };
+    // No function of this module but this one leaves errno alone.
+    errno::kept(|| {
+        if flags & libc::TIMER_ABSTIME != 0 {
+            return sleep_until(clock, wanted);
+        }
+        match suspend_until(Deadline::after(wanted)) {
+            Ok(()) => 0,
+            Err(left) => {
+                if !rest.is_null() {
+                    // SAFETY: the same contract.
+                    unsafe { *rest = timespec(left) };
+                }
+                libc::EINTR
+            }
+        }
+    })
+}
+
+/// Sleeps until `clock` shows `time`. Whoever sets the clock meanwhile is found out in a while.
+fn sleep_until(clock: clockid_t, time: Duration) -> c_int {
+    loop {
+        let mut now = timespec(Duration::ZERO);
+        // SAFETY: a place for the time of a clock that exists.
+        unsafe { libc::clock_gettime(clock, &mut now) };
+        let left = duration(&now).map_or(Duration::ZERO, |now| time.saturating_sub(now));
+        if left.is_zero() {
+            return 0;
+        }
+        let settable = clock != libc::CLOCK_MONOTONIC;
+        let step = if settable { left.min(LOOK_AT_CLOCK) } else { left };
+        if suspend_until(Deadline::after(step)).is_err() {
+            return libc::EINTR;
+        }
+    }
+}
+
+/// Suspends the coroutine; if it is cancelled, says how much time is left.
+fn suspend_until(deadline: Deadline) -> Result<(), Duration> {
+    loop {
+        let left = deadline.remaining().unwrap_or(Duration::MAX);
+        match rt::sleep(left) {
+            Ok(()) if deadline.has_passed() => return Ok(()),
+            Ok(()) => {}
+            Err(_) => {
+                // Programs begin again with the rest: the others shall run meanwhile.
+                rt::yield_now();
+                return Err(deadline.remaining().unwrap_or(Duration::MAX));
+            }
+        }
+    }
+}
+
+/// The deadline that is a time-out of `time`; NULL is none.
+///
+/// # Safety
+/// NULL or valid.
+pub(super) unsafe fn deadline(time: *const timespec) -> Result<Deadline, ()> {
+    // SAFETY: the caller's contract.
+    let time = unsafe { time.as_ref() }.map(duration).transpose()?;
+    Ok(Deadline::from(time))
+}
+
+/// The same as a length of time; an error where the kernel says `EINVAL`.
+pub(super) fn duration(time: &timespec) -> Result<Duration, ()> {
+    let seconds = u64::try_from(time.tv_sec).map_err(|_| ())?;
+    match u32::try_from(time.tv_nsec) {
+        Ok(nanos) if nanos < 1_000_000_000 => Ok(Duration::new(seconds, nanos)),
+        _ => Err(()),
+    }
+}
+
+pub(super) fn timespec(time: Duration) -> timespec {
+    timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    }
+}
+
+/// How long a step of the clock may go unnoticed.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);

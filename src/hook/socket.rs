@@ -1,0 +1,567 @@
+//! Sockets: connecting, accepting, sending and receiving.
+
+use libc::{
+    MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL, c_int, c_short,
+    c_uint, c_void, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec,
+};
+
+use super::blocked::{self, Blocked};
+use super::switch::is_on;
+use super::toggle::without_blocking;
+use super::{errno, message};
+use crate::rt::{Deadline, Interest};
+use crate::sys::real;
+
+/// connect(2). May suspend.
+///
+/// # Safety
+/// As the man page says; so for all functions here.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_t) -> c_int {
+    // SAFETY: the caller's contract.
+    let real = || unsafe { real::connect(fd, address, size) };
+    if !is_on() {
+        return real();
+    }
+    let mut deadline = None;
+    loop {
+        let (result, own) = without_blocking(fd, real);
+        if result == 0 || own {
+            return result;
+        }
+        let code = errno::get();
+        if !matches!(code, libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN) {
+            return result;
+        }
+        let deadline = *deadline
+            .get_or_insert_with(|| Deadline::from(blocked::timeout(fd, Interest::Write)));
+        if code != libc::EAGAIN {
+            return connected(fd, deadline);
+        }
+        // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
+        let waited = Blocked::new(fd, Interest::Write).pause(deadline);
+        if let Err(code) = waited {
+            return errno::fail(code);
+        }
+    }
+}
+
+/// The name within glibc.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __connect(fd: c_int, address: *const sockaddr, size: socklen_t) -> c_int {
+    // SAFETY: the same contract.
+    unsafe { connect(fd, address, size) }
+}
+
+/// Waits for the end of a connect that has begun.
+fn connected(fd: c_int, deadline: Deadline) -> c_int {
+    let bits = match blocked::ready(fd, Interest::Write, deadline) {
+        Ok(bits) => bits,
+        // As socket(7) says of SO_SNDTIMEO; the connect goes on.
+        Err(libc::EAGAIN) => return errno::fail(libc::EINPROGRESS),
+        Err(code) => return errno::fail(code),
+    };
+    match option(fd, libc::SO_ERROR) {
+        Ok(0) if bits & libc::POLLHUP != 0 && bits & libc::POLLIN == 0 => {
+            errno::fail(libc::ECONNABORTED)
+        }
+        Ok(0) => 0,
+        Ok(code) | Err(code) => errno::fail(code),
+    }
+}
+
+/// accept(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn accept(
+    fd: c_int,
+    address: *mut sockaddr,
+    size: *mut socklen_t,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let real = || unsafe { real::accept(fd, address, size) };
+    if is_on() { accept_with(fd, real) } else { real() }
+}
+
+/// accept4(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn accept4(
+    fd: c_int,
+    address: *mut sockaddr,
+    size: *mut socklen_t,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let real = || unsafe { real::accept4(fd, address, size, flags) };
+    if is_on() { accept_with(fd, real) } else { real() }
+}
+
+fn accept_with(fd: c_int, real: impl Fn() -> c_int) -> c_int {
+    let mut blocked = Blocked::new(fd, Interest::Read);
+    loop {
+        let (accepted, own) = without_blocking(fd, &real);
+        if accepted != -1 || own || errno::get() != libc::EAGAIN {
+            return accepted;
+        }
+        if let Err(code) = blocked.wait() {
+            return errno::fail(code);
+        }
+    }
+}
+
+/// recv(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn recv(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: size_t,
+    flags: c_int,
+) -> ssize_t {
+    if !is_on() || never_waits(flags) {
+        // SAFETY: the caller's contract, here and in all that follows.
+        return unsafe { real::recv(fd, buffer, size, flags) };
+    }
+    receive_all(fd, size, flags, |done| {
+        let rest = buffer.cast::<u8>().wrapping_add(done).cast();
+        // SAFETY: as above.
+        unsafe { real::recv(fd, rest, size - done, flags | MSG_DONTWAIT) }
+    })
+}
+
+/// recv(2) as `_FORTIFY_SOURCE` calls it. May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __recv_chk(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: size_t,
+    room: size_t,
+    flags: c_int,
+) -> ssize_t {
+    if !is_on() || size > room {
+        // SAFETY: the caller's contract; it ends the process when there is too little room.
+        return unsafe { real::__recv_chk(fd, buffer, size, room, flags) };
+    }
+    // SAFETY: the same contract.
+    unsafe { recv(fd, buffer, size, flags) }
+}
+
+/// recvfrom(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn recvfrom(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: size_t,
+    flags: c_int,
+    address: *mut sockaddr,
+    address_size: *mut socklen_t,
+) -> ssize_t {
+    if !is_on() || never_waits(flags) {
+        // SAFETY: the caller's contract, here and in all that follows.
+        return unsafe { real::recvfrom(fd, buffer, size, flags, address, address_size) };
+    }
+    receive_all(fd, size, flags, |done| {
+        let flags = flags | MSG_DONTWAIT;
+        let rest = buffer.cast::<u8>().wrapping_add(done).cast();
+        if done > 0 {
+            // SAFETY: as above. The address came with the first bytes.
+            return unsafe { real::recv(fd, rest, size - done, flags) };
+        }
+        // SAFETY: as above.
+        unsafe { real::recvfrom(fd, rest, size, flags, address, address_size) }
+    })
+}
+
+/// recvfrom(2) as `_FORTIFY_SOURCE` calls it. May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __recvfrom_chk(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: size_t,
+    room: size_t,
+    flags: c_int,
+    address: *mut sockaddr,
+    address_size: *mut socklen_t,
+) -> ssize_t {
+    if !is_on() || size > room {
+        // SAFETY: the caller's contract; it ends the process when there is too little room.
+        return unsafe {
+            real::__recvfrom_chk(fd, buffer, size, room, flags, address, address_size)
+        };
+    }
+    // SAFETY: the same contract.
+    unsafe { recvfrom(fd, buffer, size, flags, address, address_size) }
+}
+
+/// recvmsg(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn recvmsg(fd: c_int, whole: *mut msghdr, flags: c_int) -> ssize_t {
+    if !is_on() || never_waits(flags) || whole.is_null() {
+        // SAFETY: the caller's contract, here and in all that follows.
+        return unsafe { real::recvmsg(fd, whole, flags) };
+    }
+    let nonblocking = flags | MSG_DONTWAIT;
+    // SAFETY: as above; not NULL.
+    let given = unsafe { *whole };
+    if flags & MSG_WAITALL == 0 || given.msg_iov.is_null() {
+        // SAFETY: as above.
+        return receive(fd, flags, || unsafe { real::recvmsg(fd, whole, nonblocking) });
+    }
+    // SAFETY: as above.
+    let parts = unsafe { message::parts(given.msg_iov, given.msg_iovlen) };
+    let mut ends = false;
+    receive_all(fd, message::length(parts), flags, |done| {
+        if ends {
+            return 0;
+        }
+        let rest = message::rest(parts, done);
+        let mut now = given;
+        if done > 0 {
+            now.msg_iov = rest.as_ptr().cast_mut();
+            now.msg_iovlen = rest.len() as _;
+        }
+        // SAFETY: as above; a copy of the caller's struct.
+        let got = unsafe { real::recvmsg(fd, &mut now, nonblocking) };
+        if got >= 0 {
+            // What follows does not belong to this control data (unix(7)).
+            ends = now.msg_controllen > 0;
+            now.msg_iov = given.msg_iov;
+            now.msg_iovlen = given.msg_iovlen;
+            // SAFETY: as above.
+            unsafe { *whole = now };
+        }
+        got
+    })
+}
+
+/// recvmmsg(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn recvmmsg(
+    fd: c_int,
+    messages: *mut mmsghdr,
+    count: c_uint,
+    flags: c_int,
+    timeout: *mut timespec,
+) -> c_int {
+    if !is_on() || never_waits(flags) || flags & MSG_DONTWAIT != 0 {
+        // SAFETY: the caller's contract, here and in all that follows.
+        return unsafe { real::recvmmsg(fd, messages, count, flags, timeout) };
+    }
+    // As in the kernel, the time is looked at after each message only (recvmmsg(2), BUGS).
+    // SAFETY: NULL or valid.
+    let given = unsafe { timeout.as_ref() }.map(super::sleep::duration);
+    let Ok(given) = given.transpose() else { return errno::fail(libc::EINVAL) };
+    let deadline = Deadline::from(given);
+    let mut blocked = Blocked::new(fd, Interest::Read);
+    let mut done = 0;
+    while done < count {
+        let rest = messages.wrapping_add(done as usize);
+        let nonblocking = flags | MSG_DONTWAIT;
+        // SAFETY: as above.
+        let got = unsafe {
+            real::recvmmsg(fd, rest, count - done, nonblocking, std::ptr::null_mut())
+        };
+        if got > 0 {
+            done += got as c_uint;
+            if flags & libc::MSG_WAITFORONE != 0 || deadline.has_passed() {
+                break;
+            }
+            continue;
+        }
+        let waited = match errno::get() {
+            libc::EAGAIN => blocked.wait(),
+            code => Err(code),
+        };
+        if let Err(code) = waited {
+            if done == 0 {
+                return errno::fail(code);
+            }
+            break;
+        }
+    }
+    if let (Some(left), false) = (deadline.remaining(), timeout.is_null()) {
+        // SAFETY: not NULL, so valid.
+        unsafe { *timeout = super::sleep::timespec(left) };
+    }
+    done as c_int
+}
+
+/// send(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn send(
+    fd: c_int,
+    buffer: *const c_void,
+    size: size_t,
+    flags: c_int,
+) -> ssize_t {
+    if !is_on() {
+        // SAFETY: the caller's contract, here and in what follows.
+        return unsafe { real::send(fd, buffer, size, flags) };
+    }
+    send_all(fd, size, flags, |done, flags| {
+        let rest = buffer.cast::<u8>().wrapping_add(done).cast();
+        // SAFETY: as above.
+        unsafe { real::send(fd, rest, size - done, flags) }
+    })
+}
+
+/// The name within glibc.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __send(
+    fd: c_int,
+    buffer: *const c_void,
+    size: size_t,
+    flags: c_int,
+) -> ssize_t {
+    // SAFETY: the same contract.
+    unsafe { send(fd, buffer, size, flags) }
+}
+
+/// sendto(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendto(
+    fd: c_int,
+    buffer: *const c_void,
+    size: size_t,
+    flags: c_int,
+    address: *const sockaddr,
+    address_size: socklen_t,
+) -> ssize_t {
+    if !is_on() {
+        // SAFETY: the caller's contract, here and in what follows.
+        return unsafe { real::sendto(fd, buffer, size, flags, address, address_size) };
+    }
+    send_all(fd, size, flags, |done, flags| {
+        let rest = buffer.cast::<u8>().wrapping_add(done).cast();
+        // SAFETY: as above.
+        unsafe { real::sendto(fd, rest, size - done, flags, address, address_size) }
+    })
+}
+
+/// sendmsg(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendmsg(fd: c_int, whole: *const msghdr, flags: c_int) -> ssize_t {
+    // SAFETY: the caller's contract: NULL or valid.
+    let given = unsafe { whole.as_ref() };
+    match given {
+        Some(given) if is_on() && (given.msg_iovlen == 0 || !given.msg_iov.is_null()) => {
+            // SAFETY: the same.
+            let parts = unsafe { message::parts(given.msg_iov, given.msg_iovlen) };
+            // SAFETY: the same.
+            unsafe { send_parts(fd, given, parts, message::length(parts), flags) }
+        }
+        // SAFETY: the same.
+        _ => unsafe { real::sendmsg(fd, whole, flags) },
+    }
+}
+
+/// sendmmsg(2). May suspend.
+///
+/// # Safety
+/// As for [`connect`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendmmsg(
+    fd: c_int,
+    messages: *mut mmsghdr,
+    count: c_uint,
+    flags: c_int,
+) -> c_int {
+    if !is_on() || messages.is_null() {
+        // SAFETY: the caller's contract, here and in what follows.
+        return unsafe { real::sendmmsg(fd, messages, count, flags) };
+    }
+    // As many as the kernel takes.
+    let count = count.min(libc::UIO_MAXIOV as c_uint);
+    for index in 0..count {
+        // SAFETY: as above.
+        let message = unsafe { &mut *messages.add(index as usize) };
+        // SAFETY: as above.
+        let sent = unsafe { sendmsg(fd, &message.msg_hdr, flags) };
+        if sent == -1 {
+            return if index > 0 { index as c_int } else { -1 };
+        }
+        message.msg_len = sent as c_uint;
+    }
+    count as c_int
+}
+
+/// Sends all of a message with `parts` of `size` bytes.
+///
+/// # Safety
+/// As sendmsg(2).
+pub(super) unsafe fn send_parts(
+    fd: c_int,
+    whole: &msghdr,
+    parts: &[iovec],
+    size: usize,
+    flags: c_int,
+) -> ssize_t {
+    send_all(fd, size, flags, |done, flags| {
+        if done == 0 {
+            // SAFETY: the caller's contract.
+            return unsafe { real::sendmsg(fd, whole, flags) };
+        }
+        // Control data went with the first bytes.
+        let rest = message::rest(parts, done);
+        // SAFETY: as above; a message of the rest.
+        unsafe { real::sendmsg(fd, &message::of_parts(&rest), flags) }
+    })
+}
+
+/// Receives once by `once`, which must not block, when there is something.
+pub(super) fn receive(fd: c_int, flags: c_int, mut once: impl FnMut() -> ssize_t) -> ssize_t {
+    let mut blocked = Blocked::new(fd, Interest::Read);
+    loop {
+        let got = once();
+        if got != -1 || errno::get() != libc::EAGAIN || flags & MSG_DONTWAIT != 0 {
+            return got;
+        }
+        if let Err(code) = blocked.wait() {
+            return errno::fail_size(code);
+        }
+    }
+}
+
+/// The same, with `MSG_WAITALL` until there are `size` bytes. `once` gets how many there are.
+fn receive_all(
+    fd: c_int,
+    size: usize,
+    flags: c_int,
+    mut once: impl FnMut(usize) -> ssize_t,
+) -> ssize_t {
+    let got = receive(fd, flags, || once(0));
+    let wants_all = flags & (MSG_WAITALL | MSG_DONTWAIT) == MSG_WAITALL;
+    if got <= 0 || got as usize >= size || !wants_all || option(fd, libc::SO_TYPE) != Ok(libc::SOCK_STREAM) {
+        return got;
+    }
+    let mut done = got as usize;
+    let mut blocked = Blocked::new(fd, Interest::Read);
+    while done < size {
+        let Ok(bits) = blocked.wait() else { break };
+        // An error is for the next call, and one that is read is gone.
+        if bits & libc::POLLERR != 0 && unread(fd) == 0 {
+            break;
+        }
+        if flags & MSG_PEEK != 0 {
+            // Nothing tells when there is more.
+            if is_end(bits) || blocked.pause(blocked.deadline()).is_err() {
+                break;
+            }
+            let seen = once(0);
+            if seen <= 0 {
+                break;
+            }
+            done = seen as usize;
+            continue;
+        }
+        match once(done) {
+            0 => break,
+            -1 if errno::get() == libc::EAGAIN => {}
+            -1 => break,
+            got => done += got as usize,
+        }
+    }
+    done as ssize_t
+}
+
+/// Sends `size` bytes by `once`, which gets how many are gone, and flags with which it does not
+/// block. Only a stream takes a part, and then the rest follows.
+fn send_all(
+    fd: c_int,
+    size: usize,
+    flags: c_int,
+    mut once: impl FnMut(usize, c_int) -> ssize_t,
+) -> ssize_t {
+    let mut blocked = Blocked::new(fd, Interest::Write);
+    let mut done = 0;
+    loop {
+        // With a part gone an error is for the next call, and so is its signal.
+        let quiet = if done > 0 { MSG_NOSIGNAL } else { 0 };
+        match once(done, flags | MSG_DONTWAIT | quiet) {
+            -1 if errno::get() != libc::EAGAIN || flags & MSG_DONTWAIT != 0 => {
+                return if done > 0 { done as ssize_t } else { -1 };
+            }
+            -1 => {}
+            sent => {
+                done += sent as usize;
+                if done >= size || sent == 0 || flags & MSG_DONTWAIT != 0 {
+                    return done as ssize_t;
+                }
+            }
+        }
+        match blocked.wait() {
+            Ok(bits) if done > 0 && bits & (libc::POLLERR | libc::POLLHUP) != 0 => {
+                return done as ssize_t;
+            }
+            Ok(_) => {}
+            Err(_) if done > 0 => return done as ssize_t,
+            Err(code) => return errno::fail_size(code),
+        }
+    }
+}
+
+/// Whether the kernel answers at once, whatever the socket's flags are.
+fn never_waits(flags: c_int) -> bool {
+    flags & (MSG_OOB | MSG_ERRQUEUE) != 0
+}
+
+fn is_end(bits: c_short) -> bool {
+    bits & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
+}
+
+/// How many bytes wait to be received.
+fn unread(fd: c_int) -> c_int {
+    let mut count = 0;
+    // SAFETY: a place for the number.
+    let asked = unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) };
+    if asked == -1 { 0 } else { count }
+}
+
+/// A socket option that is a number.
+fn option(fd: c_int, name: c_int) -> Result<c_int, c_int> {
+    let mut value: c_int = 0;
+    let mut size = size_of::<c_int>() as socklen_t;
+    let place = (&raw mut value).cast();
+    // SAFETY: `value` has `size` bytes.
+    match unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, place, &mut size) } {
+        0 => Ok(value),
+        _ => Err(errno::get()),
+    }
+}

@@ -1,0 +1,192 @@
+//! libc's own functions under the names that `crate::hook` takes.
+//!
+//! Their addresses come from `dlsym(RTLD_NEXT)`: when this code is loaded, by a constructor, and
+//! for calls before that at the first call. So a call from inside `malloc`, from a signal handler
+//! or in a forked child finds the address there and takes no lock.
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use libc::{
+    addrinfo, c_char, c_int, c_uint, c_void, clockid_t, epoll_event, fd_set,
+    hostent, iovec, mmsghdr, msghdr, nfds_t, off_t, pollfd, sigset_t, size_t, sockaddr, socklen_t,
+    ssize_t, timespec, timeval,
+};
+
+macro_rules! real {
+    ($(fn $name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {
+        $(
+            /// libc's function of this name; its man page is the contract.
+            #[inline]
+            pub(crate) unsafe fn $name($($arg: $type),*) -> $result {
+                let address = address(Index::$name as usize);
+                // SAFETY: libc's symbol of this name is a function of this type.
+                let function = unsafe {
+                    std::mem::transmute::<
+                        *mut c_void,
+                        unsafe extern "C" fn($($type),*) -> $result,
+                    >(address)
+                };
+                // SAFETY: the caller keeps to the man page.
+                unsafe { function($($arg),*) }
+            }
+        )*
+
+        #[allow(non_camel_case_types, reason = "these are the names of the functions")]
+        #[derive(Clone, Copy)]
+        enum Index { $($name),* }
+
+        /// The names with their terminating NUL, in the order of `Index`.
+        const NAMES: &[&str] = &[$(concat!(stringify!($name), "\0")),*];
+
+        static ADDRESSES: [AtomicPtr<c_void>; NAMES.len()] =
+            [const { AtomicPtr::new(std::ptr::null_mut()) }; NAMES.len()];
+
+        /// libc, with the functions above in place of what their names mean to the linker.
+        pub(crate) mod c {
+            #[allow(unused_imports, reason = "what of it is used is not known here")]
+            pub(crate) use libc::*;
+
+            #[allow(unused_imports, reason = "some are for hooks alone")]
+            pub(crate) use super::{$($name),*};
+        }
+    };
+}
+
+real! {
+    fn read(fd: c_int, buffer: *mut c_void, size: size_t) -> ssize_t;
+    fn readv(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t;
+    fn __read_chk(fd: c_int, buffer: *mut c_void, size: size_t, room: size_t) -> ssize_t;
+    fn write(fd: c_int, buffer: *const c_void, size: size_t) -> ssize_t;
+    fn writev(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t;
+    fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: size_t) -> ssize_t;
+
+    fn connect(fd: c_int, address: *const sockaddr, size: socklen_t) -> c_int;
+    fn accept(fd: c_int, address: *mut sockaddr, size: *mut socklen_t) -> c_int;
+    fn accept4(fd: c_int, address: *mut sockaddr, size: *mut socklen_t, flags: c_int) -> c_int;
+    fn recv(fd: c_int, buffer: *mut c_void, size: size_t, flags: c_int) -> ssize_t;
+    fn __recv_chk(
+        fd: c_int, buffer: *mut c_void, size: size_t, room: size_t, flags: c_int,
+    ) -> ssize_t;
+    fn recvfrom(
+        fd: c_int, buffer: *mut c_void, size: size_t, flags: c_int,
+        address: *mut sockaddr, address_size: *mut socklen_t,
+    ) -> ssize_t;
+    fn __recvfrom_chk(
+        fd: c_int, buffer: *mut c_void, size: size_t, room: size_t, flags: c_int,
+        address: *mut sockaddr, address_size: *mut socklen_t,
+    ) -> ssize_t;
+    fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+    fn recvmmsg(
+        fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int, timeout: *mut timespec,
+    ) -> c_int;
+    fn send(fd: c_int, buffer: *const c_void, size: size_t, flags: c_int) -> ssize_t;
+    fn sendto(
+        fd: c_int, buffer: *const c_void, size: size_t, flags: c_int,
+        address: *const sockaddr, address_size: socklen_t,
+    ) -> ssize_t;
+    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
+    fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int;
+
+    fn close(fd: c_int) -> c_int;
+    fn dup2(old: c_int, new: c_int) -> c_int;
+    fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int;
+
+    fn poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int;
+    fn __poll_chk(fds: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int;
+    fn ppoll(
+        fds: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t,
+    ) -> c_int;
+    fn __ppoll_chk(
+        fds: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t,
+        room: size_t,
+    ) -> c_int;
+    fn select(
+        count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set,
+        timeout: *mut timeval,
+    ) -> c_int;
+    fn pselect(
+        count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set,
+        timeout: *const timespec, mask: *const sigset_t,
+    ) -> c_int;
+    fn epoll_wait(epoll: c_int, events: *mut epoll_event, count: c_int, timeout: c_int) -> c_int;
+    fn epoll_pwait(
+        epoll: c_int, events: *mut epoll_event, count: c_int, timeout: c_int,
+        mask: *const sigset_t,
+    ) -> c_int;
+
+    fn sleep(seconds: c_uint) -> c_uint;
+    fn usleep(microseconds: c_uint) -> c_int;
+    fn nanosleep(wanted: *const timespec, rest: *mut timespec) -> c_int;
+    fn clock_nanosleep(
+        clock: clockid_t, flags: c_int, wanted: *const timespec, rest: *mut timespec,
+    ) -> c_int;
+
+    fn getaddrinfo(
+        host: *const c_char, service: *const c_char, hints: *const addrinfo,
+        result: *mut *mut addrinfo,
+    ) -> c_int;
+    fn getnameinfo(
+        address: *const sockaddr, size: socklen_t, host: *mut c_char, host_size: socklen_t,
+        service: *mut c_char, service_size: socklen_t, flags: c_int,
+    ) -> c_int;
+    fn gethostbyname(name: *const c_char) -> *mut hostent;
+    fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent;
+    fn gethostbyaddr(address: *const c_void, size: socklen_t, family: c_int) -> *mut hostent;
+    fn gethostbyname_r(
+        name: *const c_char, entry: *mut hostent, buffer: *mut c_char, size: size_t,
+        result: *mut *mut hostent, error: *mut c_int,
+    ) -> c_int;
+    fn gethostbyname2_r(
+        name: *const c_char, family: c_int, entry: *mut hostent, buffer: *mut c_char,
+        size: size_t, result: *mut *mut hostent, error: *mut c_int,
+    ) -> c_int;
+    fn gethostbyaddr_r(
+        address: *const c_void, address_size: socklen_t, family: c_int, entry: *mut hostent,
+        buffer: *mut c_char, size: size_t, result: *mut *mut hostent, error: *mut c_int,
+    ) -> c_int;
+}
+
+#[inline]
+fn address(index: usize) -> *mut c_void {
+    let known = ADDRESSES[index].load(Ordering::Relaxed);
+    if known.is_null() { resolve(index) } else { known }
+}
+
+#[cold]
+fn resolve(index: usize) -> *mut c_void {
+    // SAFETY: a name with a NUL at its end.
+    let address = unsafe { libc::dlsym(libc::RTLD_NEXT, NAMES[index].as_ptr().cast()) };
+    if address.is_null() {
+        let name = NAMES[index].trim_end_matches('\0');
+        die(&["fastrpc: no libc function '", name, "' to hook: is libc linked statically?\n"]);
+    }
+    ADDRESSES[index].store(address, Ordering::Relaxed);
+    address
+}
+
+/// Says so on standard error without a function that may be hooked, and ends the process.
+fn die(text: &[&str]) -> ! {
+    for part in text {
+        // SAFETY: bytes of a live string.
+        unsafe { libc::syscall(libc::SYS_write, 2, part.as_ptr(), part.len()) };
+    }
+    // SAFETY: ends the process.
+    unsafe { libc::abort() }
+}
+
+extern "C" fn resolve_all() {
+    for index in 0..NAMES.len() {
+        address(index);
+    }
+}
+
+/// Runs when the program or the library is loaded.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = resolve_all;
+
+/// Keeps the linker from dropping `AT_LOAD`; true once it has run.
+pub(crate) fn is_resolved() -> bool {
+    std::hint::black_box(&raw const AT_LOAD);
+    ADDRESSES.iter().all(|address| !address.load(Ordering::Relaxed).is_null())
+}
