@@ -49,6 +49,9 @@ function(fastrpc_cargo_staticlib)
   set(target_dir "${FASTRPC_CARGO_TARGET_DIR}")
 
   set(features capi ${FASTRPC_CARGO_FEATURES})
+  if(FASTRPC_HOOKS)
+    list(APPEND features hook)
+  endif()
   list(JOIN features "," features)
   set(args -p fastrpc --lib --crate-type staticlib --features "${features}"
            --target-dir "${target_dir}")

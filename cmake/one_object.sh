@@ -1,8 +1,9 @@
 #!/bin/sh
-# one_object.sh ARCHIVE MAP OUTPUT [--strip-debug]
+# one_object.sh ARCHIVE MAP HOOKS OUTPUT [--strip-debug]
 #
 # Turns the archive that cargo made into one relocatable object whose only global names are those
-# of the version script MAP. Both libraries are made of this object.
+# of the version script MAP and of the list HOOKS, one a line, which may be empty. Both libraries
+# are made of this object.
 #
 # Why: a Rust archive carries the Rust standard library with global names (rust_eh_personality,
 # __rust_alloc, ...), so a program that links two of them gets duplicate definitions or, worse, a
@@ -13,7 +14,7 @@
 # The tools can be named by the variables NM, LD and OBJCOPY. LD has to be GNU ld.
 set -eu
 
-archive=$1 map=$2 output=$3 strip=${4:-}
+archive=$1 map=$2 hooks=$3 output=$4 strip=${5:-}
 : "${NM:=nm}" "${LD:=ld}" "${OBJCOPY:=objcopy}"
 work=$output.work
 rm -rf "$work"
@@ -21,6 +22,7 @@ mkdir -p "$work"
 
 patterns=$(sed -n '/global:/,/local:/s/^ *\([A-Za-z0-9_*?]*\);.*/\1/p' "$map")
 [ -n "$patterns" ] || { echo "one_object: no 'global:' names in $map" >&2; exit 1; }
+[ -z "$hooks" ] || patterns="$patterns $(cat "$hooks")"
 
 # The standard library comes with LLVM bitcode beside its code. Binutils with an LLVM plugin (Debian
 # has one when clang is installed) would read that instead, in vain if it is of another version.

@@ -187,6 +187,9 @@ typedef struct fastrpc_runtime_options {
   // Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
   // Default 262144.
   size_t stack_size;
+  // Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
+  // environment variable FASTRPC_HOOK=1 is the same.
+  size_t hook;
 } fastrpc_runtime_options;
 
 // How a coroutine is made. See fastrpc_spawn().
@@ -718,6 +721,31 @@ fastrpc_status fastrpc_poll(struct fastrpc_pollfd *fds,
 //
 // Call it before close(2). Any thread; never suspends.
 fastrpc_status fastrpc_notify_close(int fd);
+
+// Turns the hooks of the calling coroutine on: from now on blocking calls of libc, its own and
+// those of libraries that it uses, suspend the coroutine instead of blocking its worker.
+//
+// Until the coroutine ends or turns them off; coroutines that it starts begin with the default of
+// the process. Fails with FASTRPC_ESTATE in a plain thread, and in a library that was built without
+// hooks. Never suspends.
+fastrpc_status fastrpc_hook_enable(void);
+
+// Turns the hooks of the calling coroutine off.
+//
+// Fails with FASTRPC_ESTATE as fastrpc_hook_enable() does. Never suspends.
+fastrpc_status fastrpc_hook_disable(void);
+
+// Whether blocking calls of libc suspend the caller: false in a plain thread.
+//
+// Any thread; never suspends.
+bool fastrpc_hook_is_enabled(void);
+
+// Which of libc's functions are hooked in this process, and which loaded objects call libc's own
+// past the hooks, as a text for people.
+//
+// `buffer`, `size`: gets the text, cut off to `size` with its terminating NUL. Gives the length of
+// the whole text. Any thread; never suspends.
+size_t fastrpc_hook_report(char *buffer, size_t size);
 
 // Makes an unlocked mutex.
 //

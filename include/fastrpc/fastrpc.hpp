@@ -5,6 +5,7 @@
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/error.hpp>
 #include <fastrpc/http.hpp>
+#include <fastrpc/hook.hpp>
 #include <fastrpc/http_parser.hpp>
 #include <fastrpc/io.hpp>
 #include <fastrpc/process.hpp>

@@ -12,6 +12,8 @@ struct RuntimeOptions {
   std::size_t workers = 1;
   // Bytes of stack of a coroutine that does not say; virtual memory, used as it is touched.
   std::size_t stack_size = 256 * 1024;
+  // Whether coroutines begin with their hooks on: see fastrpc/hook.hpp.
+  bool hook = false;
 };
 
 // Sets the runtime up; only before its first use.
@@ -20,6 +22,7 @@ inline Result<void> configure(const RuntimeOptions& options, std::nothrow_t) {
   fastrpc_runtime_options_init(&c, sizeof c);
   c.workers = options.workers;
   c.stack_size = options.stack_size;
+  c.hook = options.hook;
   detail::ErrorSlot error;
   return error.check(fastrpc_runtime_configure(&c, error.out()));
 }

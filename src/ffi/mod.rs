@@ -36,6 +36,8 @@ pub mod timer;
 
 pub mod fd;
 
+pub mod hook;
+
 pub mod mutex;
 
 pub mod semaphore;

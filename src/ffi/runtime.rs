@@ -18,6 +18,9 @@ pub struct fastrpc_runtime_options {
     /// Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
     /// Default 262144.
     pub stack_size: usize,
+    /// Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
+    /// environment variable FASTRPC_HOOK=1 is the same.
+    pub hook: usize,
 }
 
 /// Sets all fields to their defaults.
@@ -46,7 +49,7 @@ pub unsafe extern "C" fn fastrpc_runtime_configure(
         // SAFETY: the caller passes NULL or options with a right size field.
         let options = unsafe { arg::options(options) }?;
         let wanted = rt::Options::default().workers(options.workers);
-        rt::configure(wanted.stack_size(options.stack_size))?;
+        rt::configure(wanted.stack_size(options.stack_size).hook(options.hook != 0))?;
         Ok(())
     })
 }
@@ -77,8 +80,9 @@ impl Default for fastrpc_runtime_options {
             size: size_of::<Self>(),
             workers: defaults.workers,
             stack_size: defaults.stack_size,
+            hook: defaults.hook.into(),
         }
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_runtime_options>() == 3 * size_of::<usize>());
+const _: () = assert!(size_of::<fastrpc_runtime_options>() == 4 * size_of::<usize>());

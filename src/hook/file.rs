@@ -116,12 +116,7 @@ unsafe extern "C" fn writev(fd: c_int, parts: *const iovec, count: c_int) -> ssi
 /// # Safety
 /// As for [`read`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn sendfile(
-    to: c_int,
-    from: c_int,
-    offset: *mut off_t,
-    size: size_t,
-) -> ssize_t {
+unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: size_t) -> ssize_t {
     if !is_on() {
         // SAFETY: the caller's contract.
         return unsafe { real::sendfile(to, from, offset, size) };
@@ -131,8 +126,7 @@ unsafe extern "C" fn sendfile(
     loop {
         let rest = size - sent;
         // SAFETY: the same; the offset, or that of the file, moved by what was sent.
-        let (now, own) =
-            without_blocking(to, || unsafe { real::sendfile(to, from, offset, rest) });
+        let (now, own) = without_blocking(to, || unsafe { real::sendfile(to, from, offset, rest) });
         match now {
             -1 if errno::get() != libc::EAGAIN || own => break answer(sent),
             -1 => {}
@@ -193,7 +187,8 @@ unsafe fn read_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
             let mut blocked = Blocked::new(fd, Interest::Read);
             loop {
                 // SAFETY: the same; an offset of -1 is the file's own.
-                let mut got = unsafe { libc::preadv2(fd, parts.as_ptr(), count, -1, libc::RWF_NOWAIT) };
+                let mut got =
+                    unsafe { libc::preadv2(fd, parts.as_ptr(), count, -1, libc::RWF_NOWAIT) };
                 if got == -1 && is_unsupported() {
                     got = without_blocking(fd, plain).0;
                 }

@@ -60,7 +60,9 @@ mod tests {
         };
         let parts = [part(0, 3), part(3, 0), part(4, 4)];
         assert_eq!(length(&parts), 7);
-        for (skipped, wanted) in [(0, vec![(0, 3), (4, 4)]), (2, vec![(2, 1), (4, 4)]), (5, vec![(6, 2)]), (7, vec![])] {
+        for (skipped, wanted) in
+            [(0, vec![(0, 3), (4, 4)]), (2, vec![(2, 1), (4, 4)]), (5, vec![(6, 2)]), (7, vec![])]
+        {
             let rest: Vec<_> = rest(&parts, skipped)
                 .iter()
                 .map(|p| (p.iov_base as usize - bytes.as_ptr() as usize, p.iov_len))

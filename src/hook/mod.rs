@@ -21,15 +21,18 @@
 
 mod blocked;
 mod close;
+mod dns;
 mod epoll;
 mod errno;
 mod file;
 mod message;
 mod poll;
+mod report;
 mod select;
 mod sleep;
 mod socket;
 mod switch;
 mod toggle;
 
+pub use self::report::report;
 pub use self::switch::{Guard, disable, enable, is_enabled};

@@ -65,7 +65,8 @@ unsafe extern "C" fn clock_nanosleep(
     wanted: *const timespec,
     rest: *mut timespec,
 ) -> c_int {
-    let known = [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME, libc::CLOCK_TAI];
+    let known =
+        [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME, libc::CLOCK_TAI];
     if !is_on() || !rt::can_suspend() || wanted.is_null() || !known.contains(&clock) {
         // SAFETY: the caller's contract.
         return unsafe { real::clock_nanosleep(clock, flags, wanted, rest) };

@@ -33,8 +33,8 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_
         if !matches!(code, libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN) {
             return result;
         }
-        let deadline = *deadline
-            .get_or_insert_with(|| Deadline::from(blocked::timeout(fd, Interest::Write)));
+        let deadline =
+            *deadline.get_or_insert_with(|| Deadline::from(blocked::timeout(fd, Interest::Write)));
         if code != libc::EAGAIN {
             return connected(fd, deadline);
         }
@@ -78,11 +78,7 @@ fn connected(fd: c_int, deadline: Deadline) -> c_int {
 /// # Safety
 /// As for [`connect`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn accept(
-    fd: c_int,
-    address: *mut sockaddr,
-    size: *mut socklen_t,
-) -> c_int {
+unsafe extern "C" fn accept(fd: c_int, address: *mut sockaddr, size: *mut socklen_t) -> c_int {
     // SAFETY: the caller's contract.
     let real = || unsafe { real::accept(fd, address, size) };
     if is_on() { accept_with(fd, real) } else { real() }
@@ -122,12 +118,7 @@ fn accept_with(fd: c_int, real: impl Fn() -> c_int) -> c_int {
 /// # Safety
 /// As for [`connect`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn recv(
-    fd: c_int,
-    buffer: *mut c_void,
-    size: size_t,
-    flags: c_int,
-) -> ssize_t {
+unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, size: size_t, flags: c_int) -> ssize_t {
     if !is_on() || never_waits(flags) {
         // SAFETY: the caller's contract, here and in all that follows.
         return unsafe { real::recv(fd, buffer, size, flags) };
@@ -283,9 +274,8 @@ unsafe extern "C" fn recvmmsg(
         let rest = messages.wrapping_add(done as usize);
         let nonblocking = flags | MSG_DONTWAIT;
         // SAFETY: as above.
-        let got = unsafe {
-            real::recvmmsg(fd, rest, count - done, nonblocking, std::ptr::null_mut())
-        };
+        let got =
+            unsafe { real::recvmmsg(fd, rest, count - done, nonblocking, std::ptr::null_mut()) };
         if got > 0 {
             done += got as c_uint;
             if flags & libc::MSG_WAITFORONE != 0 || deadline.has_passed() {
@@ -316,12 +306,7 @@ unsafe extern "C" fn recvmmsg(
 /// # Safety
 /// As for [`connect`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn send(
-    fd: c_int,
-    buffer: *const c_void,
-    size: size_t,
-    flags: c_int,
-) -> ssize_t {
+unsafe extern "C" fn send(fd: c_int, buffer: *const c_void, size: size_t, flags: c_int) -> ssize_t {
     if !is_on() {
         // SAFETY: the caller's contract, here and in what follows.
         return unsafe { real::send(fd, buffer, size, flags) };
@@ -468,7 +453,11 @@ fn receive_all(
 ) -> ssize_t {
     let got = receive(fd, flags, || once(0));
     let wants_all = flags & (MSG_WAITALL | MSG_DONTWAIT) == MSG_WAITALL;
-    if got <= 0 || got as usize >= size || !wants_all || option(fd, libc::SO_TYPE) != Ok(libc::SOCK_STREAM) {
+    if got <= 0
+        || got as usize >= size
+        || !wants_all
+        || option(fd, libc::SO_TYPE) != Ok(libc::SOCK_STREAM)
+    {
         return got;
     }
     let mut done = got as usize;

@@ -9,9 +9,7 @@ pub(crate) fn is_hooked() -> bool {
     let Some(fiber) = Worker::current().and_then(Worker::running) else { return false };
     // A signal handler on its own stack interrupted the coroutine, and must not suspend it.
     let marker = 0u8;
-    fiber.hooked.get()
-        && fiber.stack().contains(&raw const marker as usize)
-        && !worker::is_forked()
+    fiber.hooked.get() && fiber.stack().contains(&raw const marker as usize) && !worker::is_forked()
 }
 
 /// Turns the calling coroutine's hooks on or off; the setting before, `None` in a plain thread.

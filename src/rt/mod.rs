@@ -56,12 +56,12 @@ pub(crate) use self::hooked::{can_suspend, is_hooked, is_own_process, set_hooked
 pub(crate) use self::pinned::Pinned;
 #[cfg(feature = "hook")]
 pub(crate) use self::rawfd::{has_waiters, recheck_closed};
-#[cfg(feature = "hook")]
-pub(crate) use self::time::{millis_until, now_ns};
 pub(crate) use self::signal::SignalWatch;
 pub(crate) use self::source::Source;
 pub(crate) use self::start::{ensure, pick_worker};
 pub(crate) use self::task::{Detached, panic_text, spawn_detached};
+#[cfg(feature = "hook")]
+pub(crate) use self::time::{millis_until, now_ns};
 pub(crate) use self::wait::{WaitError, Waiter, Waker};
 
 use self::fiber::Fiber;

@@ -81,7 +81,8 @@ impl Source {
         self.operate(Interest::Write, deadline, |fd| {
             let flags = libc::MSG_NOSIGNAL;
             // SAFETY: `buf` is readable for its length.
-            let sent = unsafe { sys::c::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), flags) };
+            let sent =
+                unsafe { sys::c::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), flags) };
             let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
             Ok((sent, sent < buf.len()))
         })

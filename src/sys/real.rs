@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
-    addrinfo, c_char, c_int, c_uint, c_void, clockid_t, epoll_event, fd_set,
-    hostent, iovec, mmsghdr, msghdr, nfds_t, off_t, pollfd, sigset_t, size_t, sockaddr, socklen_t,
-    ssize_t, timespec, timeval,
+    addrinfo, c_char, c_int, c_uint, c_void, clockid_t, epoll_event, fd_set, hostent, iovec,
+    mmsghdr, msghdr, nfds_t, off_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t,
+    timespec, timeval,
 };
 
 macro_rules! real {

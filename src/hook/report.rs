@@ -1,0 +1,308 @@
+//! Who is hooked in this process, and who is not.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::fmt::Write;
+use std::slice;
+
+/// Which functions of libc lead to the hooks in this process, and which loaded objects call others
+/// past them: a text for people.
+///
+/// It is read from the tables of the dynamic linker. What is not in them it cannot see: system
+/// calls without libc, calls within libc, and objects whose functions are bound at their first
+/// call, which is told of them.
+pub fn report() -> String {
+    let objects = objects();
+    let own = report as *const () as usize;
+    let Some(own) = objects.iter().find(|object| object.contains(own)) else {
+        return "no report: this code is in no object that the dynamic linker knows\n".to_owned();
+    };
+    let mut hooked = Vec::new();
+    let mut taken = Vec::new();
+    for name in NAMES {
+        let address = find(name);
+        match objects.iter().find(|object| object.contains(address)) {
+            Some(object) if object.base == own.base => hooked.push(*name),
+            Some(object) => taken.push(format!("{name} ({})", object.name())),
+            None => taken.push(format!("{name} (nowhere)")),
+        }
+    }
+    let mut text = String::new();
+    let resolved = if crate::sys::real::is_resolved() { "when it was loaded" } else { "by need" };
+    // Writing to a string cannot fail, here and below.
+    let _ = writeln!(text, "hooks in {}; libc's own functions were found {resolved}", own.name());
+    let _ = writeln!(text, "hooked: {}", list(&hooked));
+    let _ = writeln!(text, "taken by others: {}", list(&taken));
+    let mut clean = true;
+    for object in objects.iter().filter(|object| object.base != own.base) {
+        let (mut past, mut unbound) = (Vec::new(), Vec::new());
+        for (name, address) in object.bindings() {
+            match objects.iter().find(|other| other.contains(address)) {
+                Some(other) if other.base == own.base => {}
+                Some(other) if other.base == object.base => unbound.push(name),
+                Some(other) => past.push(format!("{name} ({})", other.name())),
+                None => unbound.push(name),
+            }
+        }
+        if !past.is_empty() {
+            clean = false;
+            let _ = writeln!(text, "past the hooks: {} calls {}", object.name(), list(&past));
+        }
+        if !unbound.is_empty() {
+            let _ = writeln!(text, "not bound yet: {} calls {}", object.name(), list(&unbound));
+        }
+    }
+    if clean {
+        text.push_str("past the hooks: no loaded object\n");
+    }
+    text
+}
+
+fn list<T: AsRef<str>>(names: &[T]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(" ")
+}
+
+/// What the name means to a program that looks for it.
+fn find(name: &str) -> usize {
+    let name = CString::new(name).expect("no NUL in it");
+    // SAFETY: a C string.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) as usize }
+}
+
+/// The program, or a library that it loaded.
+struct Object {
+    name: String,
+    base: usize,
+    /// Where its segments lie.
+    segments: Vec<(usize, usize)>,
+    dynamic: *const Entry,
+}
+
+/// An entry of the dynamic section: Elf64_Dyn.
+#[repr(C)]
+struct Entry {
+    tag: i64,
+    value: u64,
+}
+
+/// Elf64_Rela.
+#[repr(C)]
+struct Relocation {
+    offset: u64,
+    info: u64,
+    addend: i64,
+}
+
+/// Elf64_Sym.
+#[repr(C)]
+struct Symbol {
+    name: u32,
+    info: u8,
+    other: u8,
+    section: u16,
+    value: u64,
+    size: u64,
+}
+
+impl Object {
+    fn contains(&self, address: usize) -> bool {
+        self.segments.iter().any(|(start, end)| (*start..*end).contains(&address))
+    }
+
+    fn name(&self) -> &str {
+        if self.name.is_empty() { "the program" } else { &self.name }
+    }
+
+    /// Those of our functions that it calls, and the addresses to which its calls go.
+    fn bindings(&self) -> Vec<(&'static str, usize)> {
+        let (Some(symbols), Some(strings)) = (self.pointer(DT_SYMTAB), self.pointer(DT_STRTAB))
+        else {
+            return Vec::new();
+        };
+        let tables = [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)];
+        let mut bindings = Vec::new();
+        for (table, size) in tables {
+            let (Some(table), Some(size)) = (self.pointer(table), self.entry(size)) else {
+                continue;
+            };
+            let count = size as usize / size_of::<Relocation>();
+            // SAFETY: the dynamic section names a table of this size in memory that stays mapped.
+            let table = unsafe { slice::from_raw_parts(table as *const Relocation, count) };
+            for relocation in table {
+                let index = (relocation.info >> 32) as usize;
+                let kind = relocation.info as u32;
+                if index == 0 || !ADDRESS_KINDS.contains(&kind) {
+                    continue;
+                }
+                // SAFETY: the table has a symbol of this index.
+                let symbol = unsafe { &*(symbols as *const Symbol).add(index) };
+                // SAFETY: a C string in the table of strings.
+                let name = unsafe { CStr::from_ptr((strings + symbol.name as usize) as *const _) };
+                let known = NAMES.iter().find(|known| known.as_bytes() == name.to_bytes());
+                if let Some(known) = known {
+                    let slot = self.base + relocation.offset as usize;
+                    // SAFETY: where the dynamic linker stored the address of the symbol.
+                    bindings.push((*known, unsafe { *(slot as *const usize) }));
+                }
+            }
+        }
+        bindings.sort_unstable();
+        bindings.dedup();
+        bindings
+    }
+
+    fn entry(&self, tag: i64) -> Option<u64> {
+        let mut entry = self.dynamic;
+        loop {
+            // SAFETY: the section ends with an entry of tag 0, before which this stops.
+            let current = unsafe { entry.as_ref() }?;
+            if current.tag == 0 {
+                return None;
+            }
+            if current.tag == tag {
+                return Some(current.value);
+            }
+            entry = entry.wrapping_add(1);
+        }
+    }
+
+    /// An entry that is an address. The dynamic linker adds the base where it can write.
+    fn pointer(&self, tag: i64) -> Option<usize> {
+        let value = self.entry(tag)? as usize;
+        Some(if self.contains(value) { value } else { self.base + value })
+    }
+}
+
+fn objects() -> Vec<Object> {
+    let mut objects: Vec<Object> = Vec::new();
+    // SAFETY: the function takes the vector that it is given here.
+    unsafe { libc::dl_iterate_phdr(Some(add_object), (&raw mut objects).cast()) };
+    objects
+}
+
+unsafe extern "C" fn add_object(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    objects: *mut c_void,
+) -> c_int {
+    // SAFETY: valid during the call, by dl_iterate_phdr(3).
+    let info = unsafe { &*info };
+    // SAFETY: the vector of `objects`, which nobody else uses now.
+    let objects = unsafe { &mut *objects.cast::<Vec<Object>>() };
+    let base = info.dlpi_addr as usize;
+    // SAFETY: as for `info`.
+    let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    // SAFETY: as for `info`.
+    let name = unsafe { CStr::from_ptr(info.dlpi_name) }.to_string_lossy().into_owned();
+    let place = |header: &libc::Elf64_Phdr| base + header.p_vaddr as usize;
+    let segments = headers
+        .iter()
+        .filter(|header| header.p_type == libc::PT_LOAD)
+        .map(|header| (place(header), place(header) + header.p_memsz as usize))
+        .collect();
+    let dynamic = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC).map(place);
+    let dynamic = dynamic.unwrap_or(0) as *const Entry;
+    objects.push(Object { name, base, segments, dynamic });
+    0
+}
+
+const DT_PLTRELSZ: i64 = 2;
+const DT_STRTAB: i64 = 5;
+const DT_SYMTAB: i64 = 6;
+const DT_RELA: i64 = 7;
+const DT_RELASZ: i64 = 8;
+const DT_JMPREL: i64 = 23;
+
+/// The relocations that store a symbol's address: an absolute one, that of a table of addresses,
+/// and that of a call.
+#[cfg(target_arch = "x86_64")]
+const ADDRESS_KINDS: [u32; 3] = [1, 6, 7];
+#[cfg(target_arch = "aarch64")]
+const ADDRESS_KINDS: [u32; 3] = [257, 1025, 1026];
+
+/// All that is hooked.
+const NAMES: &[&str] = &[
+    "__close",
+    "__connect",
+    "__poll",
+    "__poll_chk",
+    "__ppoll_chk",
+    "__read",
+    "__read_chk",
+    "__recv_chk",
+    "__recvfrom_chk",
+    "__send",
+    "__write",
+    "accept",
+    "accept4",
+    "clock_nanosleep",
+    "close",
+    "connect",
+    "dup2",
+    "dup3",
+    "epoll_pwait",
+    "epoll_wait",
+    "getaddrinfo",
+    "gethostbyaddr",
+    "gethostbyaddr_r",
+    "gethostbyname",
+    "gethostbyname2",
+    "gethostbyname2_r",
+    "gethostbyname_r",
+    "getnameinfo",
+    "nanosleep",
+    "poll",
+    "ppoll",
+    "pselect",
+    "read",
+    "readv",
+    "recv",
+    "recvfrom",
+    "recvmmsg",
+    "recvmsg",
+    "select",
+    "send",
+    "sendfile",
+    "sendfile64",
+    "sendmmsg",
+    "sendmsg",
+    "sendto",
+    "sleep",
+    "usleep",
+    "write",
+    "writev",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn the_sources_the_list_of_symbols_and_the_report_agree() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let list = fs::read_to_string(root.join("tests/symbols_hook.txt")).unwrap();
+        assert_eq!(list.lines().collect::<Vec<_>>(), NAMES, "sorted by bytes");
+        let mut defined = BTreeSet::new();
+        for file in fs::read_dir(root.join("src/hook")).unwrap() {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            for item in text.split("#[unsafe(no_mangle)]\n").skip(1) {
+                let name = item.split(" fn ").nth(1).unwrap().split('(').next().unwrap();
+                assert!(defined.insert(name.to_owned()), "{name} is there twice");
+            }
+        }
+        assert_eq!(defined.iter().map(String::as_str).collect::<Vec<_>>(), NAMES);
+    }
+
+    #[test]
+    fn this_program_is_hooked() {
+        let report = report();
+        let hooked = report.lines().find_map(|line| line.strip_prefix("hooked: ")).unwrap();
+        assert_eq!(hooked.split(' ').collect::<Vec<_>>(), NAMES, "{report}");
+        assert!(report.contains("taken by others: none\n"), "{report}");
+    }
+}
