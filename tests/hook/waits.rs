@@ -1,0 +1,191 @@
+//! Sleeping, waiting for several fds, looking up hosts: many at a time on one worker.
+
+use std::time::{Duration, Instant};
+
+use fastrpc::hook::Guard;
+use fastrpc::rt;
+
+use crate::cases::init;
+use crate::support::*;
+
+#[test]
+fn sleeps_suspend_and_last_long_enough() {
+    let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    for kind in 0..5 {
+        let (result, time) = suspends("a sleep", move || {
+            elapsed(|| {
+                let time = libc::timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+                let mut now = zero;
+                let null = std::ptr::null_mut();
+                // SAFETY: valid times, here and below.
+                unsafe {
+                    match kind {
+                        0 => libc::usleep(50_000),
+                        1 => libc::nanosleep(&time, null),
+                        2 => libc::clock_nanosleep(libc::CLOCK_REALTIME, 0, &time, null),
+                        3 => libc::poll(std::ptr::null_mut(), 0, 50),
+                        _ => {
+                            libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now);
+                            let mut then = now;
+                            then.tv_nsec += 50_000_000;
+                            then.tv_sec += then.tv_nsec / 1_000_000_000;
+                            then.tv_nsec %= 1_000_000_000;
+                            let flags = libc::TIMER_ABSTIME;
+                            libc::clock_nanosleep(libc::CLOCK_MONOTONIC, flags, &then, null)
+                        }
+                    }
+                }
+            })
+        });
+        assert_eq!(result, 0);
+        assert!(time >= Duration::from_millis(50), "{kind}: {time:?}");
+    }
+}
+
+#[test]
+fn many_sleep_at_a_time_on_one_thread() {
+    init();
+    let start = Instant::now();
+    let sleepers: Vec<_> = (0..200)
+        .map(|_| {
+            rt::spawn(|| {
+                let _hooked = Guard::enabled();
+                // SAFETY: takes any number, here and below.
+                let before = unsafe { libc::gettid() };
+                let slept = unsafe { libc::usleep(100_000) };
+                slept == 0 && before == unsafe { libc::gettid() }
+            })
+            .unwrap()
+        })
+        .collect();
+    for sleeper in sleepers {
+        assert!(sleeper.join().unwrap());
+    }
+    // One after the other they would take 20 seconds.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn poll_select_and_epoll_wait() {
+    for kind in 0..5 {
+        let [a, b] = pair(libc::SOCK_STREAM);
+        let peer = later(move || drop(write(b, b"x")));
+        let found = suspends("a wait for several", move || {
+            let mut entries =
+                [-1, a].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+            let time = libc::timespec { tv_sec: 20, tv_nsec: 0 };
+            // SAFETY: all-zero bytes are valid, here and below; valid pointers.
+            unsafe {
+                let mut mask: libc::sigset_t = std::mem::zeroed();
+                libc::sigemptyset(&mut mask);
+                let mut set: libc::fd_set = std::mem::zeroed();
+                libc::FD_SET(a, &mut set);
+                match kind {
+                    0 => libc::poll(entries.as_mut_ptr(), 2, 20_000),
+                    1 => libc::ppoll(entries.as_mut_ptr(), 2, &time, std::ptr::null()),
+                    2 => libc::ppoll(entries.as_mut_ptr(), 2, &time, &mask),
+                    3 => libc::select(a + 1, &mut set, std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut()),
+                    _ => {
+                        let epoll = libc::epoll_create1(0);
+                        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 9 };
+                        libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, a, &mut event);
+                        event.u64 = 0;
+                        let found = libc::epoll_wait(epoll, &mut event, 1, -1);
+                        close(epoll);
+                        if event.u64 == 9 { found } else { -2 }
+                    }
+                }
+            }
+        });
+        assert_eq!(found, 1, "{kind}");
+        peer.join().unwrap();
+        [a, b].map(close);
+    }
+}
+
+#[test]
+fn datagrams_by_the_dozen() {
+    let [a, b] = udp_pair();
+    let peer = later(move || {
+        for i in 0..8u8 {
+            write(b, &[i; 3]);
+        }
+    });
+    let got = suspends("recvmmsg", move || {
+        let mut buffers = [[0u8; 8]; 8];
+        let mut parts = buffers.each_mut().map(|buffer| libc::iovec {
+            iov_base: buffer.as_mut_ptr().cast(),
+            iov_len: buffer.len(),
+        });
+        // SAFETY: all-zero bytes are valid messages.
+        let mut messages: [libc::mmsghdr; 8] = unsafe { std::mem::zeroed() };
+        for (message, part) in messages.iter_mut().zip(&mut parts) {
+            message.msg_hdr.msg_iov = part;
+            message.msg_hdr.msg_iovlen = 1;
+        }
+        // SAFETY: eight valid messages.
+        let got = unsafe { libc::recvmmsg(a, messages.as_mut_ptr(), 8, 0, std::ptr::null_mut()) };
+        (got, messages.map(|message| message.msg_len), buffers.map(|buffer| buffer[0]))
+    });
+    assert_eq!(got, (8, [3; 8], [0, 1, 2, 3, 4, 5, 6, 7]));
+    peer.join().unwrap();
+    [a, b].map(close);
+}
+
+#[test]
+fn hosts_are_looked_up_elsewhere() {
+    init();
+    let bare = look_up(c"localhost");
+    assert!(bare.starts_with("0 "), "{bare}");
+    let lookers: Vec<_> = (0..20)
+        .map(|_| {
+            rt::spawn(|| {
+                let _hooked = Guard::enabled();
+                (look_up(c"localhost"), look_up(c"no such host"), by_name(c"localhost"))
+            })
+            .unwrap()
+        })
+        .collect();
+    let missing = look_up(c"no such host");
+    for looker in lookers {
+        let (found, none, entry) = looker.join().unwrap();
+        assert_eq!((found, none), (bare.clone(), missing.clone()));
+        assert_eq!(entry, [127, 0, 0, 1]);
+    }
+    assert_eq!(look_up(c"127.0.0.1"), hooked(|| look_up(c"127.0.0.1")));
+}
+
+fn look_up(host: &std::ffi::CStr) -> String {
+    // SAFETY: all-zero bytes are valid hints.
+    let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
+    hints.ai_socktype = libc::SOCK_STREAM;
+    hints.ai_family = libc::AF_INET;
+    let mut found = std::ptr::null_mut();
+    // SAFETY: C strings, valid hints, a place for the result.
+    let code = unsafe { libc::getaddrinfo(host.as_ptr(), c"http".as_ptr(), &hints, &mut found) };
+    let mut text = format!("{code} ");
+    let mut next = found;
+    // SAFETY: the list that was just made.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        // SAFETY: an address of the family that was asked for.
+        let address = unsafe { *entry.ai_addr.cast::<libc::sockaddr_in>() };
+        text += &format!("{:x}:{} ", address.sin_addr.s_addr, u16::from_be(address.sin_port));
+        next = entry.ai_next;
+    }
+    if code == 0 {
+        // SAFETY: made by getaddrinfo.
+        unsafe { libc::freeaddrinfo(found) };
+    }
+    text
+}
+
+unsafe extern "C" {
+    fn gethostbyname(name: *const libc::c_char) -> *mut libc::hostent;
+}
+
+fn by_name(host: &std::ffi::CStr) -> [u8; 4] {
+    // SAFETY: a C string.
+    let entry = unsafe { gethostbyname(host.as_ptr()).as_ref() }.expect("found");
+    // SAFETY: an entry with an IPv4 address.
+    unsafe { *(*entry.h_addr_list).cast::<[u8; 4]>() }
+}

@@ -1,0 +1,18 @@
+//! Hooked calls against bare ones: the same results, errnos and flags; and nobody else is held up.
+#![cfg(feature = "hook")]
+
+pub const WORKERS: usize = 1;
+mod cases;
+#[path = "hook/support.rs"]
+mod support;
+
+#[path = "hook/blocking.rs"]
+mod blocking;
+#[path = "hook/differences.rs"]
+mod differences;
+#[path = "hook/generated.rs"]
+mod generated;
+#[path = "hook/switch.rs"]
+mod switch;
+#[path = "hook/waits.rs"]
+mod waits;
