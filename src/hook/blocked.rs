@@ -57,6 +57,11 @@ impl Blocked {
         suspend_for(pause)
     }
 
+    /// Whether it had to wait, and was allowed to.
+    pub(super) fn has_waited(&self) -> bool {
+        self.deadline.is_some()
+    }
+
     /// By when the call has to end. After the first wait.
     pub(super) fn deadline(&self) -> Deadline {
         self.deadline.unwrap_or(Deadline::NEVER)

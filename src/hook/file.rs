@@ -103,12 +103,17 @@ unsafe extern "C" fn __write(fd: c_int, buffer: *const c_void, size: size_t) -> 
 /// As for [`read`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn writev(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
-    if !is_on() || !message::is_count(count) || parts.is_null() {
+    if is_on() && message::is_count(count) && !parts.is_null() {
         // SAFETY: the caller's contract.
-        return unsafe { real::writev(fd, parts, count) };
+        let parts = unsafe { message::parts(parts, count as usize) };
+        // Of nothing, unlike write(2), it makes no empty datagram.
+        if message::length(parts) > 0 {
+            // SAFETY: the same.
+            return unsafe { write_parts(fd, parts) };
+        }
     }
-    // SAFETY: the same, twice.
-    unsafe { write_parts(fd, message::parts(parts, count as usize)) }
+    // SAFETY: the same.
+    unsafe { real::writev(fd, parts, count) }
 }
 
 /// sendfile(2). May suspend.

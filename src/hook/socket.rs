@@ -216,12 +216,14 @@ unsafe extern "C" fn recvmsg(fd: c_int, whole: *mut msghdr, flags: c_int) -> ssi
     let nonblocking = flags | MSG_DONTWAIT;
     // SAFETY: as above; not NULL.
     let given = unsafe { *whole };
-    if flags & MSG_WAITALL == 0 || given.msg_iov.is_null() {
-        // SAFETY: as above.
-        return receive(fd, flags, || unsafe { real::recvmsg(fd, whole, nonblocking) });
-    }
+    let count = if given.msg_iov.is_null() { 0 } else { given.msg_iovlen };
     // SAFETY: as above.
-    let parts = unsafe { message::parts(given.msg_iov, given.msg_iovlen) };
+    let parts = unsafe { message::parts(given.msg_iov, count) };
+    if flags & MSG_WAITALL == 0 || count == 0 {
+        // SAFETY: as above.
+        let mut once = || unsafe { real::recvmsg(fd, whole, nonblocking) };
+        return receive_sized(fd, message::length(parts), flags, &mut once);
+    }
     let mut ends = false;
     receive_all(fd, message::length(parts), flags, |done| {
         if ends {
@@ -432,14 +434,31 @@ pub(super) unsafe fn send_parts(
 
 /// Receives once by `once`, which must not block, when there is something.
 pub(super) fn receive(fd: c_int, flags: c_int, mut once: impl FnMut() -> ssize_t) -> ssize_t {
+    receive_sized(fd, usize::MAX, flags, &mut once)
+}
+
+fn receive_sized(
+    fd: c_int,
+    size: usize,
+    flags: c_int,
+    once: &mut impl FnMut() -> ssize_t,
+) -> ssize_t {
     let mut blocked = Blocked::new(fd, Interest::Read);
+    let mut ended = false;
     loop {
         let got = once();
         if got != -1 || errno::get() != libc::EAGAIN || flags & MSG_DONTWAIT != 0 {
             return got;
         }
-        if let Err(code) = blocked.wait() {
-            return errno::fail_size(code);
+        // A datagram socket that was shut down: 0 to a call that blocks, EAGAIN to others.
+        if ended {
+            return 0;
+        }
+        match blocked.wait() {
+            Ok(bits) => ended = bits & libc::POLLRDHUP != 0,
+            // To TCP no bytes have come when none were asked for: no error.
+            Err(libc::EAGAIN) if size == 0 && blocked.has_waited() && is_tcp(fd) => return 0,
+            Err(code) => return errno::fail_size(code),
         }
     }
 }
@@ -451,7 +470,7 @@ fn receive_all(
     flags: c_int,
     mut once: impl FnMut(usize) -> ssize_t,
 ) -> ssize_t {
-    let got = receive(fd, flags, || once(0));
+    let got = receive_sized(fd, size, flags, &mut || once(0));
     let wants_all = flags & (MSG_WAITALL | MSG_DONTWAIT) == MSG_WAITALL;
     if got <= 0
         || got as usize >= size
@@ -541,6 +560,10 @@ fn unread(fd: c_int) -> c_int {
     // SAFETY: a place for the number.
     let asked = unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) };
     if asked == -1 { 0 } else { count }
+}
+
+fn is_tcp(fd: c_int) -> bool {
+    option(fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_TCP)
 }
 
 /// A socket option that is a number.

@@ -15,15 +15,17 @@ fn reads_of_all_kinds_wait() {
         let [a, b] = make();
         let (reader, writer) =
             if flags(b) & libc::O_ACCMODE == libc::O_RDONLY { (b, a) } else { (a, b) };
-        let peer = later(move || assert_eq!(write(writer, b"hello"), 5));
-        let got = suspends("read", move || {
-            let mut buffer = [0; 16];
-            (read(reader, &mut buffer), buffer)
-        });
+        let got = suspends(
+            "read",
+            move || assert_eq!(write(writer, b"hello"), 5),
+            move || {
+                let mut buffer = [0; 16];
+                (read(reader, &mut buffer), buffer)
+            },
+        );
         assert_eq!((got.0, &got.1[..5]), (5, &b"hello"[..]));
-        peer.join().unwrap();
         assert_eq!(flags(reader) & libc::O_NONBLOCK, 0);
-        [a, b].map(close);
+        close_all([a, b]);
     }
 }
 
@@ -33,50 +35,55 @@ fn a_blocking_write_takes_all_of_it() {
     for make in [|| pair(libc::SOCK_STREAM), tcp_pair, pipe] {
         let [reader, writer] = make();
         let (told, all) = mpsc::channel();
-        let peer = later(move || {
-            let mut sum = 0u64;
-            let mut buffer = vec![0; 70_000];
-            loop {
-                match read(reader, &mut buffer) {
-                    0 => break,
-                    got => sum += buffer[..got as usize].iter().map(|b| u64::from(*b)).sum::<u64>(),
-                }
-            }
-            told.send(sum).unwrap();
-        });
         let data: Vec<u8> = (0..SIZE).map(|i| (i * 7) as u8).collect();
         let sum: u64 = data.iter().map(|b| u64::from(*b)).sum();
-        let sent = suspends("write", move || {
-            let half = SIZE / 2;
-            let parts = [&data[half..half + 10], &data[half + 10..]].map(|part| libc::iovec {
-                iov_base: part.as_ptr().cast_mut().cast(),
-                iov_len: part.len(),
-            });
-            let first = write(writer, &data[..half]);
-            // SAFETY: two valid parts.
-            (first, unsafe { libc::writev(writer, parts.as_ptr(), 2) })
-        });
+        let sent = suspends(
+            "write",
+            move || drop(std::thread::spawn(move || told.send(sum_to_the_end(reader)))),
+            move || {
+                let half = SIZE / 2;
+                let parts = [&data[half..half + 10], &data[half + 10..]].map(|part| libc::iovec {
+                    iov_base: part.as_ptr().cast_mut().cast(),
+                    iov_len: part.len(),
+                });
+                let first = write(writer, &data[..half]);
+                // SAFETY: two valid parts.
+                (first, unsafe { libc::writev(writer, parts.as_ptr(), 2) })
+            },
+        );
         assert_eq!(sent, ((SIZE / 2) as isize, (SIZE / 2) as isize));
         close(writer);
         assert_eq!(all.recv_timeout(Duration::from_secs(20)), Ok(sum));
-        peer.join().unwrap();
         close(reader);
+    }
+}
+
+fn sum_to_the_end(fd: std::os::fd::RawFd) -> u64 {
+    let mut sum = 0;
+    let mut buffer = vec![0; 70_000];
+    loop {
+        match read(fd, &mut buffer) {
+            0 => break sum,
+            got => sum += buffer[..got as usize].iter().map(|b| u64::from(*b)).sum::<u64>(),
+        }
     }
 }
 
 #[test]
 fn waitall_waits_for_all() {
     let [a, b] = tcp_pair();
-    let peer = later(move || {
-        for _ in 0..10 {
-            write(b, &[1; 100]);
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    });
-    let got = suspends("recv", move || recv(a, &mut [0; 1000], libc::MSG_WAITALL));
+    let got = suspends(
+        "recv",
+        move || {
+            for _ in 0..10 {
+                write(b, &[1; 100]);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        },
+        move || recv(a, &mut [0; 1000], libc::MSG_WAITALL),
+    );
     assert_eq!(got, 1000);
-    peer.join().unwrap();
-    [a, b].map(close);
+    close_all([a, b]);
 }
 
 #[test]
@@ -109,19 +116,21 @@ fn accept_and_connect_wait() {
     let (listener, address) = inet(libc::SOCK_STREAM);
     // SAFETY: a socket of our own, here and below.
     unsafe { libc::listen(listener, 8) };
-    let peer = later(move || {
-        let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
-        assert_eq!(connect(fd, &address), 0);
-        close(fd);
-    });
-    let accepted = suspends("accept", move || {
-        let mut peer = loopback(0);
-        let mut size = SIZE;
-        let fd = unsafe { libc::accept(listener, (&raw mut peer).cast(), &mut size) };
-        (fd, size)
-    });
+    let accepted = suspends(
+        "accept",
+        move || {
+            let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+            assert_eq!(connect(fd, &address), 0);
+            close(fd);
+        },
+        move || {
+            let mut peer = loopback(0);
+            let mut size = SIZE;
+            let fd = unsafe { libc::accept(listener, (&raw mut peer).cast(), &mut size) };
+            (fd, size)
+        },
+    );
     assert!(accepted.0 >= 0 && accepted.1 == SIZE);
-    peer.join().unwrap();
     assert_eq!(flags(listener) & libc::O_NONBLOCK, 0);
     let connected = hooked(move || {
         let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
@@ -131,7 +140,7 @@ fn accept_and_connect_wait() {
         (result, blocking)
     });
     assert_eq!(connected, (0, true));
-    [listener, accepted.0].map(close);
+    close_all([listener, accepted.0]);
 }
 
 #[test]
@@ -147,16 +156,20 @@ fn a_connect_ends_by_the_timeout_of_the_socket() {
         connect(fd, &address);
         fill.push(fd);
     }
-    let ended = suspends("connect", move || {
-        let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
-        set_timeout(fd, libc::SO_SNDTIMEO, 80);
-        let result = connect(fd, &address);
-        let code = errno();
-        close(fd);
-        (result, code)
-    });
+    let ended = suspends(
+        "connect",
+        || {},
+        move || {
+            let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+            set_timeout(fd, libc::SO_SNDTIMEO, 80);
+            let result = connect(fd, &address);
+            let code = errno();
+            close(fd);
+            (result, code)
+        },
+    );
     assert_eq!(ended, (-1, libc::EINPROGRESS));
-    fill.into_iter().map(close).for_each(drop);
+    close_all(fill);
     close(listener);
 }
 
@@ -170,7 +183,7 @@ fn a_close_elsewhere_ends_the_wait() {
             (read(a, &mut [0; 4]), errno())
         });
         if by_thread {
-            later(move || drop(close(a))).join().unwrap();
+            later(move || close_all([a])).join().unwrap();
         } else {
             in_coroutine(move || {
                 rt::sleep(Duration::from_millis(30)).unwrap();
@@ -196,17 +209,21 @@ fn dup2_over_an_fd_ends_the_wait_for_it() {
     later(move || assert_eq!(unsafe { libc::dup2(c, a) }, a)).join().unwrap();
     let ended = reader.unwrap().join_by(soon()).expect("it ended").unwrap();
     assert_eq!(ended, (-1, libc::EBADF));
-    [a, b, c, d].map(close);
+    close_all([a, b, c, d]);
 }
 
 #[test]
 fn a_half_close_ends_the_wait() {
     let [a, b] = tcp_pair();
-    // SAFETY: a socket of our own.
-    let peer = later(move || drop(unsafe { libc::shutdown(a, libc::SHUT_RD) }));
-    assert_eq!(suspends("read", move || read(a, &mut [0; 4])), 0);
-    peer.join().unwrap();
-    [a, b].map(close);
+    assert_eq!(
+        suspends(
+            "read",
+            move || assert_eq!(unsafe { libc::shutdown(a, libc::SHUT_RD) }, 0),
+            move || read(a, &mut [0; 4])
+        ),
+        0
+    );
+    close_all([a, b]);
 }
 
 #[test]
@@ -229,5 +246,5 @@ fn cancellation_is_an_error_of_the_call() {
     coroutine.cancel();
     let ended = coroutine.join_by(soon()).expect("it ended").unwrap();
     assert_eq!(ended, ((-1, libc::ECANCELED), (-1, libc::ECANCELED), (-1, libc::EINTR), 1));
-    [a, b].map(close);
+    close_all([a, b]);
 }

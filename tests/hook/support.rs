@@ -20,12 +20,17 @@ pub fn hooked<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
 /// Runs `f` in a plain thread and in a hooked coroutine, and compares what it saw.
 pub fn same(what: &str, f: impl Fn() -> Vec<String> + Clone + Send + 'static) {
     let g = f.clone();
-    let bare = std::thread::spawn(g).join().expect("no panic in the thread");
+    let bare_steps = std::thread::spawn(g).join().expect("no panic in the thread");
     let hooked = hooked(f);
-    for (step, (bare, hooked)) in bare.iter().zip(&hooked).enumerate() {
-        assert_eq!(bare, hooked, "{what}, step {step}: a plain thread, and a hooked coroutine");
+    for (step, (bare, hooked)) in bare_steps.iter().zip(&hooked).enumerate() {
+        assert_eq!(
+            bare,
+            hooked,
+            "{what}, step {step}: a plain thread, and a hooked coroutine, after {:#?}",
+            &bare_steps[step.saturating_sub(20)..step]
+        );
     }
-    assert_eq!(bare.len(), hooked.len(), "{what}");
+    assert_eq!(bare_steps.len(), hooked.len(), "{what}");
 }
 
 /// A result as text: the number, or the name of the error.
@@ -132,6 +137,10 @@ pub fn close(fd: RawFd) -> c_int {
     unsafe { libc::close(fd) }
 }
 
+pub fn close_all(fds: impl IntoIterator<Item = RawFd>) {
+    fds.into_iter().for_each(|fd| assert_eq!(close(fd), 0));
+}
+
 pub fn flags(fd: RawFd) -> c_int {
     // SAFETY: asks for the flags.
     unsafe { libc::fcntl(fd, libc::F_GETFL) }
@@ -184,18 +193,34 @@ impl Drop for Ticker {
     }
 }
 
-/// Runs `f`, which waits, in a hooked coroutine, and sees that others ran meanwhile.
-pub fn suspends<T: Send + 'static>(what: &str, f: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs `f`, which waits for what `peer` does, in a hooked coroutine. The peer is called in a
+/// thread once another coroutine has run while `f` waited.
+pub fn suspends<T: Send + 'static>(
+    what: &str,
+    peer: impl FnOnce() + Send + 'static,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let ticker = Ticker::start();
-    let counted = Arc::new(AtomicUsize::new(0));
-    let (ticks, seen) = (ticker.ticks.clone(), counted.clone());
-    let result = hooked(move || {
-        let before = ticks.load(Ordering::Relaxed);
-        let result = f();
-        seen.store(ticks.load(Ordering::Relaxed) - before, Ordering::Relaxed);
-        result
+    let begun = Arc::new(AtomicUsize::new(usize::MAX));
+    let (ticks, at) = (ticker.ticks.clone(), begun.clone());
+    let peer = std::thread::spawn(move || {
+        let start = Instant::now();
+        while ticks.load(Ordering::Relaxed) <= at.load(Ordering::Relaxed)
+            && start.elapsed() < Duration::from_secs(10)
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        peer();
     });
-    assert!(counted.load(Ordering::Relaxed) > 0, "{what}: no other coroutine ran meanwhile");
+    let ticks = ticker.ticks.clone();
+    let (result, ticked) = hooked(move || {
+        let before = ticks.load(Ordering::Relaxed);
+        begun.store(before, Ordering::Relaxed);
+        let result = f();
+        (result, ticks.load(Ordering::Relaxed) - before)
+    });
+    peer.join().expect("no panic in the peer");
+    assert!(ticked > 0, "{what}: no other coroutine ran meanwhile");
     result
 }
 
