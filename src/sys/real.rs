@@ -16,6 +16,7 @@ macro_rules! real {
     ($(fn $name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {
         $(
             /// libc's function of this name; its man page is the contract.
+            #[allow(clippy::too_many_arguments, reason = "libc decides")]
             #[inline]
             pub(crate) unsafe fn $name($($arg: $type),*) -> $result {
                 let address = address(Index::$name as usize);

@@ -119,13 +119,14 @@ fn accept_and_connect_wait() {
     let accepted = suspends(
         "accept",
         move || {
-            let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+            let fd = tcp();
             assert_eq!(connect(fd, &address), 0);
             close(fd);
         },
         move || {
             let mut peer = loopback(0);
             let mut size = SIZE;
+            // SAFETY: a place for an address.
             let fd = unsafe { libc::accept(listener, (&raw mut peer).cast(), &mut size) };
             (fd, size)
         },
@@ -133,7 +134,7 @@ fn accept_and_connect_wait() {
     assert!(accepted.0 >= 0 && accepted.1 == SIZE);
     assert_eq!(flags(listener) & libc::O_NONBLOCK, 0);
     let connected = hooked(move || {
-        let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+        let fd = tcp();
         let result = connect(fd, &address);
         let blocking = flags(fd) & libc::O_NONBLOCK == 0;
         close(fd);
@@ -151,7 +152,7 @@ fn a_connect_ends_by_the_timeout_of_the_socket() {
     unsafe { libc::listen(listener, 0) };
     let mut fill = Vec::new();
     for _ in 0..4 {
-        let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+        let fd = tcp();
         set_nonblocking(fd, true);
         connect(fd, &address);
         fill.push(fd);
@@ -160,7 +161,7 @@ fn a_connect_ends_by_the_timeout_of_the_socket() {
         "connect",
         || {},
         move || {
-            let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+            let fd = tcp();
             set_timeout(fd, libc::SO_SNDTIMEO, 80);
             let result = connect(fd, &address);
             let code = errno();
@@ -218,7 +219,7 @@ fn a_half_close_ends_the_wait() {
     assert_eq!(
         suspends(
             "read",
-            move || assert_eq!(unsafe { libc::shutdown(a, libc::SHUT_RD) }, 0),
+            move || assert_eq!(shutdown(a, libc::SHUT_RD), 0),
             move || read(a, &mut [0; 4])
         ),
         0

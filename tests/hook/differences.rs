@@ -82,6 +82,7 @@ fn unix_sockets_by_name() {
         let fds = pair(libc::SOCK_STREAM);
         // SAFETY: valid addresses and sockets, here and below.
         let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) };
+        // SAFETY: as above.
         let seen = unsafe {
             vec![
                 outcome(libc::connect(fd, (&raw const address).cast(), size)),
@@ -175,9 +176,7 @@ fn timeouts_of_sockets() {
         // SAFETY: a socket of our own, here and below.
         unsafe { libc::listen(listener, 1) };
         set_timeout(listener, libc::SO_RCVTIMEO, 40);
-        let null = std::ptr::null_mut();
-        let (result, time) =
-            elapsed(|| outcome(unsafe { libc::accept(listener, null, std::ptr::null_mut()) }));
+        let (result, time) = elapsed(|| outcome(accept(listener)));
         seen.push(format!("{result} {}", time.as_millis() >= 40));
         set_timeout(a, libc::SO_SNDTIMEO, 40);
         let mut sent = 0;
@@ -239,8 +238,10 @@ fn select_says_what_the_kernel_says() {
             }
             let mut time = libc::timeval { tv_sec: 0, tv_usec: 30_000 };
             let [r, w, e] = &mut sets;
+            // SAFETY: as above.
             let found: c_int = unsafe { libc::select(a.max(b) + 1, r, w, e, &mut time) };
             let bits =
+                // SAFETY: as above.
                 unsafe { [libc::FD_ISSET(a, r), libc::FD_ISSET(b, w), libc::FD_ISSET(a, e)] };
             let rest = (time.tv_sec, time.tv_usec) == (0, 0);
             seen.push(format!("{} {bits:?} {rest}", outcome(found)));

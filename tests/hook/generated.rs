@@ -118,8 +118,7 @@ fn step(fds: [RawFd; 2], random: &mut Random) -> String {
         }
         _ if random.below(8) == 0 => {
             let how = random.below(3) as c_int;
-            // SAFETY: a socket of our own.
-            format!("shutdown {how} {}", outcome(unsafe { libc::shutdown(fd, how) }))
+            format!("shutdown {how} {}", outcome(shutdown(fd, how)))
         }
         _ => shown("recv 0", recv(fd, &mut [], libc::MSG_DONTWAIT), &[]),
     };

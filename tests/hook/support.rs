@@ -83,6 +83,21 @@ pub fn loopback(port: u16) -> libc::sockaddr_in {
     address
 }
 
+pub fn tcp() -> RawFd {
+    // SAFETY: makes a socket.
+    unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) }
+}
+
+pub fn accept(listener: RawFd) -> c_int {
+    // SAFETY: asks for no address.
+    unsafe { libc::accept(listener, std::ptr::null_mut(), std::ptr::null_mut()) }
+}
+
+pub fn shutdown(fd: RawFd, how: c_int) -> c_int {
+    // SAFETY: takes any numbers.
+    unsafe { libc::shutdown(fd, how) }
+}
+
 pub fn connect(fd: RawFd, address: &libc::sockaddr_in) -> c_int {
     // SAFETY: a valid address.
     unsafe { libc::connect(fd, (&raw const *address).cast(), SIZE) }
@@ -93,10 +108,9 @@ pub fn tcp_pair() -> [RawFd; 2] {
     let (listener, address) = inet(libc::SOCK_STREAM);
     // SAFETY: sockets of our own, here and below.
     assert_eq!(unsafe { libc::listen(listener, 1) }, 0);
-    let client = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+    let client = tcp();
     assert_eq!(connect(client, &address), 0);
-    let null = std::ptr::null_mut();
-    let server = unsafe { libc::accept(listener, null, std::ptr::null_mut()) };
+    let server = accept(listener);
     assert!(server >= 0);
     close(listener);
     [client, server]

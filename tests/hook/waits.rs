@@ -56,7 +56,9 @@ fn many_sleep_at_a_time_on_one_thread() {
                 let _hooked = Guard::enabled();
                 // SAFETY: takes any number, here and below.
                 let before = unsafe { libc::gettid() };
+                // SAFETY: as above.
                 let slept = unsafe { libc::usleep(100_000) };
+                // SAFETY: as above.
                 slept == 0 && before == unsafe { libc::gettid() }
             })
             .unwrap()
