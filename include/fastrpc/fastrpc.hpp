@@ -4,8 +4,8 @@
 #include <fastrpc/closure.hpp>
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/error.hpp>
-#include <fastrpc/http.hpp>
 #include <fastrpc/hook.hpp>
+#include <fastrpc/http.hpp>
 #include <fastrpc/http_parser.hpp>
 #include <fastrpc/io.hpp>
 #include <fastrpc/process.hpp>
