@@ -219,16 +219,16 @@ unsafe extern "C" fn recvmsg(fd: c_int, whole: *mut msghdr, flags: c_int) -> ssi
     let count = if given.msg_iov.is_null() { 0 } else { given.msg_iovlen };
     // SAFETY: as above.
     let parts = unsafe { message::parts(given.msg_iov, count) };
-    if flags & MSG_WAITALL == 0 || count == 0 {
-        // SAFETY: as above.
-        let mut once = || unsafe { real::recvmsg(fd, whole, nonblocking) };
-        return receive_sized(fd, message::length(parts), flags, &mut once);
+    let size = message::length(parts);
+    // SAFETY: as above.
+    let got =
+        receive_sized(fd, size, flags, &mut || unsafe { real::recvmsg(fd, whole, nonblocking) });
+    // SAFETY: as above.
+    if unsafe { (*whole).msg_controllen } > 0 && !given.msg_control.is_null() {
+        // What follows does not belong to this control data (unix(7)).
+        return got;
     }
-    let mut ends = false;
-    receive_all(fd, message::length(parts), flags, |done| {
-        if ends {
-            return 0;
-        }
+    receive_rest(fd, size, got, flags, |done| {
         let rest = message::rest(parts, done);
         let mut now = given;
         if done > 0 {
@@ -238,8 +238,6 @@ unsafe extern "C" fn recvmsg(fd: c_int, whole: *mut msghdr, flags: c_int) -> ssi
         // SAFETY: as above; a copy of the caller's struct.
         let got = unsafe { real::recvmsg(fd, &mut now, nonblocking) };
         if got >= 0 {
-            // What follows does not belong to this control data (unix(7)).
-            ends = now.msg_controllen > 0;
             now.msg_iov = given.msg_iov;
             now.msg_iovlen = given.msg_iovlen;
             // SAFETY: as above.
@@ -471,12 +469,20 @@ fn receive_all(
     mut once: impl FnMut(usize) -> ssize_t,
 ) -> ssize_t {
     let got = receive_sized(fd, size, flags, &mut || once(0));
+    receive_rest(fd, size, got, flags, once)
+}
+
+/// Receives what is missing when `got` bytes have come, with `MSG_WAITALL` on a stream.
+fn receive_rest(
+    fd: c_int,
+    size: usize,
+    got: ssize_t,
+    flags: c_int,
+    mut once: impl FnMut(usize) -> ssize_t,
+) -> ssize_t {
     let wants_all = flags & (MSG_WAITALL | MSG_DONTWAIT) == MSG_WAITALL;
-    if got <= 0
-        || got as usize >= size
-        || !wants_all
-        || option(fd, libc::SO_TYPE) != Ok(libc::SOCK_STREAM)
-    {
+    let is_part = got > 0 && (got as usize) < size && wants_all;
+    if !is_part || option(fd, libc::SO_TYPE) != Ok(libc::SOCK_STREAM) {
         return got;
     }
     let mut done = got as usize;

@@ -255,3 +255,52 @@ fn select_says_what_the_kernel_says() {
         seen
     });
 }
+
+#[test]
+fn fds_are_passed_with_the_bytes_they_came_with() {
+    same("SCM_RIGHTS", || {
+        let mut seen = Vec::new();
+        let [a, b] = pair(libc::SOCK_STREAM);
+        set_timeout(a, libc::SO_RCVTIMEO, 20);
+        let [passed, other] = pipe();
+        for step in 0..2 {
+            let bytes = [7u8; 10];
+            let mut room = [0u8; 100];
+            let mut control = [0u64; 8];
+            let mut part =
+                libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+            // SAFETY: all-zero bytes are a valid msghdr.
+            let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+            message.msg_iov = &mut part;
+            message.msg_iovlen = 1;
+            message.msg_control = control.as_mut_ptr().cast();
+            // SAFETY: computes a size, here and below.
+            message.msg_controllen = unsafe { libc::CMSG_SPACE(4) } as _;
+            // SAFETY: there is room for a header, and for one fd behind it.
+            unsafe {
+                let header = libc::CMSG_FIRSTHDR(&message);
+                (*header).cmsg_level = libc::SOL_SOCKET;
+                (*header).cmsg_type = libc::SCM_RIGHTS;
+                (*header).cmsg_len = libc::CMSG_LEN(4) as _;
+                libc::CMSG_DATA(header).cast::<c_int>().write_unaligned(passed);
+            }
+            // SAFETY: a valid message, here and below.
+            seen.push(outcome(unsafe { libc::sendmsg(b, &message, 0) } as i64));
+            seen.push(outcome(write(b, &bytes) as i64));
+            let mut into = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+            message.msg_iov = &mut into;
+            message.msg_controllen = size_of_val(&control) as _;
+            let flags = if step == 0 { libc::MSG_WAITALL } else { 0 };
+            // SAFETY: as above.
+            let got = unsafe { libc::recvmsg(a, &mut message, flags) };
+            seen.push(format!("{} {} {}", outcome(got as i64), message.msg_controllen, room[9]));
+            // SAFETY: as above.
+            close(unsafe {
+                libc::CMSG_DATA(libc::CMSG_FIRSTHDR(&message)).cast::<c_int>().read_unaligned()
+            });
+            seen.push(outcome(recv(a, &mut room, 0) as i64));
+        }
+        close_all([a, b, passed, other]);
+        seen
+    });
+}
