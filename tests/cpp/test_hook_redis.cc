@@ -6,6 +6,7 @@
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,6 +47,8 @@ class Server {
     child_ = fork();
     CHECK(child_ >= 0);
     if (child_ == 0) {
+      // Not to outlive a test that fails.
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
       execl(program, program, "--port", "0", "--unixsocket", socket_path.c_str(), "--save", "",
             "--appendonly", "no", "--dir", folder, "--daemonize", "no", "--loglevel", "warning",
             "--maxclients", "1000", nullptr);
@@ -184,7 +187,7 @@ void a_refused_connection_is_reported() {
   }).join();
 }
 
-void a_killed_server_is_an_end(Server& server) {
+void waiting_ends_with(Server& server) {
   auto waiting = fastrpc::spawn([] {
     fastrpc::hook::Guard hooked;
     Context context = dial();
@@ -206,5 +209,6 @@ int main(int argc, char** argv) {
   RUN(commands_are_pipelined);
   RUN(a_read_timeout_is_the_clients);
   RUN(a_refused_connection_is_reported);
-  RUN([&] { a_killed_server_is_an_end(server); });
+  auto a_killed_server_is_an_end = [&] { waiting_ends_with(server); };
+  RUN(a_killed_server_is_an_end);
 }
