@@ -377,6 +377,8 @@ static void null_that_is_allowed(void) {
   IS_REFUSED(fastrpc_log, (FASTRPC_LOG_DEBUG, NULL, 1));
   GIVES(0, fastrpc_current_name, (NULL, 0));
   GIVES(0, fastrpc_current_name, (NULL, 8));
+  DOES_NOTHING(fastrpc_hook_report, (NULL, 0));
+  CHECK(fastrpc_hook_report(NULL, 0) > 0);
   GIVES(FASTRPC_ECLOSED, fastrpc_wait_fd, (-1, FASTRPC_READABLE, 0, NULL, NULL));
   GIVES(FASTRPC_ETIMEDOUT, fastrpc_poll, (NULL, 0, 0, NULL, NULL));
 }
@@ -392,6 +394,9 @@ static void no_pointers(void) {
   GIVES(false, fastrpc_is_coroutine, ());
   GIVES(0, fastrpc_current_id, ());
   GIVES(FASTRPC_OK, fastrpc_notify_close, (-1));
+  GIVES(FASTRPC_ESTATE, fastrpc_hook_enable, ());
+  GIVES(FASTRPC_ESTATE, fastrpc_hook_disable, ());
+  GIVES(false, fastrpc_hook_is_enabled, ());
 }
 
 static void every_export_was_tested(const char* list) {
