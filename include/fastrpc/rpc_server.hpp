@@ -22,6 +22,7 @@
 #include <fastrpc/detail/server_call.hpp>
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -211,8 +212,9 @@ class RpcServer {
   }
 
  private:
-  static constexpr int kNoFd = -1;
-  static constexpr int kGone = -2;
+  // Of a server that binds by itself, and of one whose socket was handed over.
+  static constexpr int kNoFd = std::numeric_limits<int>::min();
+  static constexpr int kGone = -1;
 
   RpcServer(const ServerOptions& options, std::string address, int listen_fd)
       : address_(std::move(address)), listen_fd_(listen_fd) {

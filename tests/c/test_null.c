@@ -67,6 +67,12 @@ static void get_push(void* user, const char* name, size_t name_size, const uint8
   ++calls;
 }
 
+static int run_process(void* user, size_t index, int listen_fd) {
+  (void)user, (void)index, (void)listen_fd;
+  ++calls;
+  return 0;
+}
+
 static void handle_http(void* user, fastrpc_http_exchange* exchange) {
   (void)user, (void)exchange;
   ++calls;
@@ -156,6 +162,7 @@ static void objects_that_are_null(void) {
   IS_REFUSED(fastrpc_server_add_method, (NULL, "S", 1, "M", 1, handle, &drops, drop, NULL));
   CHECK(drops == 1);
   IS_REFUSED(fastrpc_server_listen, (NULL, ":0", 2, NULL));
+  IS_REFUSED(fastrpc_server_listen_fd, (NULL, 0, NULL));
   GIVES(0, fastrpc_server_port, (NULL));
   GIVES(0, fastrpc_server_address, (NULL, NULL, 0));
   IS_REFUSED(fastrpc_server_stop, (NULL, 0));
@@ -247,6 +254,31 @@ static void no_place_for_the_result(void) {
   DOES_NOTHING(fastrpc_call_options_init, (NULL, sizeof(fastrpc_call_options)));
 }
 
+static void processes_that_are_null(void) {
+  fastrpc_prefork* prefork = NULL;
+  fastrpc_prefork_options options;
+  fastrpc_prefork_options_init(&options, sizeof options);
+  CHECK(options.processes > 0 && options.restart == 1);
+
+  DOES_NOTHING(fastrpc_prefork_options_init, (NULL, sizeof options));
+  DOES_NOTHING(fastrpc_prefork_free, (NULL));
+  GIVES(0, fastrpc_prefork_port, (NULL));
+  GIVES(0, fastrpc_prefork_address, (NULL, NULL, 0));
+  GIVES(-1, fastrpc_process_index, ());
+  IS_REFUSED(fastrpc_prefork_new, ("127.0.0.1:0", 11, NULL, NULL, NULL));
+  IS_REFUSED(fastrpc_prefork_new, (NULL, 3, NULL, &prefork, NULL));
+  options.processes = 0;
+  IS_REFUSED(fastrpc_prefork_new, ("127.0.0.1:0", 11, &options, &prefork, NULL));
+  CHECK(fastrpc_prefork_new("127.0.0.1:0", 11, NULL, &prefork, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_prefork_port(prefork) != 0);
+
+  drops = calls = 0;
+  IS_REFUSED(fastrpc_prefork_run, (NULL, run_process, &drops, drop, NULL, NULL));
+  IS_REFUSED(fastrpc_prefork_run, (prefork, NULL, &drops, drop, NULL, NULL));
+  CHECK(drops == 2 && calls == 0);
+  fastrpc_prefork_free(prefork);
+}
+
 static void one_argument_alone(void) {
   void* item = NULL;
   fastrpc_mutex* mutex = NULL;
@@ -289,6 +321,7 @@ static void one_argument_alone(void) {
   drops = calls = 0;
   CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);
   IS_REFUSED(fastrpc_server_listen, (server, NULL, 3, NULL));
+  IS_REFUSED(fastrpc_server_listen_fd, (server, -1, NULL));
   IS_REFUSED(fastrpc_server_stats_get, (server, NULL));
   IS_REFUSED(fastrpc_server_add_method, (server, NULL, 1, "M", 1, handle, &drops, drop, NULL));
   IS_REFUSED(fastrpc_server_add_method, (server, "S", 1, NULL, 1, handle, &drops, drop, NULL));
@@ -380,6 +413,7 @@ int main(int argc, char** argv) {
   null_that_is_allowed();
   objects_that_are_null();
   no_place_for_the_result();
+  processes_that_are_null();
   one_argument_alone();
   no_pointers();
   http_that_is_null();

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -99,6 +100,19 @@ void wait_until_gone(int pid) {
   CHECK(kill(pid, 0) != 0);
 }
 
+// Waits until the process has a handler for SIGTERM (proc(5)): it serves a moment earlier.
+void wait_until_it_catches(int pid) {
+  for (int i = 0; i < 20000; ++i) {
+    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.rfind("SigCgt:", 0) != 0) continue;
+      if ((std::stoull(line.substr(7), nullptr, 16) >> (SIGTERM - 1) & 1) != 0) return;
+    }
+    std::this_thread::sleep_for(1ms);
+  }
+  CHECK(!"it catches SIGTERM");
+}
+
 void processes_share_a_port_and_are_made_again() {
   fastrpc::ProcessOptions options;
   options.processes = 2;
@@ -152,6 +166,7 @@ void calls_in_flight_are_answered() {
     echo::EchoService::Stub(&client).SlowEcho(&controller, &request, &response, &answered);
     int pid = pid_of(client);
     CHECK(pid != 0);
+    wait_until_it_catches(pid);
     kill(parent.pid, SIGINT);
     CHECK(ended.wait_for(60s));
     CHECK(!controller.Failed() && response.response() == std::to_string(pid));
