@@ -67,6 +67,7 @@ class PageHandler : public HttpHandler {
 int Serve(int listen_fd) {
   RpcServer server(listen_fd);
   RPCREGI(server, EchoServiceImpl);
+  HTTPREGI(server, PageHandler);
   server.start();
   return 0;
 }
