@@ -13,9 +13,10 @@
 work=$ROOT/build/readme
 prefix=$work/prefix
 # In place of the port, which may be taken: a socket. Its path may be short only.
-socket=$(mktemp -u /tmp/fastrpc-readme.XXXXXX)
+folder=$(mktemp -d /tmp/fastrpc-readme.XXXXXX)
+socket=$folder/socket
 server=
-trap '[[ -z $server ]] || kill "$server"; rm -f "$socket"' EXIT
+trap '[[ -z $server ]] || kill "$server"; rm -rf "$folder"' EXIT
 
 main() {
     rm -rf "$work"
