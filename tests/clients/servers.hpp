@@ -190,11 +190,14 @@ inline int start_on_free_port(const Folder& folder, Process& server,
 
 // A key and a certificate that it signed itself, for 127.0.0.1 and localhost: the files key.pem and
 // cert.pem of the folder.
-inline void make_certificate(const Folder& folder, const char* openssl) {
-  run(folder, {openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-               "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-               "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder.path("key.pem"),
-               "-out", folder.path("cert.pem")});
+inline void make_certificate(const Folder& folder, const char* openssl,
+                             const std::string& user = {}) {
+  run(folder,
+      {openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+       "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+       "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder.path("key.pem"), "-out",
+       folder.path("cert.pem")},
+      user);
 }
 
 }  // namespace clients
