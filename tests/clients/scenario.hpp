@@ -108,6 +108,18 @@ std::string says_the_same(F f) {
   return says_the_same(f, [] {});
 }
 
+// Runs `f()`, which says in words what it saw, in a hooked coroutine that is cancelled as soon as
+// `waits()`.
+template <typename F, typename Waits>
+std::string says_when_cancelled(F f, Waits waits) {
+  auto coroutine = start_hooked(f);
+  until(waits);
+  coroutine.cancel();
+  std::string said = coroutine.join();
+  std::cout << "  " << said << '\n';
+  return said;
+}
+
 constexpr int kMany = 200;
 
 // Sizes of payloads: those at which buffers, packets and numbers of bytes change, and 16 MiB.

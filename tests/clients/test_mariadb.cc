@@ -1,6 +1,7 @@
 // The synchronous API of libmariadb: test_mariadb SERVER OPENSSL.
 #include <mariadb/errmsg.h>
 #include <mariadb/mysql.h>
+#include <poll.h>
 
 #include <cstring>
 #include <memory>
@@ -48,19 +49,21 @@ bool connect(const Connection& connection, int number, const char* path = nullpt
 }
 
 // In turn by TCP, by a Unix socket, by TLS, and compressed.
+constexpr int kWays = 4;
 Connection dial(int i = 0) {
+  int way = i % kWays;
   Connection connection = open();
-  if (i % 4 == 2) {
+  if (way == 2) {
     my_bool yes = 1;
     mysql_options(connection.get(), MYSQL_OPT_SSL_CA, certificate.c_str());
     mysql_options(connection.get(), MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
   }
-  if (i % 4 == 3) mysql_options(connection.get(), MYSQL_OPT_COMPRESS, nullptr);
-  if (!connect(connection, port, i % 4 == 1 ? socket_path.c_str() : nullptr)) {
+  if (way == 3) mysql_options(connection.get(), MYSQL_OPT_COMPRESS, nullptr);
+  if (!connect(connection, port, way == 1 ? socket_path.c_str() : nullptr)) {
     std::cerr << words(connection.get()) << '\n';
     std::exit(1);
   }
-  CHECK((mysql_get_ssl_cipher(connection.get()) != nullptr) == (i % 4 == 2));
+  CHECK((mysql_get_ssl_cipher(connection.get()) != nullptr) == (way == 2));
   return connection;
 }
 
@@ -84,6 +87,49 @@ void many_wait_at_a_time_on_one_thread() {
                  [](const Connection& connection, int) {
                    CHECK(value(query(connection, "SELECT SLEEP(0.1)")) == "0");
                  });
+}
+
+// What libmariadb waits for when it does not wait itself.
+int wait_for(const Connection& connection, int wanted) {
+  pollfd entry{};
+  entry.fd = mysql_get_socket(connection.get());
+  if (wanted & MYSQL_WAIT_READ) entry.events |= POLLIN;
+  if (wanted & MYSQL_WAIT_WRITE) entry.events |= POLLOUT;
+  if (wanted & MYSQL_WAIT_EXCEPT) entry.events |= POLLPRI;
+  bool timed = wanted & MYSQL_WAIT_TIMEOUT;
+  int limit = timed ? static_cast<int>(mysql_get_timeout_value_ms(connection.get())) : -1;
+  int ready = poll(&entry, 1, limit);
+  CHECK(ready >= 0);
+  if (ready == 0) return MYSQL_WAIT_TIMEOUT;
+  return (entry.revents & POLLIN ? MYSQL_WAIT_READ : 0) |
+         (entry.revents & POLLOUT ? MYSQL_WAIT_WRITE : 0) |
+         (entry.revents & POLLPRI ? MYSQL_WAIT_EXCEPT : 0);
+}
+
+// Its non-blocking calls run on stacks of libmariadb's own, within a coroutine of ours.
+void calls_that_do_not_block_are_coroutines_within_ours() {
+  many_at_a_time(
+      [](int) {
+        Connection connection = open();
+        MYSQL* done = nullptr;
+        mysql_options(connection.get(), MYSQL_OPT_NONBLOCK, nullptr);
+        int wanted =
+            mysql_real_connect_start(&done, connection.get(), "127.0.0.1", "root", "secret",
+                                     nullptr, static_cast<unsigned>(port), nullptr, 0);
+        while (wanted != 0)
+          wanted = mysql_real_connect_cont(&done, connection.get(), wait_for(connection, wanted));
+        CHECK(done != nullptr);
+        return connection;
+      },
+      [](const Connection& connection, int) {
+        int error = 0;
+        std::string text = "SELECT SLEEP(0.1)";
+        int wanted = mysql_real_query_start(&error, connection.get(), text.data(), text.size());
+        while (wanted != 0)
+          wanted = mysql_real_query_cont(&error, connection.get(), wait_for(connection, wanted));
+        CHECK(error == 0);
+        CHECK(value(Result(mysql_store_result(connection.get()))) == "0");
+      });
 }
 
 void payloads_of_all_sizes_come_back() {
@@ -232,27 +278,36 @@ void a_refused_connection_is_reported() {
   });
 }
 
-void a_killed_server_ends_what_waits(Process& server) {
-  auto wait = [](int way) {
-    Connection connection = dial(way);
-    CHECK(mysql_query(connection.get(), "SELECT SLEEP(100)") != 0);
-    std::string said = words(connection.get());
-    CHECK(mysql_query(connection.get(), "SELECT 1") != 0);
-    return said + ", then " + words(connection.get());
-  };
-  auto kill = [&server] {
-    {
-      Connection connection = dial();
-      until([&] {
-        return value(query(connection,
-                           "SELECT COUNT(*) FROM information_schema.processlist "
-                           "WHERE state = 'User sleep'")) == "6";
-      });
-    }
-    server.stop();
-  };
-  std::string said = says_the_same([=] { return wait(0); }, kill);
+std::string wait_long(int way) {
+  Connection connection = dial(way);
+  CHECK(mysql_query(connection.get(), "SELECT SLEEP(100)") != 0);
+  std::string said = words(connection.get());
+  CHECK(mysql_query(connection.get(), "SELECT 1") != 0);
+  return said + ", then " + words(connection.get());
+}
+
+// Whether so many wait, as the server sees it.
+bool are_waiting(int count) {
+  std::string text =
+      "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
+  return value(query(dial(), text)) == std::to_string(count);
+}
+
+void a_cancelled_wait_is_reported() {
+  std::string said =
+      says_when_cancelled([] { return wait_long(0); }, [] { return are_waiting(1); });
   CHECK(said.find("error " + std::to_string(CR_SERVER_LOST)) == 0);
+  // It does not find out by itself.
+  until([] { return are_waiting(0) || !query(dial(), "KILL QUERY USER root"); });
+}
+
+void a_killed_server_ends_what_waits(Process& server, int way) {
+  std::string said = says_the_same([way] { return wait_long(way); },
+                                   [&server] {
+                                     until([] { return are_waiting(6); });
+                                     server.stop();
+                                   });
+  CHECK(said.find(", then error " + std::to_string(CR_SERVER_GONE_ERROR)) != std::string::npos);
 }
 
 }  // namespace
@@ -278,13 +333,17 @@ int main(int argc, char** argv) {
                  "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=256M",
                  "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"});
   };
-  port = start_on_free_port(folder, server, start, [](int number) {
-    Connection connection = open();
-    return connect(connection, number);
-  });
+  auto restart = [&] {
+    port = start_on_free_port(folder, server, start, [](int number) {
+      Connection connection = open();
+      return connect(connection, number);
+    });
+  };
+  restart();
   query(dial(), "CREATE DATABASE test");
   dial(2);
   RUN_SCENARIO(many_wait_at_a_time_on_one_thread);
+  RUN_SCENARIO(calls_that_do_not_block_are_coroutines_within_ours);
   RUN_SCENARIO(payloads_of_all_sizes_come_back);
   RUN_SCENARIO(statements_are_prepared_once);
   RUN_SCENARIO(transactions_wait_for_each_other);
@@ -294,6 +353,12 @@ int main(int argc, char** argv) {
   RUN_SCENARIO(a_read_timeout_is_the_clients);
   RUN_SCENARIO(a_server_that_says_nothing_is_given_up);
   RUN_SCENARIO(a_refused_connection_is_reported);
-  auto a_killed_server = [&] { a_killed_server_ends_what_waits(server); };
+  RUN_SCENARIO(a_cancelled_wait_is_reported);
+  auto a_killed_server = [&] {
+    for (int way = 0; way < kWays; ++way) {
+      a_killed_server_ends_what_waits(server, way);
+      restart();
+    }
+  };
   RUN_SCENARIO(a_killed_server);
 }

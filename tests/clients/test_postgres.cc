@@ -37,10 +37,11 @@ std::string words(const Result& result) {
 }
 
 // In turn by TCP, by a Unix socket, and by TLS.
+constexpr int kWays = 3;
 std::string address(int i) {
   std::string text = "user=tester dbname=postgres gssencmode=disable port=" + std::to_string(port);
-  if (i % 3 == 1) return text + " host=" + folder_path;
-  if (i % 3 == 2)
+  if (i % kWays == 1) return text + " host=" + folder_path;
+  if (i % kWays == 2)
     return text + " host=127.0.0.1 sslmode=verify-full sslrootcert=" + folder_path + "/cert.pem";
   return text + " host=127.0.0.1 sslmode=disable";
 }
@@ -51,7 +52,7 @@ Connection dial(int i = 0) {
     std::cerr << words(connection) << '\n';
     std::exit(1);
   }
-  CHECK((PQsslInUse(connection.get()) != 0) == (i % 3 == 2));
+  CHECK((PQsslInUse(connection.get()) != 0) == (i % kWays == 2));
   return connection;
 }
 
@@ -266,27 +267,35 @@ void a_refused_connection_is_reported() {
   });
 }
 
-void a_killed_server_ends_what_waits(Process& server) {
-  std::string said = says_the_same(
-      [] {
-        Connection connection = dial();
-        std::string said = words(Result(PQexec(connection.get(), "SELECT pg_sleep(100)")));
-        CHECK(PQstatus(connection.get()) == CONNECTION_BAD);
-        PQreset(connection.get());
-        return said + "then " + words(connection);
-      },
-      [&server] {
-        {
-          Connection connection = dial();
-          until([&] {
-            return value(query(connection,
-                               "SELECT COUNT(*) FROM pg_stat_activity "
-                               "WHERE wait_event = 'PgSleep'")) == "6";
-          });
-        }
-        server.stop();
-      });
-  CHECK(said.find("server closed the connection unexpectedly") != std::string::npos);
+std::string wait_long(int way) {
+  Connection connection = dial(way);
+  std::string said = words(Result(PQexec(connection.get(), "SELECT pg_sleep(100)")));
+  return said + (PQstatus(connection.get()) == CONNECTION_BAD ? "bad" : "good");
+}
+
+// Whether so many wait, as the server sees it.
+bool are_waiting(int count) {
+  std::string text = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+  return value(query(dial(), text)) == std::to_string(count);
+}
+
+void a_cancelled_wait_is_reported() {
+  std::string said =
+      says_when_cancelled([] { return wait_long(0); }, [] { return are_waiting(1); });
+  CHECK(said.find("Operation canceled") != std::string::npos);
+  // It does not find out by itself.
+  query(dial(),
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+  until([] { return are_waiting(0); });
+}
+
+void a_killed_server_ends_what_waits(Process& server, int way) {
+  std::string said = says_the_same([way] { return wait_long(way); },
+                                   [&server] {
+                                     until([] { return are_waiting(6); });
+                                     server.stop();
+                                   });
+  CHECK(said.find("closed") != std::string::npos);
 }
 
 }  // namespace
@@ -329,10 +338,13 @@ int main(int argc, char** argv) {
                     "dynamic_shared_memory_type=mmap"},
                    user);
   };
-  port = start_on_free_port(folder, server, start, [](int number) {
-    port = number;
-    return PQping(address(0).c_str()) == PQPING_OK;
-  });
+  auto restart = [&] {
+    port = start_on_free_port(folder, server, start, [](int number) {
+      port = number;
+      return PQping(address(0).c_str()) == PQPING_OK;
+    });
+  };
+  restart();
   dial(2);
   RUN_SCENARIO(many_wait_at_a_time_on_one_thread);
   RUN_SCENARIO(payloads_of_all_sizes_come_back);
@@ -346,6 +358,12 @@ int main(int argc, char** argv) {
   RUN_SCENARIO(errors_of_the_server_are_the_same);
   RUN_SCENARIO(a_server_that_says_nothing_is_given_up);
   RUN_SCENARIO(a_refused_connection_is_reported);
-  auto a_killed_server = [&] { a_killed_server_ends_what_waits(server); };
+  RUN_SCENARIO(a_cancelled_wait_is_reported);
+  auto a_killed_server = [&] {
+    for (int way = 0; way < kWays; ++way) {
+      a_killed_server_ends_what_waits(server, way);
+      restart();
+    }
+  };
   RUN_SCENARIO(a_killed_server);
 }

@@ -148,23 +148,30 @@ void a_refused_connection_is_reported() {
   CHECK(with(true).find("Connection refused") != std::string::npos);
 }
 
-void a_killed_server_ends_what_waits(Process& server) {
-  says_the_same(
-      [] {
-        Context context = dial();
-        Reply reply = command(context, "BLPOP nobody 0");
-        return words(context, reply);
-      },
-      [&server] {
-        {
-          Context context = dial();
-          until([&] {
-            Reply reply = command(context, "INFO clients");
-            return std::strstr(reply->str, "blocked_clients:6") != nullptr;
-          });
-        }
-        server.stop();
-      });
+std::string wait_for_ever(int way) {
+  Context context = dial(way);
+  Reply reply = command(context, "BLPOP nobody 0");
+  return words(context, reply);
+}
+
+// Whether so many wait, as the server sees it.
+bool are_waiting(int count) {
+  Reply reply = command(dial(), "INFO clients");
+  return std::strstr(reply->str, ("blocked_clients:" + std::to_string(count)).c_str()) != nullptr;
+}
+
+void a_cancelled_wait_is_reported() {
+  std::string said =
+      says_when_cancelled([] { return wait_for_ever(0); }, [] { return are_waiting(1); });
+  CHECK(said.find("errno " + std::to_string(ECANCELED)) != std::string::npos);
+}
+
+void a_killed_server_ends_what_waits(Process& server, int way) {
+  says_the_same([way] { return wait_for_ever(way); },
+                [&server] {
+                  until([] { return are_waiting(6); });
+                  server.stop();
+                });
 }
 
 }  // namespace
@@ -180,10 +187,13 @@ int main(int argc, char** argv) {
                             "--unixsocket", socket_path, "--save", "", "--appendonly", "no",
                             "--dir", folder.path(), "--maxclients", "1000"});
   };
-  port = start_on_free_port(folder, server, start, [](int number) {
-    Context context(redisConnect("127.0.0.1", number));
-    return context && !context->err;
-  });
+  auto restart = [&] {
+    port = start_on_free_port(folder, server, start, [](int number) {
+      Context context(redisConnect("127.0.0.1", number));
+      return context && !context->err;
+    });
+  };
+  restart();
   RUN_SCENARIO(many_wait_at_a_time_on_one_thread);
   RUN_SCENARIO(payloads_of_all_sizes_come_back);
   RUN_SCENARIO(commands_are_pipelined);
@@ -192,6 +202,11 @@ int main(int argc, char** argv) {
   RUN_SCENARIO(messages_reach_those_who_subscribed);
   RUN_SCENARIO(a_read_timeout_is_the_clients);
   RUN_SCENARIO(a_refused_connection_is_reported);
-  auto a_killed_server = [&] { a_killed_server_ends_what_waits(server); };
+  RUN_SCENARIO(a_cancelled_wait_is_reported);
+  auto a_killed_server = [&] {
+    a_killed_server_ends_what_waits(server, 0);
+    restart();
+    a_killed_server_ends_what_waits(server, 1);
+  };
   RUN_SCENARIO(a_killed_server);
 }
