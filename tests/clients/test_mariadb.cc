@@ -133,8 +133,8 @@ void calls_that_do_not_block_are_coroutines_within_ours() {
 }
 
 void payloads_of_all_sizes_come_back() {
-  query(dial(), "CREATE TABLE test.payload (id INT PRIMARY KEY, data LONGBLOB)");
-  in_both(2 * kSizeCount, [](int i) {
+  query(dial(), "CREATE TABLE test.payload (id INT PRIMARY KEY, data LONGBLOB) ENGINE=MyISAM");
+  in_both(kSizeCount, [](int i) {
     std::string data = random_bytes(kSizes[i % kSizeCount]);
     Connection connection = dial(i);
     std::string id = std::to_string(i), quoted(2 * data.size() + 1, '\0');
@@ -282,6 +282,9 @@ std::string wait_long(int way) {
   Connection connection = dial(way);
   CHECK(mysql_query(connection.get(), "SELECT SLEEP(100)") != 0);
   std::string said = words(connection.get());
+  // OpenSSL keeps reasons by thread: another connection of it may have left this one.
+  if (mysql_errno(connection.get()) == CR_SSL_CONNECTION_ERROR)
+    said.resize(said.find("TLS/SSL error") + std::strlen("TLS/SSL error"));
   CHECK(mysql_query(connection.get(), "SELECT 1") != 0);
   return said + ", then " + words(connection.get());
 }
@@ -321,9 +324,10 @@ int main(int argc, char** argv) {
   make_certificate(folder, argv[2]);
   certificate = folder.path("cert.pem");
   socket_path = folder.path("socket");
-  std::filesystem::create_directory(folder.path("data"));
-  // Without tables of users: to make them takes seconds.
   auto start = [&](int number) {
+    // A new one each time, and without tables of users: to make them takes seconds.
+    std::filesystem::remove_all(folder.path("data"));
+    std::filesystem::create_directory(folder.path("data"));
     return Process(
         folder, {argv[1], "--no-defaults", "--user=root", "--skip-grant-tables", "--skip-log-bin",
                  "--datadir=" + folder.path("data"), "--socket=" + socket_path,
@@ -356,8 +360,8 @@ int main(int argc, char** argv) {
   RUN_SCENARIO(a_cancelled_wait_is_reported);
   auto a_killed_server = [&] {
     for (int way = 0; way < kWays; ++way) {
+      if (way > 0) restart();
       a_killed_server_ends_what_waits(server, way);
-      restart();
     }
   };
   RUN_SCENARIO(a_killed_server);
