@@ -234,6 +234,21 @@ void errors_of_the_server_are_the_same() {
   });
 }
 
+// Whether so many wait, as the server sees it.
+bool are_waiting(int count) {
+  std::string text =
+      "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
+  return value(query(dial(), text)) == std::to_string(count);
+}
+
+// The server does not find out for seconds that a client is gone.
+void end_all_waits() {
+  until([] {
+    query(dial(), "KILL QUERY USER root");
+    return are_waiting(0);
+  });
+}
+
 void a_read_timeout_is_the_clients() {
   for (int way : {0, 2}) {
     std::string said = says_the_same([way] {
@@ -250,6 +265,7 @@ void a_read_timeout_is_the_clients() {
     int wanted = way == 2 ? CR_SSL_CONNECTION_ERROR : CR_SERVER_LOST;
     CHECK(said.find("error " + std::to_string(wanted)) == 0);
   }
+  end_all_waits();
 }
 
 void a_server_that_says_nothing_is_given_up() {
@@ -289,19 +305,11 @@ std::string wait_long(int way) {
   return said + ", then " + words(connection.get());
 }
 
-// Whether so many wait, as the server sees it.
-bool are_waiting(int count) {
-  std::string text =
-      "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
-  return value(query(dial(), text)) == std::to_string(count);
-}
-
 void a_cancelled_wait_is_reported() {
   std::string said =
       says_when_cancelled([] { return wait_long(0); }, [] { return are_waiting(1); });
   CHECK(said.find("error " + std::to_string(CR_SERVER_LOST)) == 0);
-  // It does not find out by itself.
-  until([] { return are_waiting(0) || !query(dial(), "KILL QUERY USER root"); });
+  end_all_waits();
 }
 
 void a_killed_server_ends_what_waits(Process& server, int way) {
