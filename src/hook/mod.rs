@@ -29,6 +29,7 @@ mod message;
 mod poll;
 mod report;
 mod select;
+mod semaphore;
 mod sleep;
 mod socket;
 mod switch;

@@ -17,6 +17,8 @@
 //! wake goes through [`Waker`], which takes the inbox of the home worker when it is called
 //! elsewhere.
 
+#[cfg(feature = "hook")]
+mod address;
 #[doc(hidden)]
 pub mod bench;
 mod blocking;
@@ -50,6 +52,8 @@ pub use self::task::{Builder, JoinError, JoinHandle, spawn};
 pub use self::time::Deadline;
 pub use self::timer::Timer;
 
+#[cfg(feature = "hook")]
+pub(crate) use self::address::{Look, notify_address, wait_address};
 pub(crate) use self::blocking::{BlockObserver, Blocking, observe_blocking};
 #[cfg(feature = "hook")]
 pub(crate) use self::hooked::{can_suspend, is_hooked, is_own_process, set_hooked};

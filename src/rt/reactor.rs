@@ -44,6 +44,7 @@ impl Reactor {
             // After the fds: what came before a deadline must not lose to it only because the
             // worker was held up.
             self.fire_timers();
+            self.worker.serve_notes();
             self.worker.run_ready();
         }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
     addrinfo, c_char, c_int, c_uint, c_void, clockid_t, epoll_event, fd_set, hostent, iovec,
-    mmsghdr, msghdr, nfds_t, off_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t,
+    mmsghdr, msghdr, nfds_t, off_t, pollfd, sem_t, sigset_t, size_t, sockaddr, socklen_t, ssize_t,
     timespec, timeval,
 };
 
@@ -114,6 +114,10 @@ real! {
         epoll: c_int, events: *mut epoll_event, count: c_int, timeout: c_int,
         mask: *const sigset_t,
     ) -> c_int;
+    fn epoll_pwait2(
+        epoll: c_int, events: *mut epoll_event, count: c_int, timeout: *const timespec,
+        mask: *const sigset_t,
+    ) -> c_int;
 
     fn sleep(seconds: c_uint) -> c_uint;
     fn usleep(microseconds: c_uint) -> c_int;
@@ -121,6 +125,11 @@ real! {
     fn clock_nanosleep(
         clock: clockid_t, flags: c_int, wanted: *const timespec, rest: *mut timespec,
     ) -> c_int;
+
+    fn sem_wait(semaphore: *mut sem_t) -> c_int;
+    fn sem_timedwait(semaphore: *mut sem_t, time: *const timespec) -> c_int;
+    fn sem_clockwait(semaphore: *mut sem_t, clock: clockid_t, time: *const timespec) -> c_int;
+    fn sem_post(semaphore: *mut sem_t) -> c_int;
 
     fn getaddrinfo(
         host: *const c_char, service: *const c_char, hints: *const addrinfo,
@@ -157,6 +166,10 @@ fn address(index: usize) -> *mut c_void {
 fn resolve(index: usize) -> *mut c_void {
     // SAFETY: a name with a NUL at its end.
     let address = unsafe { libc::dlsym(libc::RTLD_NEXT, NAMES[index].as_ptr().cast()) };
+    if address.is_null() && NEW_NAMES.contains(&NAMES[index]) {
+        ADDRESSES[index].store(missing as *mut c_void, Ordering::Relaxed);
+        return missing as *mut c_void;
+    }
     if address.is_null() {
         let name = NAMES[index].trim_end_matches('\0');
         die(&["fastrpc: no libc function '", name, "' to hook: is libc linked statically?\n"]);
@@ -164,6 +177,16 @@ fn resolve(index: usize) -> *mut c_void {
     ADDRESSES[index].store(address, Ordering::Relaxed);
     address
 }
+
+/// Stands for a function that this libc does not have yet: then nobody was built to call it.
+extern "C" fn missing() -> c_int {
+    // SAFETY: the location is valid as long as the thread runs.
+    unsafe { *libc::__errno_location() = libc::ENOSYS };
+    -1
+}
+
+/// What glibc has had since 2.30 at the earliest.
+const NEW_NAMES: &[&str] = &["epoll_pwait2\0", "sem_clockwait\0"];
 
 /// Says so on standard error without a function that may be hooked, and ends the process.
 fn die(text: &[&str]) -> ! {

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,6 +23,8 @@
 using namespace std::chrono_literals;
 
 extern "C" int blocking_library_read(int fd);
+extern "C" int blocking_library_wait(sem_t* semaphore);
+extern "C" void blocking_library_post(sem_t* semaphore);
 
 namespace {
 
@@ -105,6 +108,33 @@ void plain_threads_block_as_ever() {
   close(fds[1]);
 }
 
+// Two coroutines of a worker, and a thread, each by the program and by a library.
+void semaphores_suspend() {
+  sem_t go, gone;
+  CHECK(sem_init(&go, 0, 0) == 0 && sem_init(&gone, 0, 0) == 0);
+  fastrpc::spawn([&] {
+    auto other = fastrpc::spawn([&] {
+      fastrpc::hook::Guard hooked;
+      for (int i = 0; i < 100; ++i) {
+        CHECK((i % 2 == 0 ? sem_wait(&go) : blocking_library_wait(&go)) == 0);
+        i % 3 == 0 ? void(sem_post(&gone)) : blocking_library_post(&gone);
+      }
+    });
+    fastrpc::hook::Guard hooked;
+    for (int i = 0; i < 100; ++i) {
+      blocking_library_post(&go);
+      CHECK(blocking_library_wait(&gone) == 0);
+    }
+    other.join();
+    std::thread poster([&] { sem_post(&go); });
+    CHECK(sem_wait(&go) == 0);
+    timespec past{1, 0};
+    CHECK(sem_timedwait(&go, &past) == -1 && errno == ETIMEDOUT);
+    poster.join();
+  }).join();
+  CHECK(sem_destroy(&go) == 0 && sem_destroy(&gone) == 0);
+}
+
 thread_local int slot = 0;
 
 // After each of many waits the thread and what belongs to it are the same.
@@ -171,6 +201,7 @@ int main(int argc, char** argv) {
   RUN(calls_of_an_opened_library_suspend);
   RUN(the_switch_is_the_coroutines_own);
   RUN(plain_threads_block_as_ever);
+  RUN(semaphores_suspend);
   RUN(a_wait_changes_nothing_of_the_thread);
   RUN(hosts_are_looked_up);
   RUN(the_report_names_what_is_hooked);
