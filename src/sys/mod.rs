@@ -5,6 +5,10 @@
 //! [`c`] is always the real function: its own I/O never passes through its hooks.
 
 #[cfg(feature = "hook")]
+mod raw;
+#[cfg(feature = "hook")]
+mod raw_lock;
+#[cfg(feature = "hook")]
 pub(crate) mod real;
 
 /// libc, with nothing of it replaced by hooks.

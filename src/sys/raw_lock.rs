@@ -1,0 +1,165 @@
+//! Semaphores in place of libc's functions, as [`super::raw`] does for system calls: glibc's own have
+//! no other name that a program without shared libraries would contain. They keep to glibc's
+//! layout, for `sem_init`, `sem_trywait` and `sem_getvalue` are glibc's: the value in the low half of
+//! 64 bits, the waiters in the high one, then 0 or the flag of a shared futex.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libc::{c_int, clockid_t, sem_t, timespec};
+
+pub(super) unsafe extern "C" fn sem_wait(semaphore: *mut sem_t) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { wait(semaphore, 0, std::ptr::null()) }
+}
+
+pub(super) unsafe extern "C" fn sem_timedwait(
+    semaphore: *mut sem_t,
+    time: *const timespec,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { sem_clockwait(semaphore, libc::CLOCK_REALTIME, time) }
+}
+
+pub(super) unsafe extern "C" fn sem_clockwait(
+    semaphore: *mut sem_t,
+    clock: clockid_t,
+    time: *const timespec,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let nanos = unsafe { (*time).tv_nsec };
+    let flag = match clock {
+        libc::CLOCK_REALTIME => libc::FUTEX_CLOCK_REALTIME,
+        libc::CLOCK_MONOTONIC => 0,
+        _ => return fail(libc::EINVAL),
+    };
+    if !(0..1_000_000_000).contains(&nanos) {
+        return fail(libc::EINVAL);
+    }
+    // SAFETY: the caller's contract.
+    unsafe { wait(semaphore, flag, time) }
+}
+
+pub(super) unsafe extern "C" fn sem_post(semaphore: *mut sem_t) -> c_int {
+    // SAFETY: the caller's contract.
+    let (data, private) = unsafe { parts(semaphore) };
+    let mut now = data.load(Ordering::Relaxed);
+    loop {
+        if now as u32 == MOST {
+            return fail(libc::EOVERFLOW);
+        }
+        match data.compare_exchange_weak(now, now + 1, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => break,
+            Err(other) => now = other,
+        }
+    }
+    if now >= WAITER {
+        let wake = libc::FUTEX_WAKE | private;
+        // SAFETY: an address that is not read, and need not be valid any more.
+        unsafe { libc::syscall(libc::SYS_futex, semaphore, wake, 1) };
+    }
+    0
+}
+
+/// # Safety
+/// A valid semaphore; NULL or a valid time.
+unsafe fn wait(semaphore: *mut sem_t, clock: c_int, time: *const timespec) -> c_int {
+    // SAFETY: the caller's contract.
+    let (data, private) = unsafe { parts(semaphore) };
+    let operation = libc::FUTEX_WAIT_BITSET | private | clock;
+    loop {
+        // SAFETY: the caller's contract.
+        if unsafe { libc::sem_trywait(semaphore) } == 0 {
+            return 0;
+        }
+        data.fetch_add(WAITER, Ordering::SeqCst);
+        let none = std::ptr::null::<u32>();
+        let any = libc::FUTEX_BITSET_MATCH_ANY;
+        // SAFETY: the value's address, and NULL or a valid time.
+        let waited =
+            unsafe { libc::syscall(libc::SYS_futex, semaphore, operation, 0, time, none, any) };
+        let error = std::io::Error::last_os_error().raw_os_error();
+        data.fetch_sub(WAITER, Ordering::Relaxed);
+        match error {
+            Some(code @ (libc::EINTR | libc::ETIMEDOUT)) if waited == -1 => return fail(code),
+            // A time before the clock's beginning.
+            Some(libc::EINVAL) if waited == -1 => return fail(libc::ETIMEDOUT),
+            _ => {}
+        }
+    }
+}
+
+/// The value with the waiters, and the flag for the futex.
+///
+/// # Safety
+/// A valid semaphore.
+unsafe fn parts<'a>(semaphore: *mut sem_t) -> (&'a AtomicU64, c_int) {
+    // SAFETY: the caller's contract.
+    let data = unsafe { &*semaphore.cast::<AtomicU64>() };
+    // SAFETY: the same.
+    let shared = unsafe { *semaphore.cast::<c_int>().add(2) };
+    (data, libc::FUTEX_PRIVATE_FLAG ^ shared)
+}
+
+fn fail(code: c_int) -> c_int {
+    // SAFETY: the location is valid as long as the thread runs.
+    unsafe { *libc::__errno_location() = code };
+    -1
+}
+
+const WAITER: u64 = 1 << 32;
+const MOST: u32 = i32::MAX as u32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// libc's own are the other side.
+    #[test]
+    fn they_work_together_with_libcs() {
+        // SAFETY: all-zero bytes are a place for a semaphore.
+        let mut semaphore: sem_t = unsafe { std::mem::zeroed() };
+        let place = &raw mut semaphore as usize;
+        let semaphore = || place as *mut sem_t;
+        // SAFETY: a place; initialised from here on.
+        assert_eq!(unsafe { libc::sem_init(semaphore(), 0, 0) }, 0);
+        std::thread::scope(|scope| {
+            for ours in [true, false] {
+                scope.spawn(move || {
+                    for _ in 0..1000 {
+                        // SAFETY: as above.
+                        let waited = unsafe {
+                            if ours {
+                                sem_wait(semaphore())
+                            } else {
+                                super::super::real::sem_wait(semaphore())
+                            }
+                        };
+                        assert_eq!(waited, 0);
+                    }
+                });
+                scope.spawn(move || {
+                    for _ in 0..1000 {
+                        // SAFETY: as above.
+                        let posted = unsafe {
+                            if ours {
+                                sem_post(semaphore())
+                            } else {
+                                super::super::real::sem_post(semaphore())
+                            }
+                        };
+                        assert_eq!(posted, 0);
+                    }
+                });
+            }
+        });
+        let past = timespec { tv_sec: 1, tv_nsec: 0 };
+        let before = timespec { tv_sec: -1, tv_nsec: 0 };
+        for time in [past, before] {
+            // SAFETY: as above, and a valid time.
+            assert_eq!(unsafe { sem_timedwait(semaphore(), &time) }, -1);
+            assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::ETIMEDOUT));
+        }
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::sem_trywait(semaphore()) }, -1);
+    }
+}
