@@ -6,5 +6,7 @@ mod cases;
 #[path = "hook/support.rs"]
 mod support;
 
+#[path = "hook/locks.rs"]
+mod locks;
 #[path = "hook/semaphores.rs"]
 mod semaphores;

@@ -26,6 +26,7 @@ mod epoll;
 mod errno;
 mod file;
 mod message;
+mod mutex;
 mod poll;
 mod report;
 mod select;
@@ -35,5 +36,6 @@ mod socket;
 mod switch;
 mod toggle;
 
+pub use self::mutex::{deadlocks_averted, waits_with_locks};
 pub use self::report::report;
 pub use self::switch::{Guard, disable, enable, is_enabled};

@@ -25,6 +25,10 @@ mod blocking;
 mod engine;
 mod fiber;
 #[cfg(feature = "hook")]
+mod held;
+#[cfg(feature = "hook")]
+mod held_report;
+#[cfg(feature = "hook")]
 mod hooked;
 mod local;
 mod pinned;
@@ -55,6 +59,8 @@ pub use self::timer::Timer;
 #[cfg(feature = "hook")]
 pub(crate) use self::address::{Look, notify_address, wait_address};
 pub(crate) use self::blocking::{BlockObserver, Blocking, observe_blocking};
+#[cfg(feature = "hook")]
+pub(crate) use self::held::{Holder, Site, deadlocks, waits_with_locks};
 #[cfg(feature = "hook")]
 pub(crate) use self::hooked::{can_suspend, is_hooked, is_own_process, set_hooked};
 pub(crate) use self::pinned::Pinned;

@@ -39,6 +39,8 @@ impl Reactor {
     fn run(&mut self) {
         loop {
             self.handle_messages();
+            #[cfg(feature = "hook")]
+            self.worker.held.report();
             self.poll();
             self.handle_messages();
             // After the fds: what came before a deadline must not lose to it only because the

@@ -23,11 +23,15 @@ pub struct Options {
     /// Whether blocking calls of libc suspend a coroutine that does not say (feature `hook`); false
     /// by default. The environment variable `FASTRPC_HOOK=1` means true.
     pub hook: bool,
+    /// Whether it is found out, and logged, that a coroutine waits while it holds a mutex of pthreads
+    /// (feature `hook`); true by default. The environment variable `FASTRPC_LOCK_CHECK=0` means
+    /// false.
+    pub lock_check: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { workers: 1, stack_size: DEFAULT_STACK, hook: false }
+        Options { workers: 1, stack_size: DEFAULT_STACK, hook: false, lock_check: true }
     }
 }
 
@@ -50,6 +54,13 @@ impl Options {
     #[must_use]
     pub fn hook(mut self, on: bool) -> Self {
         self.hook = on;
+        self
+    }
+
+    /// Sets whether waits of coroutines that hold a mutex of pthreads are logged.
+    #[must_use]
+    pub fn lock_check(mut self, on: bool) -> Self {
+        self.lock_check = on;
         self
     }
 }
@@ -131,6 +142,12 @@ pub(super) fn hooked_by_default() -> bool {
     RUNTIME.get().is_some_and(|runtime| runtime.hook)
 }
 
+/// Whether the mutexes are noted that coroutines hold.
+#[cfg(feature = "hook")]
+pub(super) fn locks_are_watched() -> bool {
+    RUNTIME.get().is_some_and(|runtime| runtime.lock_check)
+}
+
 /// The process that started the runtime: a child of vfork(2) shares its memory.
 #[cfg(feature = "hook")]
 pub(super) fn is_own_process() -> bool {
@@ -144,7 +161,14 @@ struct Runtime {
     #[cfg(feature = "hook")]
     hook: bool,
     #[cfg(feature = "hook")]
+    lock_check: bool,
+    #[cfg(feature = "hook")]
     process: libc::pid_t,
+}
+
+#[cfg(feature = "hook")]
+fn is_in_environment(name: &str, wanted: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| value == wanted)
 }
 
 fn wish() -> Options {
@@ -174,7 +198,9 @@ fn start() -> io::Result<()> {
         workers: shared,
         stack_size,
         #[cfg(feature = "hook")]
-        hook: options.hook || std::env::var_os("FASTRPC_HOOK").is_some_and(|value| value == "1"),
+        hook: options.hook || is_in_environment("FASTRPC_HOOK", "1"),
+        #[cfg(feature = "hook")]
+        lock_check: options.lock_check && !is_in_environment("FASTRPC_LOCK_CHECK", "0"),
         #[cfg(feature = "hook")]
         // SAFETY: a query without arguments, which always succeeds.
         process: unsafe { libc::getpid() },

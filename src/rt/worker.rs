@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex};
 use super::address::AddressWaits;
 use super::engine::{self, Coroutine};
 use super::fiber::{Fiber, FiberPool};
+#[cfg(feature = "hook")]
+use super::held::HeldLocks;
 use super::poller::Poller;
 use super::rawfd::RawFds;
 use super::start;
@@ -41,6 +43,8 @@ pub(crate) struct Worker {
     pub(super) raw_fds: RawFds,
     #[cfg(feature = "hook")]
     pub(super) address_waits: AddressWaits,
+    #[cfg(feature = "hook")]
+    pub(super) held: HeldLocks,
     cxx_globals: *mut CxxGlobals,
 }
 
@@ -69,6 +73,8 @@ impl Worker {
             raw_fds: RawFds::new(&poller)?,
             #[cfg(feature = "hook")]
             address_waits: AddressWaits::new(shared),
+            #[cfg(feature = "hook")]
+            held: HeldLocks::new(start::locks_are_watched()),
             poller,
             cxx_globals: cxx_globals(),
         }));
@@ -103,6 +109,12 @@ impl Worker {
     pub(super) fn switch_away(&self) {
         let fiber = self.running.get();
         let errno = Errno::save();
+        #[cfg(feature = "hook")]
+        if let Some(fiber) = self.running()
+            && fiber.held.get() != 0
+        {
+            self.held.note_wait(fiber);
+        }
         let exceptions = self.save_exceptions();
         engine::suspend();
         self.running.set(fiber);

@@ -1,11 +1,112 @@
-//! Semaphores in place of libc's functions, as [`super::raw`] does for system calls: glibc's own have
-//! no other name that a program without shared libraries would contain. They keep to glibc's
-//! layout, for `sem_init`, `sem_trywait` and `sem_getvalue` are glibc's: the value in the low half of
-//! 64 bits, the waiters in the high one, then 0 or the flag of a shared futex.
+//! Semaphores and mutexes in place of libc's functions, as [`super::raw`] does for system calls.
+//!
+//! Mutexes are glibc's own, by names that a program without shared libraries contains too.
+//! Semaphores have no other name there: ours keep to glibc's layout, for `sem_init`, `sem_trywait`
+//! and `sem_getvalue` are glibc's. The value is in the low half of 64 bits, the waiters in the high
+//! one, then comes 0 or the flag of a shared futex.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use libc::{c_int, clockid_t, sem_t, timespec};
+use libc::{c_int, clockid_t, pthread_mutex_t, sem_t, timespec};
+
+/// The address of what the linker may find under this name, or 0.
+macro_rules! weak {
+    ($name:literal) => {{
+        let address: usize;
+        // SAFETY: reads a word that the linker filled.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            std::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("mov {}, qword ptr [rip + ", $name, "@GOTPCREL]"),
+                out(reg) address,
+                options(nostack, preserves_flags),
+            );
+        }
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            std::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("adrp {0}, :got:", $name),
+                concat!("ldr {0}, [{0}, #:got_lo12:", $name, "]"),
+                out(reg) address,
+                options(nostack, preserves_flags),
+            );
+        }
+        address
+    }};
+}
+
+pub(super) unsafe extern "C" fn pthread_mutex_lock(mutex: *mut pthread_mutex_t) -> c_int {
+    let address = weak!("__pthread_mutex_lock");
+    // SAFETY: glibc's function of this name; the caller's contract.
+    unsafe { by_address(address, mutex) }
+}
+
+pub(super) unsafe extern "C" fn pthread_mutex_trylock(mutex: *mut pthread_mutex_t) -> c_int {
+    let address = weak!("__pthread_mutex_trylock");
+    // SAFETY: glibc's function of this name; the caller's contract.
+    unsafe { by_address(address, mutex) }
+}
+
+pub(super) unsafe extern "C" fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int {
+    let address = weak!("__pthread_mutex_unlock");
+    // SAFETY: glibc's function of this name; the caller's contract.
+    unsafe { by_address(address, mutex) }
+}
+
+pub(super) unsafe extern "C" fn pthread_mutex_timedlock(
+    mutex: *mut pthread_mutex_t,
+    time: *const timespec,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { pthread_mutex_clocklock(mutex, libc::CLOCK_REALTIME, time) }
+}
+
+/// Tries again and again: nothing else in glibc needs the one that waits, which is thus missing.
+pub(super) unsafe extern "C" fn pthread_mutex_clocklock(
+    mutex: *mut pthread_mutex_t,
+    clock: clockid_t,
+    time: *const timespec,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let time = unsafe { *time };
+    loop {
+        // SAFETY: the caller's contract.
+        let result = unsafe { pthread_mutex_trylock(mutex) };
+        if result != libc::EBUSY {
+            return result;
+        }
+        let mut now = timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a place for the time.
+        let known = unsafe { libc::clock_gettime(clock, &mut now) } == 0;
+        if !known || !(0..1_000_000_000).contains(&time.tv_nsec) {
+            return libc::EINVAL;
+        }
+        if (now.tv_sec, now.tv_nsec) >= (time.tv_sec, time.tv_nsec) {
+            return libc::ETIMEDOUT;
+        }
+        let pause = timespec { tv_sec: 0, tv_nsec: 500_000 };
+        let none = std::ptr::null_mut::<timespec>();
+        // SAFETY: a valid time.
+        unsafe { libc::syscall(libc::SYS_nanosleep, &raw const pause, none) };
+    }
+}
+
+/// # Safety
+/// 0, or the address of a function that takes a mutex; its contract.
+unsafe fn by_address(address: usize, mutex: *mut pthread_mutex_t) -> c_int {
+    if address == 0 {
+        super::real::die(&["fastrpc: no functions of pthreads to hook in this program\n"]);
+    }
+    // SAFETY: the caller's contract.
+    let function = unsafe {
+        std::mem::transmute::<usize, unsafe extern "C" fn(*mut pthread_mutex_t) -> c_int>(address)
+    };
+    // SAFETY: the caller's contract.
+    unsafe { function(mutex) }
+}
 
 pub(super) unsafe extern "C" fn sem_wait(semaphore: *mut sem_t) -> c_int {
     // SAFETY: the caller's contract.

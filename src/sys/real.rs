@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
     addrinfo, c_char, c_int, c_uint, c_void, clockid_t, epoll_event, fd_set, hostent, iovec,
-    mmsghdr, msghdr, nfds_t, off_t, pollfd, sem_t, sigset_t, size_t, sockaddr, socklen_t, ssize_t,
-    timespec, timeval,
+    mmsghdr, msghdr, nfds_t, off_t, pollfd, pthread_mutex_t, sem_t, sigset_t, size_t, sockaddr,
+    socklen_t, ssize_t, timespec, timeval,
 };
 
 macro_rules! real {
@@ -135,6 +135,14 @@ real! {
     fn sem_timedwait(semaphore: *mut sem_t, time: *const timespec) -> c_int;
     fn sem_clockwait(semaphore: *mut sem_t, clock: clockid_t, time: *const timespec) -> c_int;
     fn sem_post(semaphore: *mut sem_t) -> c_int;
+
+    fn pthread_mutex_lock(mutex: *mut pthread_mutex_t) -> c_int;
+    fn pthread_mutex_trylock(mutex: *mut pthread_mutex_t) -> c_int;
+    fn pthread_mutex_timedlock(mutex: *mut pthread_mutex_t, time: *const timespec) -> c_int;
+    fn pthread_mutex_clocklock(
+        mutex: *mut pthread_mutex_t, clock: clockid_t, time: *const timespec,
+    ) -> c_int;
+    fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int;
 
     fn getaddrinfo(
         host: *const c_char, service: *const c_char, hints: *const addrinfo,
