@@ -14,6 +14,9 @@ struct RuntimeOptions {
   std::size_t stack_size = 256 * 1024;
   // Whether coroutines begin with their hooks on: see fastrpc/hook.hpp.
   bool hook = false;
+  // Whether waits of coroutines that hold a mutex of pthreads, a std::mutex for example, are
+  // logged.
+  bool lock_check = true;
 };
 
 // Sets the runtime up; only before its first use.
@@ -23,6 +26,7 @@ inline Result<void> configure(const RuntimeOptions& options, std::nothrow_t) {
   c.workers = options.workers;
   c.stack_size = options.stack_size;
   c.hook = options.hook;
+  c.lock_check = options.lock_check;
   detail::ErrorSlot error;
   return error.check(fastrpc_runtime_configure(&c, error.out()));
 }

@@ -49,7 +49,11 @@ pub(crate) fn wait_address(
         if deadline.has_passed() {
             return Err(WaitError::TimedOut);
         }
-        match waiter.wait(deadline.min(Deadline::after(pause))) {
+        let waited = waiter.wait(deadline.min(Deadline::after(pause)));
+        if entry.has_taken.get() {
+            return Ok(());
+        }
+        match waited {
             Err(WaitError::TimedOut) => pause = (pause * 2).min(longest_pause),
             ended => return ended,
         }
@@ -103,6 +107,15 @@ impl AddressWaits {
         }
     }
 
+    /// Lets those look who wait for `address`.
+    #[inline]
+    pub(super) fn serve_address(&self, address: usize) {
+        let bucket = bucket(address);
+        if !self.buckets[bucket].get().0.is_null() {
+            self.serve_bucket(bucket);
+        }
+    }
+
     fn serve_bucket(&self, bucket: usize) {
         let mut next = self.buckets[bucket].get().0;
         let mut in_vain = 0;
@@ -112,19 +125,17 @@ impl AddressWaits {
             if entry.address == in_vain {
                 continue;
             }
-            let waker = entry.waker.take();
-            // One whose wait has ended otherwise looks for itself.
-            let waiting = waker.as_ref().is_some_and(Waker::is_waiting);
-            if waiting {
-                match entry.look() {
-                    Look::Took => {
-                        self.remove(entry);
-                        waker.as_ref().map(Waker::wake);
+            // Also for one whose pause or time is just over, and which has not run since.
+            match entry.look() {
+                Look::Took => {
+                    self.remove(entry);
+                    entry.has_taken.set(true);
+                    if let Some(waker) = entry.waker.take() {
+                        waker.wake();
                     }
-                    Look::Nothing => in_vain = entry.address,
                 }
+                Look::Nothing => in_vain = entry.address,
             }
-            entry.waker.set(waker);
         }
     }
 
@@ -181,6 +192,7 @@ struct Entry {
     data: *const (),
     waker: Cell<Option<Waker>>,
     linked: Cell<bool>,
+    has_taken: Cell<bool>,
     previous: Cell<*const Entry>,
     next: Cell<*const Entry>,
 }
@@ -200,6 +212,7 @@ impl Entry {
             data: std::ptr::from_ref(look).cast(),
             waker: Cell::new(None),
             linked: Cell::new(false),
+            has_taken: Cell::new(false),
             previous: Cell::new(std::ptr::null()),
             next: Cell::new(std::ptr::null()),
         }

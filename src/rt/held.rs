@@ -40,13 +40,14 @@ impl Holder {
         let held = &self.worker.held;
         let count = held.count.get();
         if let Some(place) = held.locks.get(count) {
-            place.set(Lock { fiber: self.fiber, address, site, incident: None });
+            place.set(Lock { fiber: self.fiber, address, site, waited: false, incident: None });
             held.count.set(count + 1);
             self.fiber.held.set(self.fiber.held.get() + 1);
         }
     }
 
-    /// Notes that it has unlocked the mutex at `address`.
+    /// Notes that it has unlocked the mutex at `address`, and lets those of this worker look who wait
+    /// for it: now, or it could lock again and again before they ever do.
     #[inline]
     pub(crate) fn pop(self, address: usize) {
         let held = &self.worker.held;
@@ -57,6 +58,7 @@ impl Holder {
         if let Some(index) = found {
             held.remove(index);
         }
+        self.worker.address_waits.serve_address(address);
     }
 
     /// Whether another coroutine of this worker holds the mutex, which thus cannot unlock it while
@@ -70,13 +72,14 @@ impl Holder {
     /// Says that it would wait for ever for the mutex, which another coroutine of this worker holds.
     #[cold]
     pub(crate) fn report_deadlock(self, address: usize) {
-        DEADLOCKS.fetch_add(1, Ordering::Relaxed);
         let held = &self.worker.held;
-        if let Some(lock) = held.other(self.fiber, address)
-            && let Ok(mut incidents) = held.incidents.try_borrow_mut()
-        {
-            incidents.deadlock(self.fiber, &lock);
-            held.unreported.set(true);
+        // One that was handed the mutex and has not run since does no harm.
+        if let Some(lock) = held.other(self.fiber, address).filter(|lock| lock.waited) {
+            DEADLOCKS.fetch_add(1, Ordering::Relaxed);
+            if let Ok(mut incidents) = held.incidents.try_borrow_mut() {
+                incidents.deadlock(self.fiber, &lock);
+                held.unreported.set(true);
+            }
         }
     }
 
@@ -128,7 +131,13 @@ pub(super) struct HeldLocks {
 
 impl HeldLocks {
     pub(super) fn new(is_watched: bool) -> HeldLocks {
-        let none = Lock { fiber: std::ptr::null(), address: 0, site: Site([0; 4]), incident: None };
+        let none = Lock {
+            fiber: std::ptr::null(),
+            address: 0,
+            site: Site([0; 4]),
+            waited: false,
+            incident: None,
+        };
         HeldLocks {
             is_watched,
             count: Cell::new(0),
@@ -148,7 +157,7 @@ impl HeldLocks {
             let mut lock = place.get();
             if std::ptr::eq(lock.fiber, fiber) {
                 let (incident, is_new) = incidents.wait(fiber, &lock);
-                lock.incident = incident;
+                (lock.waited, lock.incident) = (true, incident);
                 place.set(lock);
                 self.unreported.set(self.unreported.get() || is_new);
             }
@@ -201,6 +210,8 @@ pub(super) struct Lock {
     fiber: *const Fiber,
     pub(super) address: usize,
     pub(super) site: Site,
+    /// Whether its holder has waited with it.
+    waited: bool,
     /// Of the last wait with it, if that was noted.
     pub(super) incident: Option<usize>,
 }

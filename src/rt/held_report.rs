@@ -120,22 +120,19 @@ impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Incident { mutex, holder, .. } = self;
         match &self.kind {
-            Kind::Wait => writeln!(
+            Kind::Wait => write!(
                 f,
                 "{holder} waits while it holds the pthread mutex {mutex:#x}: whoever locks it waits \
                  as long"
             )?,
-            Kind::Deadlock(who, wants) => writeln!(
+            Kind::Deadlock(who, wants) => write!(
                 f,
                 "{who} locks the pthread mutex {mutex:#x}, which {holder} of the same thread holds in \
-                 a wait: a deadlock, were it not suspended until the mutex is free. It locks at\n{wants}"
+                 a wait: a deadlock, were it not suspended until the mutex is free. It locks at{wants}"
             )?,
         }
-        writeln!(f, "  {holder} locked it at\n{}", Backtrace::from(self.locked))?;
-        match &self.waits {
-            Some(waits) => write!(f, "  and waits at\n{waits}  (docs/hooks.md, \"Mutexes\")"),
-            None => write!(f, "  (docs/hooks.md, \"Mutexes\")"),
-        }
+        write!(f, "\n  {holder} locked it at{}", Backtrace::from(self.locked))?;
+        self.waits.iter().try_for_each(|waits| write!(f, "\n  and waits at{waits}"))
     }
 }
 
@@ -192,20 +189,18 @@ impl From<Site> for Backtrace {
     }
 }
 
+/// A line for each, each begun by its own newline.
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frames = &self.frames[..self.count];
         let objects: Vec<_> = frames.iter().map(|frame| Place::new(*frame).base).collect();
-        // What is between a hook and the switch is of no interest, where it can be told apart.
+        // This library's frames within a hook, and those below the coroutine's function, are of no
+        // interest where they can be told apart. The hook itself is.
         let own = Place::new(add_frame as *const () as usize).base;
-        let foreign = objects
-            .iter()
-            .position(|base| *base != own)
-            .filter(|foreign| self.count == FRAMES || objects[*foreign..].contains(&own));
-        for frame in &frames[foreign.unwrap_or(0).saturating_sub(1)..] {
-            writeln!(f, "    {}", Place::new(*frame))?;
-        }
-        Ok(())
+        let first = objects.iter().position(|base| *base != own).unwrap_or(0).saturating_sub(1);
+        let last = objects.iter().rposition(|base| *base != own);
+        let end = last.filter(|last| *last > first).map_or(self.count, |last| last + 1);
+        frames[first..end].iter().try_for_each(|frame| write!(f, "\n    {}", Place::new(*frame)))
     }
 }
 

@@ -317,6 +317,33 @@ fn a_lock_that_would_never_return_suspends() {
 }
 
 #[test]
+fn nobody_locks_again_before_those_who_wait() {
+    let _alone = alone();
+    let order = in_coroutine(|| {
+        let lock = Arc::new(Lock::normal());
+        let order = Arc::new(Mutex::new(String::new()));
+        let turns: Vec<_> = ["a", "b", "c"]
+            .into_iter()
+            .map(|name| {
+                let (lock, order) = (lock.clone(), order.clone());
+                rt::spawn(move || {
+                    for _ in 0..3 {
+                        lock.lock();
+                        pause();
+                        order.lock().unwrap().push_str(name);
+                        lock.unlock();
+                    }
+                })
+                .unwrap()
+            })
+            .collect();
+        turns.into_iter().for_each(|turn| turn.join().unwrap());
+        order.lock().unwrap().clone()
+    });
+    assert_eq!(order, "abcabcabc");
+}
+
+#[test]
 fn such_a_lock_has_its_time() {
     let _alone = alone();
     in_coroutine(|| {
