@@ -94,7 +94,7 @@ impl Holder {
             // whatever they mean, above all that is in use now.
             let marker = 0u8;
             let inside = self.fiber.stack().contains(frame.saturating_add(15));
-            if !inside || frame % 8 != 0 || frame <= &raw const marker as usize {
+            if !inside || !frame.is_multiple_of(8) || frame <= &raw const marker as usize {
                 break;
             }
             // SAFETY: two words of the running coroutine's stack.

@@ -155,17 +155,14 @@ impl fmt::Display for Who {
 
 /// Return addresses, the innermost first.
 #[derive(Clone)]
-struct Backtrace {
-    frames: [usize; FRAMES],
-    count: usize,
-}
+struct Backtrace(Vec<usize>);
 
 impl Backtrace {
     fn capture() -> Backtrace {
-        let mut backtrace = Backtrace { frames: [0; FRAMES], count: 0 };
-        // SAFETY: the function takes the value that it is given here.
-        unsafe { _Unwind_Backtrace(add_frame, (&raw mut backtrace).cast()) };
-        backtrace
+        let mut frames = Vec::with_capacity(FRAMES);
+        // SAFETY: the function takes the vector that it is given here.
+        unsafe { _Unwind_Backtrace(add_frame, (&raw mut frames).cast()) };
+        Backtrace(frames)
     }
 
     fn is_same_place(&self, other: &Backtrace) -> bool {
@@ -174,46 +171,39 @@ impl Backtrace {
 
     /// The frames that tell one place from another: ours, and some of the caller's.
     fn nearest(&self) -> &[usize] {
-        &self.frames[..self.count.min(NEAREST)]
+        &self.0[..self.0.len().min(NEAREST)]
     }
 }
 
 impl From<Site> for Backtrace {
     fn from(site: Site) -> Self {
-        let mut backtrace = Backtrace { frames: [0; FRAMES], count: 0 };
-        for address in site.0.into_iter().take_while(|address| *address != 0) {
-            backtrace.frames[backtrace.count] = address;
-            backtrace.count += 1;
-        }
-        backtrace
+        Backtrace(site.0.into_iter().take_while(|address| *address != 0).collect())
     }
 }
 
 /// A line for each, each begun by its own newline.
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let frames = &self.frames[..self.count];
-        let objects: Vec<_> = frames.iter().map(|frame| Place::new(*frame).base).collect();
+        let objects: Vec<_> = self.0.iter().map(|frame| Place::new(*frame).base).collect();
         // This library's frames within a hook, and those below the coroutine's function, are of no
         // interest where they can be told apart. The hook itself is.
         let own = Place::new(add_frame as *const () as usize).base;
         let first = objects.iter().position(|base| *base != own).unwrap_or(0).saturating_sub(1);
         let last = objects.iter().rposition(|base| *base != own);
-        let end = last.filter(|last| *last > first).map_or(self.count, |last| last + 1);
-        frames[first..end].iter().try_for_each(|frame| write!(f, "\n    {}", Place::new(*frame)))
+        let end = last.filter(|last| *last > first).map_or(self.0.len(), |last| last + 1);
+        self.0[first..end].iter().try_for_each(|frame| write!(f, "\n    {}", Place::new(*frame)))
     }
 }
 
-unsafe extern "C" fn add_frame(context: *mut c_void, backtrace: *mut c_void) -> c_int {
-    // SAFETY: the value of `capture`.
-    let backtrace = unsafe { &mut *backtrace.cast::<Backtrace>() };
+unsafe extern "C" fn add_frame(context: *mut c_void, frames: *mut c_void) -> c_int {
+    // SAFETY: the vector of `capture`.
+    let frames = unsafe { &mut *frames.cast::<Vec<usize>>() };
     // SAFETY: the context of this call.
     let address = unsafe { _Unwind_GetIP(context) };
-    let Some(place) = backtrace.frames.get_mut(backtrace.count).filter(|_| address != 0) else {
+    if address == 0 || frames.len() == FRAMES {
         return END_OF_STACK;
-    };
-    *place = address;
-    backtrace.count += 1;
+    }
+    frames.push(address);
     0
 }
 
