@@ -194,6 +194,9 @@ typedef struct fastrpc_runtime_options {
   // and a lock that could never return suspends. Default 1; the environment variable
   // FASTRPC_LOCK_CHECK=0 is the same as 0.
   size_t lock_check;
+  // Not 0: mutexes and condition variables of pthreads suspend coroutines that have their hooks
+  // on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
+  size_t hook_locks;
 } fastrpc_runtime_options;
 
 // How a coroutine is made. See fastrpc_spawn().

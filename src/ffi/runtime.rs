@@ -25,6 +25,9 @@ pub struct fastrpc_runtime_options {
     /// and a lock that could never return suspends. Default 1; the environment variable
     /// FASTRPC_LOCK_CHECK=0 is the same as 0.
     pub lock_check: usize,
+    /// Not 0: mutexes and condition variables of pthreads suspend coroutines that have their hooks
+    /// on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
+    pub hook_locks: usize,
 }
 
 /// Sets all fields to their defaults.
@@ -54,7 +57,8 @@ pub unsafe extern "C" fn fastrpc_runtime_configure(
         let options = unsafe { arg::options(options) }?;
         let wanted = rt::Options::default().workers(options.workers);
         let wanted = wanted.stack_size(options.stack_size).hook(options.hook != 0);
-        rt::configure(wanted.lock_check(options.lock_check != 0))?;
+        let wanted = wanted.lock_check(options.lock_check != 0);
+        rt::configure(wanted.hook_locks(options.hook_locks != 0))?;
         Ok(())
     })
 }
@@ -87,8 +91,9 @@ impl Default for fastrpc_runtime_options {
             stack_size: defaults.stack_size,
             hook: defaults.hook.into(),
             lock_check: defaults.lock_check.into(),
+            hook_locks: defaults.hook_locks.into(),
         }
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_runtime_options>() == 5 * size_of::<usize>());
+const _: () = assert!(size_of::<fastrpc_runtime_options>() == 6 * size_of::<usize>());

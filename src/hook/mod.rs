@@ -19,8 +19,10 @@
 //!
 //! **What it may call.** `rt`, `pool`, and libc through `sys`.
 
+mod allocator;
 mod blocked;
 mod close;
+mod cond;
 mod dns;
 mod epoll;
 mod errno;

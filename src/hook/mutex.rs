@@ -6,11 +6,12 @@
 //! with a mutex, which no allocator does.
 
 use std::arch::naked_asm;
+use std::ops::Range;
 use std::time::Duration;
 
 use libc::{c_int, clockid_t, pthread_mutex_t, timespec};
 
-use super::{errno, sleep};
+use super::{allocator, errno, sleep};
 use crate::rt::{self, Deadline, Holder, Look, Site, WaitError};
 use crate::sys::real;
 
@@ -101,7 +102,7 @@ unsafe extern "C" fn pthread_mutex_clocklock(
 /// # Safety
 /// As for [`pthread_mutex_lock`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int {
+pub(super) unsafe extern "C" fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int {
     // SAFETY: the caller's contract.
     let result = unsafe { real::pthread_mutex_unlock(mutex) };
     // From here on somebody may have destroyed it: its address is a number.
@@ -114,14 +115,18 @@ unsafe extern "C" fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int 
     result
 }
 
-unsafe extern "C" fn lock(mutex: *mut pthread_mutex_t, address: usize, frame: usize) -> c_int {
+pub(super) unsafe extern "C" fn lock(
+    mutex: *mut pthread_mutex_t,
+    address: usize,
+    frame: usize,
+) -> c_int {
     let Some(holder) = Holder::current() else {
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::pthread_mutex_lock(mutex) };
     };
     let site = holder.site(address, frame);
-    if must_suspend(holder, mutex) {
-        return suspend(holder, mutex, site, || Deadline::NEVER);
+    if must_suspend(holder, mutex) || may_suspend(holder, address) {
+        return lock_suspending(holder, mutex, site);
     }
     // SAFETY: as above.
     noted(holder, mutex, site, unsafe { real::pthread_mutex_lock(mutex) })
@@ -129,16 +134,10 @@ unsafe extern "C" fn lock(mutex: *mut pthread_mutex_t, address: usize, frame: us
 
 unsafe extern "C" fn try_lock(mutex: *mut pthread_mutex_t, address: usize, frame: usize) -> c_int {
     let Some(holder) = Holder::current() else {
-        // SAFETY: the caller's contract, here and below.
+        // SAFETY: the caller's contract.
         return unsafe { real::pthread_mutex_trylock(mutex) };
     };
-    if holder.is_held_by_other(mutex as usize) {
-        // To libc a recursive mutex would be the caller's own: its owner is the thread.
-        return libc::EBUSY;
-    }
-    // SAFETY: as above.
-    let result = unsafe { real::pthread_mutex_trylock(mutex) };
-    noted(holder, mutex, holder.site(address, frame), result)
+    try_noted(holder, mutex, holder.site(address, frame))
 }
 
 unsafe extern "C" fn timed_lock(
@@ -152,9 +151,9 @@ unsafe extern "C" fn timed_lock(
         return unsafe { real::pthread_mutex_timedlock(mutex, time) };
     };
     let site = holder.site(address, frame);
-    if must_suspend(holder, mutex) {
+    if must_suspend(holder, mutex) || may_suspend(holder, address) {
         // SAFETY: as above.
-        return suspend_until(holder, mutex, site, libc::CLOCK_REALTIME, unsafe { *time });
+        return lock_until(holder, mutex, site, libc::CLOCK_REALTIME, unsafe { *time });
     }
     // SAFETY: as above.
     noted(holder, mutex, site, unsafe { real::pthread_mutex_timedlock(mutex, time) })
@@ -173,12 +172,22 @@ unsafe extern "C" fn clock_lock(
         return unsafe { real::pthread_mutex_clocklock(mutex, clock, time) };
     };
     let site = holder.site(address, frame);
-    if must_suspend(holder, mutex) {
+    if must_suspend(holder, mutex) || may_suspend(holder, address) {
         // SAFETY: as above.
-        return suspend_until(holder, mutex, site, clock, unsafe { *time });
+        return lock_until(holder, mutex, site, clock, unsafe { *time });
     }
     // SAFETY: as above.
     noted(holder, mutex, site, unsafe { real::pthread_mutex_clocklock(mutex, clock, time) })
+}
+
+/// Locks without waiting. To libc a recursive mutex would be the caller's own while another coroutine
+/// of the worker holds it: its owner is the thread.
+fn try_noted(holder: Holder, mutex: *mut pthread_mutex_t, site: Site) -> c_int {
+    if holder.is_held_by_other(mutex as usize) {
+        return libc::EBUSY;
+    }
+    // SAFETY: the contract of whoever locks.
+    noted(holder, mutex, site, unsafe { real::pthread_mutex_trylock(mutex) })
 }
 
 /// What libc answered to a lock, noted if that succeeded.
@@ -199,50 +208,70 @@ fn has_locked(result: c_int) -> bool {
 /// Whether nobody could ever unlock the mutex, if libc blocked for it here.
 #[inline]
 fn must_suspend(holder: Holder, mutex: *mut pthread_mutex_t) -> bool {
-    holder.is_held_by_other(mutex as usize) && rt::is_own_process()
+    holder.is_held_by_other(mutex as usize)
 }
 
-#[cold]
-fn suspend_until(
+/// Whether a lock at `address` suspends if it has to wait, by the option `hook_locks`. Not within an
+/// allocator: it may be half way through what it keeps for the thread.
+#[inline]
+fn may_suspend(holder: Holder, address: usize) -> bool {
+    holder.suspends() && !allocator::contains(address)
+}
+
+pub(super) fn lock_suspending(holder: Holder, mutex: *mut pthread_mutex_t, site: Site) -> c_int {
+    lock_by(holder, mutex, site, || Deadline::NEVER)
+}
+
+fn lock_until(
     holder: Holder,
     mutex: *mut pthread_mutex_t,
     site: Site,
     clock: clockid_t,
     time: timespec,
 ) -> c_int {
-    if !(0..1_000_000_000).contains(&time.tv_nsec) {
-        return libc::EINVAL;
+    match try_noted(holder, mutex, site) {
+        libc::EBUSY if !(0..1_000_000_000).contains(&time.tv_nsec) => libc::EINVAL,
+        libc::EBUSY => lock_by(holder, mutex, site, || sleep::deadline_at(clock, &time)),
+        result => result,
     }
-    suspend(holder, mutex, site, || sleep::deadline_at(clock, &time))
 }
 
-/// Locks the mutex, which another coroutine of this worker holds, as soon as that has unlocked it.
-#[cold]
-fn suspend(
+/// Locks the mutex as soon as it is free.
+fn lock_by(
     holder: Holder,
     mutex: *mut pthread_mutex_t,
     site: Site,
     deadline: impl Fn() -> Deadline,
 ) -> c_int {
     let address = mutex as usize;
+    let result = try_noted(holder, mutex, site);
+    if result != libc::EBUSY {
+        return result;
+    }
+    if !rt::is_own_process() {
+        // A child of vfork(2) runs on the stack of its parent, which sleeps.
+        // SAFETY: the caller's contract.
+        return unsafe { real::pthread_mutex_lock(mutex) };
+    }
+    if holder.site_of(address).is_some() {
+        // Its own: libc knows whether that is an error. It waits for no time.
+        let past = timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the caller's contract, and a valid time.
+        let result = unsafe { real::pthread_mutex_timedlock(mutex, &past) };
+        if result != libc::ETIMEDOUT {
+            return noted(holder, mutex, site, result);
+        }
+    }
     holder.report_deadlock(address);
     let mut result = libc::EBUSY;
     let look = || {
-        if holder.is_held_by_other(address) {
-            return Look::Nothing;
-        }
-        // SAFETY: whoever waits for a mutex may count on it.
-        result = unsafe { real::pthread_mutex_trylock(mutex) };
-        if result == libc::EBUSY {
-            return Look::Nothing;
-        }
-        // At once: others of this worker may run before the one that waited.
-        noted(holder, mutex, site, result);
-        Look::Took
+        // Noted at once: others of this worker may run before the one that waited.
+        result = try_noted(holder, mutex, site);
+        if result == libc::EBUSY { Look::Nothing } else { Look::Took }
     };
     // A lock cannot fail because somebody was cancelled: the program does not expect it.
     let waited =
-        errno::kept(|| rt::uncancellable(|| rt::wait_address(address, deadline, LOOK_AGAIN, look)));
+        errno::kept(|| rt::uncancellable(|| rt::wait_address(address, deadline, PAUSES, look)));
     match waited {
         Ok(()) => result,
         Err(WaitError::TimedOut) => libc::ETIMEDOUT,
@@ -251,5 +280,5 @@ fn suspend(
     }
 }
 
-/// How long an unlock within libc, by a wait for a condition, may go unnoticed.
-const LOOK_AGAIN: Duration = Duration::from_millis(16);
+/// An unlock within libc, by a thread that waits for a condition, is found by looking again.
+const PAUSES: Range<Duration> = Duration::from_micros(100)..Duration::from_millis(16);

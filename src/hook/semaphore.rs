@@ -101,9 +101,9 @@ unsafe fn wait(semaphore: *mut sem_t, deadline: impl Fn() -> Deadline) -> c_int 
         return errno::fail(libc::ETIMEDOUT);
     }
     // SAFETY: the caller's contract.
-    let pause = if unsafe { is_shared(semaphore) } { LOOK_AT_OTHERS } else { LOOK_AT_OWN };
+    let longest = if unsafe { is_shared(semaphore) } { LOOK_AT_OTHERS } else { LOOK_AT_OWN };
     let look = || if take() == 0 { Look::Took } else { Look::Nothing };
-    match rt::wait_address(semaphore as usize, deadline, pause, look) {
+    match rt::wait_address(semaphore as usize, deadline, FIRST_PAUSE..longest, look) {
         Ok(()) => {
             errno::set(before);
             0
@@ -126,6 +126,7 @@ unsafe fn is_shared(semaphore: *mut sem_t) -> bool {
     cfg!(not(target_env = "gnu")) || unsafe { place.read_volatile() } != 0
 }
 
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// How long a post by another process may go unnoticed.
 const LOOK_AT_OTHERS: Duration = Duration::from_millis(16);
 /// The same for a post of this process that did not come through the hook.

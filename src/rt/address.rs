@@ -7,6 +7,7 @@
 //! notify, another process for example, is found out by looking again, ever less often.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
@@ -26,18 +27,18 @@ pub(crate) enum Look {
 
 /// Waits until `look` takes something, which it is asked in the coroutine and in its worker's loop:
 /// it must not wait. `deadline` is asked again after each pause; pauses between two looks without a
-/// notification grow up to `longest_pause`. In a coroutine only.
+/// notification grow within `pauses`. In a coroutine only.
 pub(crate) fn wait_address(
     address: usize,
     deadline: impl Fn() -> Deadline,
-    longest_pause: Duration,
+    pauses: Range<Duration>,
     look: impl FnMut() -> Look,
 ) -> Result<(), WaitError> {
     let worker = Worker::current().expect("called in a coroutine");
     let look = RefCell::new(look);
     let entry = Entry::new(address, &look);
     let _place = Place::take(&worker.address_waits, &entry);
-    let mut pause = SHORTEST_PAUSE;
+    let mut pause = pauses.start;
     loop {
         let waiter = Waiter::new();
         entry.waker.set(Some(waiter.waker()));
@@ -54,7 +55,7 @@ pub(crate) fn wait_address(
             return Ok(());
         }
         match waited {
-            Err(WaitError::TimedOut) => pause = (pause * 2).min(longest_pause),
+            Err(WaitError::TimedOut) => pause = (pause * 2).min(pauses.end),
             ended => return ended,
         }
     }
@@ -243,8 +244,9 @@ impl Drop for Place<'_> {
     }
 }
 
+/// In which of [`BUCKETS`] an address is.
 #[inline]
-fn bucket(address: usize) -> usize {
+pub(crate) fn bucket(address: usize) -> usize {
     // The golden ratio spreads what differs in its low bits over the high ones.
     (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> (usize::BITS - 6)
 }
@@ -253,5 +255,4 @@ fn bucket(address: usize) -> usize {
 static WAITERS: AtomicUsize = AtomicUsize::new(0);
 
 /// One for each bit of a note.
-const BUCKETS: usize = u64::BITS as usize;
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+pub(crate) const BUCKETS: usize = u64::BITS as usize;

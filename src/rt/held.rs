@@ -61,6 +61,19 @@ impl Holder {
         self.worker.address_waits.serve_address(address);
     }
 
+    /// Whether a lock that has to wait shall suspend it.
+    #[inline]
+    pub(crate) fn suspends(self) -> bool {
+        self.worker.held.suspend && self.fiber.hooked.get()
+    }
+
+    /// From where it has locked the mutex at `address`, if it holds it.
+    pub(crate) fn site_of(self, address: usize) -> Option<Site> {
+        let held = &self.worker.held;
+        let mine = |lock: &Lock| lock.address == address && std::ptr::eq(lock.fiber, self.fiber);
+        held.find(mine).map(|index| held.locks[index].get().site)
+    }
+
     /// Whether another coroutine of this worker holds the mutex, which thus cannot unlock it while
     /// this one runs.
     #[inline]
@@ -73,7 +86,7 @@ impl Holder {
     #[cold]
     pub(crate) fn report_deadlock(self, address: usize) {
         let held = &self.worker.held;
-        // One that was handed the mutex and has not run since does no harm.
+        // Where locks suspend nothing is told, and no wait is noted. And one that was handed the mutex and has not run since does no harm.
         if let Some(lock) = held.other(self.fiber, address).filter(|lock| lock.waited) {
             DEADLOCKS.fetch_add(1, Ordering::Relaxed);
             if let Ok(mut incidents) = held.incidents.try_borrow_mut() {
@@ -121,7 +134,10 @@ pub(crate) fn deadlocks() -> u64 {
 
 /// The mutexes that the coroutines of one worker hold. Home worker only.
 pub(super) struct HeldLocks {
+    /// Whether anything is noted here; whether waits with locks are told; whether locks suspend.
     is_watched: bool,
+    is_told: bool,
+    suspend: bool,
     count: Cell<usize>,
     /// In the order of locking. What is locked beyond these is not watched.
     locks: [Cell<Lock>; MOST_LOCKS],
@@ -130,7 +146,7 @@ pub(super) struct HeldLocks {
 }
 
 impl HeldLocks {
-    pub(super) fn new(is_watched: bool) -> HeldLocks {
+    pub(super) fn new((lock_check, hook_locks): (bool, bool)) -> HeldLocks {
         let none = Lock {
             fiber: std::ptr::null(),
             address: 0,
@@ -139,7 +155,10 @@ impl HeldLocks {
             incident: None,
         };
         HeldLocks {
-            is_watched,
+            is_watched: lock_check || hook_locks,
+            // To wait with a lock is no fault where a lock suspends.
+            is_told: lock_check && !hook_locks,
+            suspend: hook_locks,
             count: Cell::new(0),
             locks: std::array::from_fn(|_| Cell::new(none)),
             incidents: RefCell::default(),
@@ -151,6 +170,9 @@ impl HeldLocks {
     #[cold]
     pub(super) fn note_wait(&self, fiber: &Fiber) {
         WAITS.fetch_add(1, Ordering::Relaxed);
+        if !self.is_told {
+            return;
+        }
         // Not from within itself, by an allocator that locks.
         let Ok(mut incidents) = self.incidents.try_borrow_mut() else { return };
         for place in &self.locks[..self.count.get()] {
@@ -226,6 +248,10 @@ impl Lock {
 /// Return addresses: of a call, of its caller ... The first is right, the others may be anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Site(pub(super) [usize; 4]);
+
+impl Site {
+    pub(crate) const UNKNOWN: Site = Site([0; 4]);
+}
 
 static WAITS: AtomicU64 = AtomicU64::new(0);
 static DEADLOCKS: AtomicU64 = AtomicU64::new(0);

@@ -57,7 +57,9 @@ pub use self::time::Deadline;
 pub use self::timer::Timer;
 
 #[cfg(feature = "hook")]
-pub(crate) use self::address::{Look, notify_address, wait_address};
+pub(crate) use self::address::{
+    BUCKETS as ADDRESS_BUCKETS, Look, bucket as address_bucket, notify_address, wait_address,
+};
 pub(crate) use self::blocking::{BlockObserver, Blocking, observe_blocking};
 #[cfg(feature = "hook")]
 pub(crate) use self::held::{Holder, Site, deadlocks, waits_with_locks};

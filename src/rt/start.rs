@@ -27,11 +27,21 @@ pub struct Options {
     /// (feature `hook`); true by default. The environment variable `FASTRPC_LOCK_CHECK=0` means
     /// false.
     pub lock_check: bool,
+    /// Whether mutexes and condition variables of pthreads suspend a coroutine that has its hooks
+    /// on (feature `hook`); false by default. The environment variable `FASTRPC_HOOK_LOCKS=1` means
+    /// true.
+    pub hook_locks: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { workers: 1, stack_size: DEFAULT_STACK, hook: false, lock_check: true }
+        Options {
+            workers: 1,
+            stack_size: DEFAULT_STACK,
+            hook: false,
+            lock_check: true,
+            hook_locks: false,
+        }
     }
 }
 
@@ -61,6 +71,13 @@ impl Options {
     #[must_use]
     pub fn lock_check(mut self, on: bool) -> Self {
         self.lock_check = on;
+        self
+    }
+
+    /// Sets whether mutexes and condition variables of pthreads suspend coroutines with hooks on.
+    #[must_use]
+    pub fn hook_locks(mut self, on: bool) -> Self {
+        self.hook_locks = on;
         self
     }
 }
@@ -142,10 +159,10 @@ pub(super) fn hooked_by_default() -> bool {
     RUNTIME.get().is_some_and(|runtime| runtime.hook)
 }
 
-/// Whether the mutexes are noted that coroutines hold.
+/// Whether what coroutines do with mutexes is told, and whether they suspend for them.
 #[cfg(feature = "hook")]
-pub(super) fn locks_are_watched() -> bool {
-    RUNTIME.get().is_some_and(|runtime| runtime.lock_check)
+pub(super) fn lock_options() -> (bool, bool) {
+    RUNTIME.get().map_or((false, false), |runtime| (runtime.lock_check, runtime.hook_locks))
 }
 
 /// The process that started the runtime: a child of vfork(2) shares its memory.
@@ -162,6 +179,8 @@ struct Runtime {
     hook: bool,
     #[cfg(feature = "hook")]
     lock_check: bool,
+    #[cfg(feature = "hook")]
+    hook_locks: bool,
     #[cfg(feature = "hook")]
     process: libc::pid_t,
 }
@@ -201,6 +220,8 @@ fn start() -> io::Result<()> {
         hook: options.hook || is_in_environment("FASTRPC_HOOK", "1"),
         #[cfg(feature = "hook")]
         lock_check: options.lock_check && !is_in_environment("FASTRPC_LOCK_CHECK", "0"),
+        #[cfg(feature = "hook")]
+        hook_locks: options.hook_locks || is_in_environment("FASTRPC_HOOK_LOCKS", "1"),
         #[cfg(feature = "hook")]
         // SAFETY: a query without arguments, which always succeeds.
         process: unsafe { libc::getpid() },

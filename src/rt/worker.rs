@@ -74,7 +74,7 @@ impl Worker {
             #[cfg(feature = "hook")]
             address_waits: AddressWaits::new(shared),
             #[cfg(feature = "hook")]
-            held: HeldLocks::new(start::locks_are_watched()),
+            held: HeldLocks::new(start::lock_options()),
             poller,
             cxx_globals: cxx_globals(),
         }));

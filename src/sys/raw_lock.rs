@@ -5,9 +5,9 @@
 //! and `sem_getvalue` are glibc's. The value is in the low half of 64 bits, the waiters in the high
 //! one, then comes 0 or the flag of a shared futex.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use libc::{c_int, clockid_t, pthread_mutex_t, sem_t, timespec};
+use libc::{c_int, clockid_t, pthread_cond_t, pthread_mutex_t, sem_t, timespec};
 
 /// The address of what the linker may find under this name, or 0.
 macro_rules! weak {
@@ -95,17 +95,105 @@ pub(super) unsafe extern "C" fn pthread_mutex_clocklock(
 }
 
 /// # Safety
-/// 0, or the address of a function that takes a mutex; its contract.
-unsafe fn by_address(address: usize, mutex: *mut pthread_mutex_t) -> c_int {
+/// 0, or the address of a function that takes a pointer; its contract.
+unsafe fn by_address<T>(address: usize, argument: *mut T) -> c_int {
     if address == 0 {
         super::real::die(&["fastrpc: no functions of pthreads to hook in this program\n"]);
     }
     // SAFETY: the caller's contract.
-    let function = unsafe {
-        std::mem::transmute::<usize, unsafe extern "C" fn(*mut pthread_mutex_t) -> c_int>(address)
+    let function =
+        unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(*mut T) -> c_int>(address) };
+    // SAFETY: the caller's contract.
+    unsafe { function(argument) }
+}
+
+/// Condition variables have no other name either. This one counts signals in its first word and uses
+/// nothing else of what libc has initialised.
+pub(super) unsafe extern "C" fn pthread_cond_signal(cond: *mut pthread_cond_t) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { signal(cond, 1) }
+}
+
+pub(super) unsafe extern "C" fn pthread_cond_broadcast(cond: *mut pthread_cond_t) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { signal(cond, c_int::MAX) }
+}
+
+pub(super) unsafe extern "C" fn pthread_cond_wait(
+    cond: *mut pthread_cond_t,
+    mutex: *mut pthread_mutex_t,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { wait_for_signal(cond, mutex, 0, std::ptr::null()) }
+}
+
+pub(super) unsafe extern "C" fn pthread_cond_timedwait(
+    cond: *mut pthread_cond_t,
+    mutex: *mut pthread_mutex_t,
+    time: *const timespec,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let clock = unsafe { super::cond::clock(cond) };
+    // SAFETY: the caller's contract.
+    unsafe { pthread_cond_clockwait(cond, mutex, clock, time) }
+}
+
+pub(super) unsafe extern "C" fn pthread_cond_clockwait(
+    cond: *mut pthread_cond_t,
+    mutex: *mut pthread_mutex_t,
+    clock: clockid_t,
+    time: *const timespec,
+) -> c_int {
+    let flag = match clock {
+        libc::CLOCK_REALTIME => libc::FUTEX_CLOCK_REALTIME,
+        libc::CLOCK_MONOTONIC => 0,
+        _ => return libc::EINVAL,
     };
     // SAFETY: the caller's contract.
-    unsafe { function(mutex) }
+    if !(0..1_000_000_000).contains(unsafe { &(*time).tv_nsec }) {
+        return libc::EINVAL;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { wait_for_signal(cond, mutex, flag, time) }
+}
+
+/// # Safety
+/// A valid condition variable.
+unsafe fn signal(cond: *mut pthread_cond_t, most: c_int) -> c_int {
+    // SAFETY: the caller's contract.
+    unsafe { &*cond.cast::<AtomicU32>() }.fetch_add(1, Ordering::SeqCst);
+    // SAFETY: an address that is not read.
+    unsafe { libc::syscall(libc::SYS_futex, cond, libc::FUTEX_WAKE, most) };
+    0
+}
+
+/// # Safety
+/// As pthread_cond_timedwait(3); the time may be NULL.
+unsafe fn wait_for_signal(
+    cond: *mut pthread_cond_t,
+    mutex: *mut pthread_mutex_t,
+    clock: c_int,
+    time: *const timespec,
+) -> c_int {
+    // SAFETY: the caller's contract.
+    let signals = unsafe { &*cond.cast::<AtomicU32>() }.load(Ordering::SeqCst);
+    // SAFETY: the caller's contract.
+    let unlocked = unsafe { pthread_mutex_unlock(mutex) };
+    if unlocked != 0 {
+        return unlocked;
+    }
+    let operation = libc::FUTEX_WAIT_BITSET | clock;
+    let (none, any) = (std::ptr::null::<u32>(), libc::FUTEX_BITSET_MATCH_ANY);
+    // SAFETY: the count's address, and NULL or a valid time.
+    let waited =
+        unsafe { libc::syscall(libc::SYS_futex, cond, operation, signals, time, none, any) };
+    let error = std::io::Error::last_os_error().raw_os_error();
+    let late = waited == -1 && matches!(error, Some(libc::ETIMEDOUT | libc::EINVAL));
+    // SAFETY: the caller's contract.
+    match unsafe { pthread_mutex_lock(mutex) } {
+        0 if late => libc::ETIMEDOUT,
+        result => result,
+    }
 }
 
 pub(super) unsafe extern "C" fn sem_wait(semaphore: *mut sem_t) -> c_int {

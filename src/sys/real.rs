@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
     addrinfo, c_char, c_int, c_uint, c_void, clockid_t, epoll_event, fd_set, hostent, iovec,
-    mmsghdr, msghdr, nfds_t, off_t, pollfd, pthread_mutex_t, sem_t, sigset_t, size_t, sockaddr,
-    socklen_t, ssize_t, timespec, timeval,
+    mmsghdr, msghdr, nfds_t, off_t, pollfd, pthread_cond_t, pthread_mutex_t, sem_t, sigset_t,
+    size_t, sockaddr, socklen_t, ssize_t, timespec, timeval,
 };
 
 macro_rules! real {
@@ -144,6 +144,17 @@ real! {
     ) -> c_int;
     fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int;
 
+    fn pthread_cond_wait(cond: *mut pthread_cond_t, mutex: *mut pthread_mutex_t) -> c_int;
+    fn pthread_cond_timedwait(
+        cond: *mut pthread_cond_t, mutex: *mut pthread_mutex_t, time: *const timespec,
+    ) -> c_int;
+    fn pthread_cond_clockwait(
+        cond: *mut pthread_cond_t, mutex: *mut pthread_mutex_t, clock: clockid_t,
+        time: *const timespec,
+    ) -> c_int;
+    fn pthread_cond_signal(cond: *mut pthread_cond_t) -> c_int;
+    fn pthread_cond_broadcast(cond: *mut pthread_cond_t) -> c_int;
+
     fn getaddrinfo(
         host: *const c_char, service: *const c_char, hints: *const addrinfo,
         result: *mut *mut addrinfo,
@@ -186,8 +197,16 @@ fn address(index: usize) -> *mut c_void {
 
 #[cold]
 fn resolve(index: usize) -> *mut c_void {
-    // SAFETY: a name with a NUL at its end.
-    let next = unsafe { libc::dlsym(libc::RTLD_NEXT, NAMES[index].as_ptr().cast()) };
+    let name = NAMES[index].as_ptr().cast::<c_char>();
+    // Condition variables have two versions on x86-64, of which older ones of glibc would give the
+    // wrong one.
+    let version = c"GLIBC_2.3.2".as_ptr();
+    // SAFETY: C strings: NAMES have a NUL at their end.
+    let mut next = unsafe { libc::dlvsym(libc::RTLD_NEXT, name, version) };
+    if next.is_null() {
+        // SAFETY: as above.
+        next = unsafe { libc::dlsym(libc::RTLD_NEXT, name) };
+    }
     let address = if next.is_null() { RAW[index]() } else { next };
     ADDRESSES[index].store(address, Ordering::Relaxed);
     address
