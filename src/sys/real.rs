@@ -198,12 +198,15 @@ fn address(index: usize) -> *mut c_void {
 #[cold]
 fn resolve(index: usize) -> *mut c_void {
     let name = NAMES[index].as_ptr().cast::<c_char>();
-    // Condition variables have two versions on x86-64, of which older ones of glibc would give the
-    // wrong one.
-    let version = c"GLIBC_2.3.2".as_ptr();
-    // SAFETY: C strings: NAMES have a NUL at their end.
-    let mut next = unsafe { libc::dlvsym(libc::RTLD_NEXT, name, version) };
+    let mut next = std::ptr::null_mut();
+    if cfg!(target_arch = "x86_64") && NAMES[index].starts_with("pthread_cond_") {
+        // There are two versions, of which some releases of glibc would give the old one.
+        let version = c"GLIBC_2.3.2".as_ptr();
+        // SAFETY: C strings: NAMES have a NUL at their end.
+        next = unsafe { libc::dlvsym(libc::RTLD_NEXT, name, version) };
+    }
     if next.is_null() {
+        // Takes no memory if it finds the name: an allocator may be waiting for this very lock.
         // SAFETY: as above.
         next = unsafe { libc::dlsym(libc::RTLD_NEXT, name) };
     }

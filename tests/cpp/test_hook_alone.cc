@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
+#include <thread>
 
 #include "check.hpp"
 
@@ -125,6 +128,42 @@ void semaphores_wake_coroutines_and_threads() {
   CHECK(sem_timedwait(&go, &past) == -1 && errno == ETIMEDOUT);
 }
 
+void locks_are_libcs() {
+  std::mutex mutex;
+  std::recursive_mutex recursive;
+  std::timed_mutex timed;
+  std::condition_variable changed;
+  int turn = 0;
+  auto take_turns = [&](int mine) {
+    for (int i = 0; i < 100; ++i) {
+      std::unique_lock<std::mutex> lock(mutex);
+      changed.wait(lock, [&] { return turn % 2 == mine; });
+      std::lock_guard<std::recursive_mutex> outer(recursive);
+      std::lock_guard<std::recursive_mutex> inner(recursive);
+      ++turn;
+      changed.notify_all();
+    }
+  };
+  std::thread thread(take_turns, 0);
+  take_turns(1);
+  thread.join();
+  CHECK(turn == 200);
+  timed.lock();
+  std::thread([&] { CHECK(!timed.try_lock_for(5ms) && !timed.try_lock()); }).join();
+  timed.unlock();
+  std::unique_lock<std::mutex> lock(mutex);
+  CHECK(changed.wait_for(lock, 5ms) == std::cv_status::timeout);
+  lock.unlock();
+
+  // And coroutines of a worker do not block each other with them.
+  fastrpc::spawn([&] {
+    std::lock_guard<std::mutex> held(mutex);
+    auto other = fastrpc::spawn([&] { std::lock_guard<std::mutex> wanted(mutex); });
+    fastrpc::sleep_for(5ms);
+  }).join();
+  CHECK(fastrpc::hook::deadlocks_averted() == 1);
+}
+
 }  // namespace
 
 int main() {
@@ -132,4 +171,5 @@ int main() {
   RUN(plain_calls_answer);
   RUN(numbers_are_addresses);
   RUN(semaphores_wake_coroutines_and_threads);
+  RUN(locks_are_libcs);
 }
