@@ -15,6 +15,11 @@ struct RuntimeOptions {
   std::size_t stack_size = 256 * 1024;
   // Whether coroutines begin with their hooks on: see fastrpc/hook.hpp.
   bool hook = false;
+  // Whether waits of coroutines that hold a mutex of pthreads, a std::mutex for example, are
+  // logged.
+  bool lock_check = true;
+  // Whether mutexes and condition variables of pthreads suspend coroutines with hooks on.
+  bool hook_locks = false;
 };
 
 // Sets the runtime up; only before its first use.
@@ -24,6 +29,8 @@ inline Result<void> configure(const RuntimeOptions& options, std::nothrow_t) {
   c.workers = options.workers;
   c.stack_size = options.stack_size;
   c.hook = options.hook;
+  c.lock_check = options.lock_check;
+  c.hook_locks = options.hook_locks;
   detail::ErrorSlot error;
   return error.check(fastrpc_runtime_configure(&c, error.out()));
 }
