@@ -1,6 +1,8 @@
-"""Private servers: real ones, each in a temporary folder and on ports of its own."""
+"""Private servers: real ones, each in a temporary folder and on ports of its own.
 
-import ctypes
+What a test that is killed leaves behind ends with the namespace (see isolated).
+"""
+
 import os
 import pwd
 import shutil
@@ -13,7 +15,6 @@ import time
 from program import environment, find
 
 READY_SECONDS = 60
-PR_SET_PDEATHSIG = 1
 
 
 def free_port():
@@ -33,10 +34,10 @@ class Server:
     def __enter__(self):
         try:
             self.prepare()
-            self.process = subprocess.Popen(
-                self.command(), cwd=self.folder, env=environment(), stdin=subprocess.DEVNULL,
-                stdout=open(self.path("log"), "ab"), stderr=subprocess.STDOUT,
-                preexec_fn=self.die_with_us, user=self.user())
+            with open(self.path("log"), "ab") as log:
+                self.process = subprocess.Popen(
+                    self.command(), cwd=self.folder, env=environment(), user=self.user(),
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self.wait_until_ready()
         except BaseException:
             self.__exit__()
@@ -71,9 +72,9 @@ class Server:
             return True
 
     def set_up(self, *command):
-        subprocess.run(command, check=True, cwd=self.folder, env=environment(), user=self.user(),
-                       stdin=subprocess.DEVNULL, stdout=open(self.path("log"), "ab"),
-                       stderr=subprocess.STDOUT)
+        with open(self.path("log"), "ab") as log:
+            subprocess.run(command, check=True, cwd=self.folder, env=environment(),
+                           user=self.user(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def wait_until_ready(self):
         end = time.monotonic() + READY_SECONDS
@@ -87,10 +88,6 @@ class Server:
                 with open(self.path("log"), encoding="utf-8", errors="replace") as log:
                     raise RuntimeError(f"{type(self).__name__} did not start: {log.read()[-2000:]}")
             time.sleep(0.02)
-
-    @staticmethod
-    def die_with_us():
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def answers(self, *command):
         done = subprocess.run(command, check=False, env=environment(), capture_output=True)
