@@ -11,7 +11,9 @@ from servers import Redis, free_port
 class RedisCli(ProgramTest):
     @classmethod
     def setUpClass(cls):
-        cls.server = cls.enterClassContext(Redis())
+        cls.server = Redis()
+        cls.addClassCleanup(cls.server.__exit__)
+        cls.server.__enter__()
 
     def cli(self, *arguments):
         return "redis-cli", "-h", "127.0.0.1", "-p", self.server.port, *arguments
