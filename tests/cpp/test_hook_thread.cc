@@ -44,8 +44,7 @@ struct Thread {
   bool is_here() const {
     return pthread_equal(self, fresh_self()) && errno_place == fresh_errno() &&
            slot_place == fresh_slot() && pthread_equal(self, pthread_self()) &&
-           errno_place == &errno && slot_place == &slot && slot == id &&
-           id == syscall(SYS_gettid);
+           errno_place == &errno && slot_place == &slot && slot == id && id == syscall(SYS_gettid);
   }
 };
 
@@ -78,14 +77,22 @@ class Waits {
     pollfd entry{pair_[0], POLLIN, 0};
     epoll_event event;
     switch (number % 8) {
-      case 0: return recv(pair_[0], &byte, 1, 0) == -1 && errno == EAGAIN ? 0 : 1;
-      case 1: return usleep(500) == 0 && errno == number ? 0 : 1;
-      case 2: return poll(&entry, 1, 1) == 0 && errno == number ? 0 : 1;
-      case 3: return epoll_wait(epoll_, &event, 1, 1) == 0 && errno == number ? 0 : 1;
-      case 4: return select_nothing() == 0 && errno == number ? 0 : 1;
-      case 5: return connect_refused() == -1 && errno == ECONNREFUSED ? 0 : 1;
-      case 6: return read(pair_[0], &byte, 1) == -1 && errno == EAGAIN ? 0 : 1;
-      default: return pipe_later() == 1 && errno == number ? 0 : 1;
+      case 0:
+        return recv(pair_[0], &byte, 1, 0) == -1 && errno == EAGAIN ? 0 : 1;
+      case 1:
+        return usleep(500) == 0 && errno == number ? 0 : 1;
+      case 2:
+        return poll(&entry, 1, 1) == 0 && errno == number ? 0 : 1;
+      case 3:
+        return epoll_wait(epoll_, &event, 1, 1) == 0 && errno == number ? 0 : 1;
+      case 4:
+        return select_nothing() == 0 && errno == number ? 0 : 1;
+      case 5:
+        return connect_refused() == -1 && errno == ECONNREFUSED ? 0 : 1;
+      case 6:
+        return read(pair_[0], &byte, 1) == -1 && errno == EAGAIN ? 0 : 1;
+      default:
+        return pipe_later() == 1 && errno == number ? 0 : 1;
     }
   }
 

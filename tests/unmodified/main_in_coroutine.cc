@@ -64,11 +64,10 @@ void report() {
   fastrpc::hook::Guard off(false);
   auto now = Clock::now();
   char line[256];
-  int size = std::snprintf(line, sizeof line,
-                           "hooks=%d ticks=%ld period_ms=%d ran_ms=%.1f longest_slip_ms=%.1f\n",
-                           hooks_on ? 1 : 0, ticks.load(), static_cast<int>(kPeriod.count()),
-                           Milliseconds(now - started).count(),
-                           Milliseconds(slip_until(now)).count());
+  int size = std::snprintf(
+      line, sizeof line, "hooks=%d ticks=%ld period_ms=%d ran_ms=%.1f longest_slip_ms=%.1f\n",
+      hooks_on ? 1 : 0, ticks.load(), static_cast<int>(kPeriod.count()),
+      Milliseconds(now - started).count(), Milliseconds(slip_until(now)).count());
   int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd == -1 || write(fd, line, size) != size) std::perror(path);
   if (fd != -1) close(fd);
