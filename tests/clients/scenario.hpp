@@ -25,12 +25,13 @@
 
 namespace clients {
 
-// A scenario: no fd may be left over by it.
+// A scenario. No fd may be left over by it, and no library may wait with a mutex in its hands.
 #define RUN_SCENARIO(test)                                       \
   do {                                                           \
     std::size_t fds = clients::count_fds();                      \
     RUN(test);                                                   \
     clients::until([&] { return clients::count_fds() == fds; }); \
+    CHECK(fastrpc::hook::waits_with_locks() == 0);               \
   } while (0)
 
 inline std::size_t count_fds() {
