@@ -131,6 +131,8 @@ class Client {
     set(CURLOPT_READFUNCTION, &read);
     set(CURLOPT_READDATA, this);
     set(CURLOPT_NOSIGNAL, 1L);
+    // Whatever the environment says.
+    set(CURLOPT_PROXY, "");
     set(CURLOPT_CAINFO, certificate.c_str());
     set(CURLOPT_HTTP_VERSION,
         scheme_ == Scheme::kHttp2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1);

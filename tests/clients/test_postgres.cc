@@ -308,6 +308,8 @@ int main(int argc, char** argv) {
   // It refuses to be root.
   const char* user = "nobody";
   folder_path = folder.path();
+  // What the user keeps at home for libpq is not for the test.
+  setenv("HOME", folder_path.c_str(), 1);
   std::string data = folder.path("data");
   run(folder,
       {argv[2], "--no-sync", "--auth=trust", "--username=tester", "--no-locale", "--encoding=UTF8",
