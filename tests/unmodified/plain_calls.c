@@ -45,7 +45,8 @@ static void messages(int from, int to) {
 static void waits(int fd) {
   struct pollfd entry = {fd, POLLIN, 0};
   struct epoll_event event = {.events = EPOLLIN};
-  struct timeval moment = {0, 1000};
+  const struct timeval limit = {0, 1000};
+  struct timeval moment = limit;
   struct timespec short_time = {0, 1000000};
   fd_set set;
   int epoll = epoll_create1(0);
@@ -61,7 +62,7 @@ static void waits(int fd) {
   CHECK(usleep(1000) == 0 && nanosleep(&short_time, NULL) == 0 && sleep(0) == 0);
   CHECK(clock_nanosleep(CLOCK_MONOTONIC, 0, &short_time, NULL) == 0);
   char byte;
-  CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment) == 0);
+  CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
   CHECK(recv(fd, &byte, 1, 0) == -1);
   CHECK(close(epoll) == 0);
 }
