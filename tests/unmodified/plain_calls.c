@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +82,22 @@ static void connections(void) {
   int peer = accept(listener, NULL, NULL);
   messages(client, peer);
   waits(peer);
-  CHECK(dup2(client, peer) == peer && close(peer) == 0);
+  CHECK(dup2(client, peer) == peer && dup3(client, peer, 0) == peer && close(peer) == 0);
   CHECK(close(client) == 0 && close(listener) == 0);
+}
+
+static void locks(void) {
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  struct timespec past = {0, 0};
+  sem_t semaphore;
+  CHECK(pthread_mutex_lock(&mutex) == 0 && pthread_mutex_trylock(&mutex) != 0);
+  CHECK(pthread_mutex_unlock(&mutex) == 0);
+  CHECK(sem_init(&semaphore, 0, 0) == 0 && sem_post(&semaphore) == 0);
+  CHECK(sem_wait(&semaphore) == 0 && sem_timedwait(&semaphore, &past) == -1);
+  CHECK(clock_gettime(CLOCK_REALTIME, &past) == 0);
+  past.tv_sec += past.tv_nsec >= 990000000;
+  past.tv_nsec = (past.tv_nsec + 10000000) % 1000000000;
+  CHECK(sem_timedwait(&semaphore, &past) == -1 && sem_destroy(&semaphore) == 0);
 }
 
 static void others(void) {
@@ -105,7 +120,7 @@ static void others(void) {
 static void* all(void* unused) {
   int pair[2];
   // What comes before this mark is the loader's, and malloc's first call.
-  void *volatile memory = malloc(1);
+  void* volatile memory = malloc(1);
   free(memory);
   (void)!write(-1, "begin", 5);
   CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
@@ -114,6 +129,7 @@ static void* all(void* unused) {
   close(pair[0]);
   close(pair[1]);
   connections();
+  locks();
   others();
   return unused;
 }
