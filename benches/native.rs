@@ -32,6 +32,7 @@ fn main() {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("server") => serve(&Arguments::parse(words, &[("core", "-1"), ("port", "0")])),
+        Some("http") => serve_http(&Arguments::parse(words, &[("core", "-1")])),
         Some("client") => call(Arguments::parse(
             words,
             &[
@@ -47,7 +48,7 @@ fn main() {
             ],
         )),
         _ => {
-            eprintln!("usage: native server|client [--option value]...");
+            eprintln!("usage: native server|http|client [--option value]...");
             std::process::exit(2);
         }
     }
@@ -59,6 +60,15 @@ fn serve(arguments: &Arguments) {
     server.add_method(SERVICE, METHOD, echo).expect("a method of its own");
     let addr =
         server.listen(&format!("127.0.0.1:{}", arguments.get::<u16>("port"))).expect("a port");
+    println!("port {}", addr.port().expect("a TCP address"));
+    server.wait();
+}
+
+fn serve_http(arguments: &Arguments) {
+    common::pin_to_core(arguments.get("core"));
+    let server = Server::new(ServerOptions::default());
+    server.http().route("GET", "/", |_| "hello").expect("a route of its own");
+    let addr = server.listen("127.0.0.1:0").expect("a port");
     println!("port {}", addr.port().expect("a TCP address"));
     server.wait();
 }
