@@ -20,9 +20,13 @@ unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: size_t) -> ssize
         // SAFETY: the caller's contract, here and in all that follows.
         return unsafe { real::read(fd, buffer, size) };
     }
-    let parts = [iovec { iov_base: buffer, iov_len: size }];
     // SAFETY: as above.
-    unsafe { read_parts(fd, &parts) }
+    let got = receive(fd, 0, || unsafe { real::recv(fd, buffer, size, libc::MSG_DONTWAIT) });
+    if is_answer(got) {
+        return got;
+    }
+    // SAFETY: as above.
+    unsafe { read_other(fd, &[iovec { iov_base: buffer, iov_len: size }]) }
 }
 
 /// The name within glibc.
@@ -82,9 +86,16 @@ unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: size_t) -> ss
         // SAFETY: the caller's contract.
         return unsafe { real::write(fd, buffer, size) };
     }
-    let parts = [iovec { iov_base: buffer.cast_mut(), iov_len: size }];
+    let sent = socket::send_all(fd, size, 0, |done, flags| {
+        let rest = buffer.cast::<u8>().wrapping_add(done).cast();
+        // SAFETY: the same.
+        unsafe { real::send(fd, rest, size - done, flags) }
+    });
+    if is_answer(sent) {
+        return sent;
+    }
     // SAFETY: the same.
-    unsafe { write_parts(fd, &parts) }
+    unsafe { write_other(fd, &[iovec { iov_base: buffer.cast_mut(), iov_len: size }], size) }
 }
 
 /// The name within glibc.
@@ -176,9 +187,23 @@ unsafe fn read_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
     let mut whole = message::of_parts(parts);
     // SAFETY: the parts are the caller's.
     let got = receive(fd, 0, || unsafe { real::recvmsg(fd, &mut whole, libc::MSG_DONTWAIT) });
-    if got != -1 || errno::get() != libc::ENOTSOCK {
+    if is_answer(got) {
         return got;
     }
+    // SAFETY: the same.
+    unsafe { read_other(fd, parts) }
+}
+
+/// Whether a call for sockets has answered for good: the fd is one.
+fn is_answer(result: ssize_t) -> bool {
+    result != -1 || errno::get() != libc::ENOTSOCK
+}
+
+/// Reads from what is no socket.
+///
+/// # Safety
+/// As readv(2).
+unsafe fn read_other(fd: c_int, parts: &[iovec]) -> ssize_t {
     let count = parts.len() as c_int;
     // SAFETY: the same.
     let plain = || unsafe { real::readv(fd, parts.as_ptr(), count) };
@@ -214,9 +239,18 @@ unsafe fn write_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
     let size = message::length(parts);
     // SAFETY: the parts are the caller's.
     let sent = unsafe { socket::send_parts(fd, &message::of_parts(parts), parts, size, 0) };
-    if sent != -1 || errno::get() != libc::ENOTSOCK {
+    if is_answer(sent) {
         return sent;
     }
+    // SAFETY: the same.
+    unsafe { write_other(fd, parts, size) }
+}
+
+/// Writes `size` bytes to what is no socket.
+///
+/// # Safety
+/// As writev(2).
+unsafe fn write_other(fd: c_int, parts: &[iovec], size: usize) -> ssize_t {
     let plain = |parts: &[iovec]| {
         // SAFETY: the same.
         unsafe { real::writev(fd, parts.as_ptr(), parts.len() as c_int) }
