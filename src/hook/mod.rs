@@ -31,6 +31,7 @@ mod report;
 mod select;
 mod sleep;
 mod socket;
+mod stream;
 mod switch;
 mod toggle;
 

@@ -44,9 +44,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 pub use self::local::Key;
-pub use self::rawfd::{Interest, notify_close, poll_fds, wait_fd};
 #[cfg(feature = "hook")]
 pub(crate) use self::rawfd::wait_unready;
+pub use self::rawfd::{Interest, notify_close, poll_fds, wait_fd};
 pub use self::start::{Options, configure, has_started, worker_count};
 pub use self::task::{Builder, JoinError, JoinHandle, spawn};
 pub use self::time::Deadline;

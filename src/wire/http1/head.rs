@@ -94,7 +94,16 @@ impl Head {
         let mut keep_alive = version == Version::HTTP_11;
         if is_plain {
             let (framing, expects_continue) = (Framing::EMPTY, false);
-            return Ok(Head { method, uri, version, fields, raw, framing, keep_alive, expects_continue });
+            return Ok(Head {
+                method,
+                uri,
+                version,
+                fields,
+                raw,
+                framing,
+                keep_alive,
+                expects_continue,
+            });
         }
         let framing = framing(version, &fields)?;
         for token in tokens(&fields, &header::CONNECTION) {
@@ -233,9 +242,7 @@ fn framing(version: Version, fields: &HeaderMap) -> Result<Option<Framing>, Erro
 }
 
 /// What the Content-Lengths say, given all of them.
-pub(super) fn length_of<'a>(
-    values: impl Iterator<Item = &'a [u8]>,
-) -> Result<Option<u64>, Error> {
+pub(super) fn length_of<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<u64>, Error> {
     let mut length = None;
     for digits in values {
         let number = if digits.iter().all(u8::is_ascii_digit) {
@@ -274,7 +281,9 @@ pub(crate) fn tokens<'a>(
 }
 
 /// The same, given the values of the fields.
-pub(super) fn tokens_of<'a>(values: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a str> {
+pub(super) fn tokens_of<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = &'a str> {
     values
         .flat_map(|value| {
             let text = str::from_utf8(value).ok().filter(|text| text.is_ascii());

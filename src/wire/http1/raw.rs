@@ -39,8 +39,11 @@ impl RawResponse {
     ) -> Result<RawResponse, Error> {
         const MALFORMED: Error = Error::malformed("the head");
         let mut response = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default()
-            .parse_response_with_uninit_headers(&mut response, head, space);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            head,
+            space,
+        );
         if !matches!(parsed, Ok(httparse::Status::Complete(n)) if n == head.len()) {
             return Err(MALFORMED);
         }
