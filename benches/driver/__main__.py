@@ -19,6 +19,7 @@ import time
 import chart
 import hooks
 import plan
+import push
 import table
 import web
 from run import Failure, Settings
@@ -147,7 +148,7 @@ def build(command, **environment):
 
 
 def known_suites(bin_dir, native):
-    return [*web.suites(bin_dir, native), *hooks.suites(bin_dir, native)]
+    return [suite for part in (web, push, hooks) for suite in part.suites(bin_dir, native)]
 
 
 def wanted_of(options, loads):

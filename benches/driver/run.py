@@ -15,6 +15,7 @@ import time
 READY_SECONDS = 20
 GRACE_SECONDS = 30
 PR_SET_PDEATHSIG = 1
+FILES = 8192
 
 
 class Failure(Exception):
@@ -32,6 +33,10 @@ class Settings:
     def prepare(self):
         """In the child, before exec: it must not outlive us, whatever ends us."""
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Some hold a thousand connections.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most == resource.RLIM_INFINITY or most > FILES:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, most))
         if self.realtime:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
