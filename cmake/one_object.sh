@@ -47,6 +47,8 @@ for pattern in $patterns; do
 done >"$work/keep"
 # objcopy makes global and weak symbols local, but not C++'s "unique" ones: weaken those first.
 "$NM" --defined-only "$work/whole.o" | awk '$2 == "u" { print "--weaken-symbol=" $3 }' >"$work/weaken"
+# The hooks are weak as well: in a program without any shared library libc's own come beside them.
+[ -z "$hooks" ] || sed 's/^/--weaken-symbol=/' "$hooks" >>"$work/weaken"
 "$OBJCOPY" "@$work/weaken" "$work/whole.o"
 "$OBJCOPY" --wildcard ${strip:+"$strip"} "@$work/keep" "$work/whole.o" "$work/local.o"
 

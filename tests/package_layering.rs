@@ -34,6 +34,7 @@ const CALLED_FROM_C: &[(&str, &str)] = &[
     ("rt/start.rs", "pthread_atfork calls back"),
     ("rt/stack.rs", "a signal handler"),
     ("rt/worker.rs", "the C++ runtime's exception state, saved at a switch"),
+    ("sys/raw.rs", "stands in for libc's functions"),
     ("sys/real.rs", "the types of libc's functions, and a constructor"),
 ];
 

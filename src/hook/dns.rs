@@ -11,7 +11,7 @@ use super::errno;
 use super::switch::is_on;
 use crate::pool::{self, ThreadPool};
 use crate::rt::{self, Deadline, Key};
-use crate::sys::real;
+use crate::sys::real::{self, h_errno};
 
 /// getaddrinfo(3). May suspend.
 ///
@@ -294,7 +294,7 @@ fn own_entry(
             continue;
         }
         // SAFETY: the location is valid as long as the thread runs.
-        unsafe { *__h_errno_location() = error };
+        unsafe { *h_errno() = error };
         if code != 0 || result.is_null() {
             return std::ptr::null_mut();
         }
@@ -303,11 +303,6 @@ fn own_entry(
         LAST.set(kept);
         return place;
     }
-}
-
-unsafe extern "C" {
-    /// Where the calling thread's `h_errno` is (netdb.h).
-    fn __h_errno_location() -> *mut c_int;
 }
 
 /// A list that getaddrinfo made.

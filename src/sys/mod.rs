@@ -5,6 +5,8 @@
 //! [`c`] is always the real function: its own I/O never passes through its hooks.
 
 #[cfg(feature = "hook")]
+mod raw;
+#[cfg(feature = "hook")]
 pub(crate) mod real;
 
 /// libc, with nothing of it replaced by hooks.

@@ -39,6 +39,11 @@ macro_rules! real {
         /// The names with their terminating NUL, in the order of `Index`.
         const NAMES: &[&str] = &[$(concat!(stringify!($name), "\0")),*];
 
+        /// What stands in for each where libc has no other of its name.
+        const RAW: &[fn() -> *mut c_void] = &[$(|| {
+            super::raw::$name as unsafe extern "C" fn($($type),*) -> $result as *mut c_void
+        }),*];
+
         static ADDRESSES: [AtomicPtr<c_void>; NAMES.len()] =
             [const { AtomicPtr::new(std::ptr::null_mut()) }; NAMES.len()];
 
@@ -147,6 +152,15 @@ real! {
     ) -> c_int;
 }
 
+/// Where the calling thread's `h_errno` is (netdb.h), valid as long as it runs.
+pub(crate) fn h_errno() -> *mut c_int {
+    unsafe extern "C" {
+        fn __h_errno_location() -> *mut c_int;
+    }
+    // SAFETY: takes nothing.
+    unsafe { __h_errno_location() }
+}
+
 #[inline]
 fn address(index: usize) -> *mut c_void {
     let known = ADDRESSES[index].load(Ordering::Relaxed);
@@ -156,17 +170,14 @@ fn address(index: usize) -> *mut c_void {
 #[cold]
 fn resolve(index: usize) -> *mut c_void {
     // SAFETY: a name with a NUL at its end.
-    let address = unsafe { libc::dlsym(libc::RTLD_NEXT, NAMES[index].as_ptr().cast()) };
-    if address.is_null() {
-        let name = NAMES[index].trim_end_matches('\0');
-        die(&["fastrpc: no libc function '", name, "' to hook: is libc linked statically?\n"]);
-    }
+    let next = unsafe { libc::dlsym(libc::RTLD_NEXT, NAMES[index].as_ptr().cast()) };
+    let address = if next.is_null() { RAW[index]() } else { next };
     ADDRESSES[index].store(address, Ordering::Relaxed);
     address
 }
 
 /// Says so on standard error without a function that may be hooked, and ends the process.
-fn die(text: &[&str]) -> ! {
+pub(super) fn die(text: &[&str]) -> ! {
     for part in text {
         // SAFETY: bytes of a live string.
         unsafe { libc::syscall(libc::SYS_write, 2, part.as_ptr(), part.len()) };

@@ -1,0 +1,120 @@
+// A program that is linked without any shared library: its own calls suspend, and those that ask
+// for no wait are answered by the system calls themselves.
+#include <fastrpc/fastrpc.hpp>
+
+#include <netdb.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <functional>
+
+#include "check.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Whether `wait` on one end of a pair lets another coroutine of the worker write to the other end.
+void suspends(std::function<bool(int fd)> wait) {
+  fastrpc::spawn([wait] {
+    int fds[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    timeval limit{10, 0};
+    CHECK(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
+    auto writer = fastrpc::spawn([fd = fds[1]] {
+      fastrpc::sleep_for(5ms);
+      CHECK(write(fd, "x", 1) == 1);
+    });
+    fastrpc::hook::Guard hooked;
+    CHECK(wait(fds[0]));
+    writer.join();
+    CHECK(close(fds[0]) == 0);
+    CHECK(close(fds[1]) == 0);
+  }).join();
+}
+
+void waits_suspend() {
+  suspends([](int fd) {
+    char byte = 0;
+    return read(fd, &byte, 1) == 1 && byte == 'x';
+  });
+  suspends([](int fd) {
+    char byte = 0;
+    return recv(fd, &byte, 1, 0) == 1 && byte == 'x';
+  });
+  suspends([](int fd) {
+    pollfd entry{fd, POLLIN, 0};
+    return poll(&entry, 1, 10000) == 1 && entry.revents == POLLIN;
+  });
+  suspends([](int fd) {
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(fd, &set);
+    timeval limit{10, 0};
+    return select(fd + 1, &set, nullptr, nullptr, &limit) == 1 && FD_ISSET(fd, &set);
+  });
+  suspends([](int fd) {
+    int epoll = epoll_create1(0);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0);
+    bool found = epoll_wait(epoll, &event, 1, 10000) == 1;
+    CHECK(close(epoll) == 0);
+    return found;
+  });
+  suspends([](int fd) {
+    // Far longer than the writer sleeps.
+    char byte;
+    return usleep(50000) == 0 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
+  });
+}
+
+// In a plain thread each is a system call.
+void plain_calls_answer() {
+  int fds[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+  CHECK(send(fds[0], "abc", 3, 0) == 3);
+  char bytes[3];
+  CHECK(read(fds[1], bytes, 1) == 1 && bytes[0] == 'a');
+  CHECK(recv(fds[1], bytes, 2, 0) == 2 && bytes[1] == 'c');
+  CHECK(recv(fds[1], bytes, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+
+  pollfd entry{fds[0], POLLIN | POLLOUT, 0};
+  CHECK(poll(&entry, 1, 0) == 1 && entry.revents == POLLOUT);
+  entry.events = POLLIN;
+  CHECK(poll(&entry, 1, 10) == 0);
+  timespec time{0, 10'000'000};
+  CHECK(ppoll(&entry, 1, &time, nullptr) == 0 && time.tv_nsec == 10'000'000);
+  timeval limit{0, 10'000};
+  CHECK(select(0, nullptr, nullptr, nullptr, &limit) == 0 && limit.tv_usec == 0);
+
+  CHECK(dup2(fds[0], fds[0]) == fds[0]);
+  CHECK(dup2(fds[0], fds[1]) == fds[1]);
+  CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
+  CHECK(dup2(fds[0], fds[0]) == -1 && errno == EBADF);
+
+  CHECK(usleep(1000) == 0 && sleep(0) == 0 && nanosleep(&time, nullptr) == 0);
+  errno = 0;
+  time.tv_nsec = -1;
+  CHECK(clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr) == EINVAL && errno == 0);
+}
+
+void numbers_are_addresses() {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST;
+  addrinfo* found = nullptr;
+  CHECK(getaddrinfo("127.0.0.1", "80", &hints, &found) == 0);
+  freeaddrinfo(found);
+}
+
+}  // namespace
+
+int main() {
+  RUN(waits_suspend);
+  RUN(plain_calls_answer);
+  RUN(numbers_are_addresses);
+}
