@@ -86,7 +86,7 @@ struct Way {
 
 void Compare(std::size_t times, std::vector<Way> ways) {
   std::vector<double> best(ways.size(), 1e18);
-  for (int turn = 0; turn < 40; ++turn) {
+  for (int turn = 0; turn < 100; ++turn) {
     for (std::size_t i = 0; i < ways.size(); ++i) {
       bench::Nanos begin = bench::Now();
       ways[i].run();

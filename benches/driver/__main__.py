@@ -206,7 +206,7 @@ def run_all(loads, rounds, settings):
                 for round_number in range(1, rounds + 1):
                     for entry in entries:
                         progress.show(f"{load}, round {round_number} of {rounds}, {entry.title}")
-                        run_one(results[load, entry.name], load, entry, environment, settings)
+                        run_one(results[load, entry.name], entry, environment, settings)
         except Failure as failure:
             for entry in entries:
                 results[load, entry.name].failure = str(failure)
@@ -214,9 +214,9 @@ def run_all(loads, rounds, settings):
     return results
 
 
-def run_one(result, load, entry, environment, settings):
+def run_one(result, entry, environment, settings):
     try:
-        result.samples.append(entry.run(environment or load, settings))
+        result.samples.append(entry.run(environment, settings))
     except Failure as failure:
         result.samples.append(None)
         result.failure = str(failure)

@@ -13,6 +13,7 @@ COLOURS = {
     "fastrpc-handler": "#8cc9c2",
     "nginx": "#8a919c",
     "threads": "#8a919c",
+    "by-turns": "#c3c7cd",
     "coroutines": "#0f766e",
 }
 WIDTH = 760

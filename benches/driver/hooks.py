@@ -22,12 +22,13 @@ def suites(bin_dir, _native):
 
 
 def _suite(bin_dir, server, environment, needs, library, connections):
-    def entry(name, title):
-        program = str(bin_dir / f"{library}_{name}")
+    def entry(name, title, *style):
+        program = str(bin_dir / f"{library}_{'coroutines' if name == 'coroutines' else 'threads'}")
 
         def run(serving, settings):
             _, port = serving
-            sample = run_client([program], settings, {"port": port, "connections": connections})
+            sample = run_client([program, *style], settings,
+                                {"port": port, "connections": connections})
             for key in ("resident", "address"):
                 sample[f"{key}_kib"] = sample[f"{key}_bytes"] / 1024
             return sample
@@ -46,9 +47,12 @@ def _suite(bin_dir, server, environment, needs, library, connections):
     ratios = [Ratio("x threads", "calls_per_second", "threads")]
     ratios += [Ratio("x resident", "resident_kib", "threads")] if many else []
     ratios += [Ratio("x p50", "p50_us", "threads")]
+    entries = [entry("threads", "threads" if many else "a thread"),
+               entry("coroutines", "hooked coroutines" if many else "a hooked coroutine")]
+    if many:
+        # For the memory that the client library itself takes for a connection.
+        entries.append(entry("by-turns", "a thread, by turns", "--style", "by-turns"))
     return Suite(
-        name_of(server, connections),
-        (entry("threads", "threads" if many else "a thread"),
-         entry("coroutines", "hooked coroutines" if many else "a hooked coroutine")),
+        name_of(server, connections), tuple(entries),
         columns, tuple(ratios), Column("queries per second", "calls_per_second"),
         environment, needs, seconds=0.4)
