@@ -138,9 +138,8 @@ void CompareHooks() {
   int pair[2], ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || pipe(ends) != 0) std::abort();
   auto compare = [&](const char* bare, const char* hooked, int to, int from) {
-    Compare(kCalls,
-            {{bare, in_coroutine(false, [=] { Through(to, from, libc.read, libc.write); })},
-             {hooked, in_coroutine(true, [=] { Through(to, from, ::read, ::write); })}});
+    Compare(kCalls, {{bare, in_coroutine(false, [=] { Through(to, from, libc.read, libc.write); })},
+                     {hooked, in_coroutine(true, [=] { Through(to, from, ::read, ::write); })}});
   };
   compare("libc_socket_ns", "hooks_on_socket_ns", pair[0], pair[1]);
   compare("libc_pipe_ns", "hooks_on_pipe_ns", ends[1], ends[0]);

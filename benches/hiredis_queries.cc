@@ -25,8 +25,8 @@ class Redis {
   bool Query() {
     sets_ = !sets_;
     const char* command = sets_ ? "SET key %b" : "GET key";
-    auto* reply = static_cast<redisReply*>(
-        redisCommand(context_, command, kValue, std::size_t{16}));
+    auto* reply =
+        static_cast<redisReply*>(redisCommand(context_, command, kValue, std::size_t{16}));
     if (reply == nullptr) return false;
     const char* wanted = sets_ ? "OK" : kValue;
     bool right = reply->str != nullptr && std::strcmp(reply->str, wanted) == 0;

@@ -9,8 +9,8 @@ class MariaDb {
  public:
   explicit MariaDb(const bench::QueryOptions& options) {
     if (mysql_init(&mysql_) == nullptr ||
-        mysql_real_connect(&mysql_, options.host.c_str(), "root", "", nullptr, options.port, nullptr,
-                           0) == nullptr) {
+        mysql_real_connect(&mysql_, options.host.c_str(), "root", "", nullptr, options.port,
+                           nullptr, 0) == nullptr) {
       std::fprintf(stderr, "mariadb: %s\n", mysql_error(&mysql_));
       std::exit(1);
     }
@@ -26,8 +26,8 @@ class MariaDb {
     MYSQL_RES* result = mysql_store_result(&mysql_);
     if (result == nullptr) return false;
     MYSQL_ROW row = mysql_fetch_row(result);
-    bool right = row != nullptr && row[0] != nullptr &&
-                 std::strtoul(row[0], nullptr, 10) == number_ + 1ul;
+    bool right =
+        row != nullptr && row[0] != nullptr && std::strtoul(row[0], nullptr, 10) == number_ + 1ul;
     mysql_free_result(result);
     return right;
   }

@@ -98,8 +98,8 @@ class PushClient {
     }
     ++pushes_;
     last_ = bench::Now();
-    started_ = std::strtoull(
-        frame.substr(frame.size() - bench::kPushed, bench::kDigits).c_str(), nullptr, 10);
+    started_ = std::strtoull(frame.substr(frame.size() - bench::kPushed, bench::kDigits).c_str(),
+                             nullptr, 10);
   }
 
   static int Lost() {
@@ -120,6 +120,7 @@ class PushClient {
 
 int main(int argc, char** argv) {
   auto options = bench::ParseClient(
-      argc, argv, "Takes what a server pushes to many connections; p50 and p99 are until the last.");
+      argc, argv,
+      "Takes what a server pushes to many connections; p50 and p99 are until the last.");
   return PushClient(options).Run();
 }

@@ -89,6 +89,7 @@ class PushFloor {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto options = bench::ParseServer(argc, argv, "The floor of the push fan-out: a send per client.");
+  auto options =
+      bench::ParseServer(argc, argv, "The floor of the push fan-out: a send per client.");
   PushFloor(options.port).Run();
 }

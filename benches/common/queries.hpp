@@ -71,8 +71,8 @@ struct Lane {
   std::uint64_t errors = 0;
 };
 
-// Client: made with QueryOptions it connects, and ends the program if it cannot; `bool Query()` does
-// one query, and says whether the answer was right.
+// Client: made with QueryOptions it connects, and ends the program if it cannot; `bool Query()`
+// does one query, and says whether the answer was right.
 template <typename Client>
 class Queries {
  public:
