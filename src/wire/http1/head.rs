@@ -200,7 +200,7 @@ fn check_host(version: Version, fields: &HeaderMap) -> Result<(), Error> {
 }
 
 /// A name or an IPv4 address, and perhaps a port: valid without a closer look.
-fn is_plain_host(host: &[u8]) -> bool {
+pub(super) fn is_plain_host(host: &[u8]) -> bool {
     let (name, port) = match memchr::memchr(b':', host) {
         Some(colon) => (&host[..colon], &host[colon + 1..]),
         None => (host, &b"0"[..]),
