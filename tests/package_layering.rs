@@ -30,11 +30,13 @@ const TEST_FILES: &[&str] = &["/golden.rs", "/properties.rs", "/tests.rs"];
 
 /// Where code is called from C although it is neither `ffi` nor `hook`, and why.
 const CALLED_FROM_C: &[(&str, &str)] = &[
+    ("rt/held_report.rs", "walks along stacks and loaded objects"),
     ("rt/signal.rs", "a signal handler"),
     ("rt/start.rs", "pthread_atfork calls back"),
     ("rt/stack.rs", "a signal handler"),
     ("rt/worker.rs", "the C++ runtime's exception state, saved at a switch"),
     ("sys/raw.rs", "stands in for libc's functions"),
+    ("sys/raw_lock.rs", "the same for semaphores and locks"),
     ("sys/real.rs", "the types of libc's functions, and a constructor"),
 ];
 

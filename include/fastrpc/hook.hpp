@@ -4,6 +4,7 @@
 
 #include <fastrpc/error.hpp>
 
+#include <cstdint>
 #include <string>
 
 namespace fastrpc::hook {
@@ -34,6 +35,16 @@ inline void disable() {
   std::string text(fastrpc_hook_report(nullptr, 0), '\0');
   fastrpc_hook_report(text.data(), text.size() + 1);
   return text;
+}
+
+// How many waits have begun so far while their coroutine held a mutex of pthreads, and how often
+// one wanted a mutex that another coroutine of the same worker held in a wait: it was suspended,
+// where it would have blocked for ever. Both are logged, each pair of places once.
+[[nodiscard]] inline std::uint64_t waits_with_locks() {
+  return fastrpc_hook_waits_with_locks();
+}
+[[nodiscard]] inline std::uint64_t deadlocks_averted() {
+  return fastrpc_hook_deadlocks_averted();
 }
 
 // Hooks on, or off, as long as it lives; then as before. In a plain thread it does nothing.

@@ -8,12 +8,18 @@
 namespace fastrpc {
 
 struct RuntimeOptions {
-  // Worker threads. Coroutines of one worker never run in parallel.
+  // Worker threads. Coroutines of one worker never run in parallel. If the program never calls
+  // configure(), the environment variable FASTRPC_WORKERS decides.
   std::size_t workers = 1;
   // Bytes of stack of a coroutine that does not say; virtual memory, used as it is touched.
   std::size_t stack_size = 256 * 1024;
   // Whether coroutines begin with their hooks on: see fastrpc/hook.hpp.
   bool hook = false;
+  // Whether waits of coroutines that hold a mutex of pthreads, a std::mutex for example, are
+  // logged.
+  bool lock_check = true;
+  // Whether mutexes and condition variables of pthreads suspend coroutines with hooks on.
+  bool hook_locks = false;
 };
 
 // Sets the runtime up; only before its first use.
@@ -23,6 +29,8 @@ inline Result<void> configure(const RuntimeOptions& options, std::nothrow_t) {
   c.workers = options.workers;
   c.stack_size = options.stack_size;
   c.hook = options.hook;
+  c.lock_check = options.lock_check;
+  c.hook_locks = options.hook_locks;
   detail::ErrorSlot error;
   return error.check(fastrpc_runtime_configure(&c, error.out()));
 }

@@ -55,6 +55,34 @@ pub unsafe extern "C" fn fastrpc_hook_report(buffer: *mut c_char, size: usize) -
     })
 }
 
+/// How many waits have begun so far while their coroutine held a mutex of pthreads.
+///
+/// Each keeps others from the mutex for as long as it lasts; each pair of places, of a lock and of a
+/// wait, is logged once as a warning. 0 unless fastrpc_runtime_options.lock_check is on. Any thread;
+/// never suspends.
+#[unsafe(no_mangle)]
+pub extern "C" fn fastrpc_hook_waits_with_locks() -> u64 {
+    #[cfg(feature = "hook")]
+    let count = guard_value(0, crate::hook::waits_with_locks);
+    #[cfg(not(feature = "hook"))]
+    let count = guard_value(0, || 0);
+    count
+}
+
+/// How often so far a coroutine wanted a mutex of pthreads that another coroutine of the same worker
+/// held in a wait, and was suspended where it would have blocked for ever.
+///
+/// Each pair of places is logged once as an error. 0 unless fastrpc_runtime_options.lock_check is on.
+/// Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub extern "C" fn fastrpc_hook_deadlocks_averted() -> u64 {
+    #[cfg(feature = "hook")]
+    let count = guard_value(0, crate::hook::deadlocks_averted);
+    #[cfg(not(feature = "hook"))]
+    let count = guard_value(0, || 0);
+    count
+}
+
 #[cfg(feature = "hook")]
 fn switch(on: bool) -> Result<(), Failure> {
     let switched = if on { crate::hook::enable() } else { crate::hook::disable() };

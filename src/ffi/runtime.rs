@@ -13,7 +13,8 @@ use super::status::*;
 pub struct fastrpc_runtime_options {
     /// sizeof(fastrpc_runtime_options).
     pub size: usize,
-    /// Worker threads. Coroutines of one worker never run in parallel. Default 1.
+    /// Worker threads. Coroutines of one worker never run in parallel. Default 1; if the program
+    /// never configures the runtime, what the environment variable FASTRPC_WORKERS says.
     pub workers: usize,
     /// Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
     /// Default 262144.
@@ -21,6 +22,13 @@ pub struct fastrpc_runtime_options {
     /// Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
     /// environment variable FASTRPC_HOOK=1 is the same.
     pub hook: usize,
+    /// Not 0: it is found out, and logged, that a coroutine waits while it holds a mutex of pthreads,
+    /// and a lock that could never return suspends. Default 1; the environment variable
+    /// FASTRPC_LOCK_CHECK=0 is the same as 0.
+    pub lock_check: usize,
+    /// Not 0: mutexes and condition variables of pthreads suspend coroutines that have their hooks
+    /// on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
+    pub hook_locks: usize,
 }
 
 /// Sets all fields to their defaults.
@@ -49,7 +57,9 @@ pub unsafe extern "C" fn fastrpc_runtime_configure(
         // SAFETY: the caller passes NULL or options with a right size field.
         let options = unsafe { arg::options(options) }?;
         let wanted = rt::Options::default().workers(options.workers);
-        rt::configure(wanted.stack_size(options.stack_size).hook(options.hook != 0))?;
+        let wanted = wanted.stack_size(options.stack_size).hook(options.hook != 0);
+        let wanted = wanted.lock_check(options.lock_check != 0);
+        rt::configure(wanted.hook_locks(options.hook_locks != 0))?;
         Ok(())
     })
 }
@@ -81,8 +91,10 @@ impl Default for fastrpc_runtime_options {
             workers: defaults.workers,
             stack_size: defaults.stack_size,
             hook: defaults.hook.into(),
+            lock_check: defaults.lock_check.into(),
+            hook_locks: defaults.hook_locks.into(),
         }
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_runtime_options>() == 4 * size_of::<usize>());
+const _: () = assert!(size_of::<fastrpc_runtime_options>() == 6 * size_of::<usize>());

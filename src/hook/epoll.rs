@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use libc::{c_int, epoll_event, sigset_t};
+use libc::{c_int, epoll_event, sigset_t, timespec};
 
 use super::poll::look_until;
 use super::switch::is_on;
-use super::{blocked, errno};
+use super::{blocked, errno, sleep};
 use crate::rt::{self, Deadline, Interest};
 use crate::sys::real;
 
@@ -25,23 +25,8 @@ unsafe extern "C" fn epoll_wait(
         // SAFETY: the caller's contract, here and in what follows.
         return unsafe { real::epoll_wait(epoll, events, count, timeout) };
     }
-    let deadline = deadline(timeout);
-    loop {
-        // SAFETY: as above.
-        let found = unsafe { real::epoll_wait(epoll, events, count, 0) };
-        if found != 0 {
-            return found;
-        }
-        if deadline.has_passed() {
-            rt::yield_now();
-            return 0;
-        }
-        match blocked::ready(epoll, Interest::Read, deadline) {
-            Ok(_) => {}
-            Err(libc::EAGAIN) => return 0,
-            Err(code) => return errno::fail(code),
-        }
-    }
+    // SAFETY: as above.
+    unsafe { wait_by(epoll, events, count, deadline(timeout)) }
 }
 
 /// epoll_pwait(2). May suspend.
@@ -68,6 +53,62 @@ unsafe extern "C" fn epoll_pwait(
         // SAFETY: as above.
         unsafe { real::epoll_pwait(epoll, events, count, 0, mask) }
     })
+}
+
+/// epoll_pwait2(2). May suspend.
+///
+/// # Safety
+/// As for [`epoll_wait`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn epoll_pwait2(
+    epoll: c_int,
+    events: *mut epoll_event,
+    count: c_int,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    if !is_on() || !rt::can_suspend() {
+        // SAFETY: the caller's contract, here and in what follows.
+        return unsafe { real::epoll_pwait2(epoll, events, count, timeout, mask) };
+    }
+    // SAFETY: as above: NULL or valid.
+    let Ok(deadline) = (unsafe { sleep::deadline(timeout) }) else {
+        return errno::fail(libc::EINVAL);
+    };
+    if mask.is_null() {
+        // SAFETY: as above.
+        return unsafe { wait_by(epoll, events, count, deadline) };
+    }
+    look_until(deadline, || {
+        // SAFETY: as above.
+        unsafe { real::epoll_pwait(epoll, events, count, 0, mask) }
+    })
+}
+
+/// # Safety
+/// As for [`epoll_wait`].
+unsafe fn wait_by(
+    epoll: c_int,
+    events: *mut epoll_event,
+    count: c_int,
+    deadline: Deadline,
+) -> c_int {
+    loop {
+        // SAFETY: the caller's contract.
+        let found = unsafe { real::epoll_wait(epoll, events, count, 0) };
+        if found != 0 {
+            return found;
+        }
+        if deadline.has_passed() {
+            rt::yield_now();
+            return 0;
+        }
+        match blocked::ready(epoll, Interest::Read, deadline) {
+            Ok(_) => {}
+            Err(libc::EAGAIN) => return 0,
+            Err(code) => return errno::fail(code),
+        }
+    }
 }
 
 fn deadline(timeout: c_int) -> Deadline {

@@ -136,27 +136,30 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
         // SAFETY: the caller's contract.
         return unsafe { real::sendfile(to, from, offset, size) };
     }
-    let mut blocked = Blocked::new(to, Interest::Write);
-    let mut sent = 0;
-    loop {
-        let rest = size - sent;
-        // SAFETY: the same; the offset, or that of the file, moved by what was sent.
-        let (now, own) = without_blocking(to, || unsafe { real::sendfile(to, from, offset, rest) });
-        match now {
-            -1 if errno::get() != libc::EAGAIN || own => break answer(sent),
-            -1 => {}
-            now => {
-                sent += now as usize;
-                if now == 0 || sent == size || own {
-                    break sent as ssize_t;
+    errno::unless_failed(|| {
+        let mut blocked = Blocked::new(to, Interest::Write);
+        let mut sent = 0;
+        loop {
+            let rest = size - sent;
+            // SAFETY: the same; the offset, or that of the file, moved by what was sent.
+            let (now, own) =
+                without_blocking(to, || unsafe { real::sendfile(to, from, offset, rest) });
+            match now {
+                -1 if errno::get() != libc::EAGAIN || own => break answer(sent),
+                -1 => {}
+                now => {
+                    sent += now as usize;
+                    if now == 0 || sent == size || own {
+                        break sent as ssize_t;
+                    }
                 }
             }
+            if let Err(code) = blocked.wait() {
+                errno::set(code);
+                break answer(sent);
+            }
         }
-        if let Err(code) = blocked.wait() {
-            errno::set(code);
-            break answer(sent);
-        }
-    }
+    })
 }
 
 /// The name of sendfile(2) for files of more than 2 GiB: the same where `off_t` has 64 bits.
@@ -190,15 +193,17 @@ unsafe fn read_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
 /// # Safety
 /// As readv(2).
 unsafe fn read_by(fd: c_int, mut of_socket: impl FnMut() -> ssize_t, parts: &[iovec]) -> ssize_t {
-    if !stream::is_likely(fd) {
-        let got = of_socket();
-        if got != -1 || errno::get() != libc::ENOTSOCK {
-            return got;
+    errno::unless_failed(|| {
+        if !stream::is_likely(fd) {
+            let got = of_socket();
+            if got != -1 || errno::get() != libc::ENOTSOCK {
+                return got;
+            }
+            stream::remember(fd);
         }
-        stream::remember(fd);
-    }
-    // SAFETY: the caller's contract.
-    unsafe { stream::read(fd, parts) }.unwrap_or_else(|_| of_socket())
+        // SAFETY: the caller's contract.
+        unsafe { stream::read(fd, parts) }.unwrap_or_else(|_| of_socket())
+    })
 }
 
 /// # Safety
@@ -217,13 +222,15 @@ unsafe fn write_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
 /// # Safety
 /// As writev(2).
 unsafe fn write_by(fd: c_int, to_socket: impl Fn() -> ssize_t, parts: &[iovec]) -> ssize_t {
-    if !stream::is_likely(fd) {
-        let sent = to_socket();
-        if sent != -1 || errno::get() != libc::ENOTSOCK {
-            return sent;
+    errno::unless_failed(|| {
+        if !stream::is_likely(fd) {
+            let sent = to_socket();
+            if sent != -1 || errno::get() != libc::ENOTSOCK {
+                return sent;
+            }
+            stream::remember(fd);
         }
-        stream::remember(fd);
-    }
-    // SAFETY: the caller's contract.
-    unsafe { stream::write(fd, parts) }.unwrap_or_else(|_| to_socket())
+        // SAFETY: the caller's contract.
+        unsafe { stream::write(fd, parts) }.unwrap_or_else(|_| to_socket())
+    })
 }

@@ -20,21 +20,26 @@
 //!
 //! **What it may call.** `rt`, `pool`, and libc through `sys`.
 
+mod allocator;
 mod blocked;
 mod close;
+mod cond;
 mod dns;
 mod epoll;
 mod errno;
 mod file;
 mod message;
+mod mutex;
 mod poll;
 mod report;
 mod select;
+mod semaphore;
 mod sleep;
 mod socket;
 mod stream;
 mod switch;
 mod toggle;
 
+pub use self::mutex::{deadlocks_averted, waits_with_locks};
 pub use self::report::report;
 pub use self::switch::{Guard, disable, enable, is_enabled};

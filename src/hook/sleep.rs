@@ -94,10 +94,7 @@ unsafe extern "C" fn clock_nanosleep(
 /// Sleeps until `clock` shows `time`. Whoever sets the clock meanwhile is found out in a while.
 fn sleep_until(clock: clockid_t, time: Duration) -> c_int {
     loop {
-        let mut now = timespec(Duration::ZERO);
-        // SAFETY: a place for the time of a clock that exists.
-        unsafe { libc::clock_gettime(clock, &mut now) };
-        let left = duration(&now).map_or(Duration::ZERO, |now| time.saturating_sub(now));
+        let left = left_until(clock, time);
         if left.is_zero() {
             return 0;
         }
@@ -107,6 +104,21 @@ fn sleep_until(clock: clockid_t, time: Duration) -> c_int {
             return libc::EINTR;
         }
     }
+}
+
+/// The deadline at a time on a clock, as the clock goes now. A time before its beginning has passed.
+pub(super) fn deadline_at(clock: clockid_t, time: &timespec) -> Deadline {
+    match duration(time).map(|time| left_until(clock, time)) {
+        Ok(left) if !left.is_zero() => Deadline::after(left),
+        _ => Deadline::NOW,
+    }
+}
+
+fn left_until(clock: clockid_t, time: Duration) -> Duration {
+    let mut now = timespec(Duration::ZERO);
+    // SAFETY: a place for the time of a clock that exists.
+    unsafe { libc::clock_gettime(clock, &mut now) };
+    duration(&now).map_or(Duration::ZERO, |now| time.saturating_sub(now))
 }
 
 /// Suspends the coroutine; if it is cancelled, says how much time is left.

@@ -58,6 +58,9 @@ pub(crate) struct Fiber {
     /// Whether blocking calls of libc suspend it; what that means, `crate::hook` decides.
     #[cfg(feature = "hook")]
     pub(super) hooked: Cell<bool>,
+    /// How many mutexes of pthreads it holds.
+    #[cfg(feature = "hook")]
+    pub(super) held: Cell<usize>,
 }
 
 enum Next {
@@ -242,6 +245,8 @@ fn live(stack_size: usize) {
         locals: LocalMap::new(),
         #[cfg(feature = "hook")]
         hooked: Cell::new(false),
+        #[cfg(feature = "hook")]
+        held: Cell::new(0),
     };
     fiber.stack.widen_guard();
     fiber.parker.set_parked();
@@ -279,6 +284,12 @@ impl Fiber {
             log::error!("coroutine '{}' panicked", self.name.borrow().as_str());
         }
         self.locals.clear();
+        #[cfg(feature = "hook")]
+        if self.held.get() != 0
+            && let Some(worker) = Worker::current()
+        {
+            worker.held.forget(self);
+        }
         if worker::is_forked() {
             // A coroutine that forked came to its end in the child, where there is no scheduler
             // to go back to. Like a thread's end in a process that has no other.

@@ -17,11 +17,17 @@
 //! wake goes through [`Waker`], which takes the inbox of the home worker when it is called
 //! elsewhere.
 
+#[cfg(feature = "hook")]
+mod address;
 #[doc(hidden)]
 pub mod bench;
 mod blocking;
 mod engine;
 mod fiber;
+#[cfg(feature = "hook")]
+mod held;
+#[cfg(feature = "hook")]
+mod held_report;
 #[cfg(feature = "hook")]
 mod hooked;
 mod local;
@@ -52,7 +58,13 @@ pub use self::task::{Builder, JoinError, JoinHandle, spawn};
 pub use self::time::Deadline;
 pub use self::timer::Timer;
 
+#[cfg(feature = "hook")]
+pub(crate) use self::address::{
+    BUCKETS as ADDRESS_BUCKETS, Look, bucket as address_bucket, notify_address, wait_address,
+};
 pub(crate) use self::blocking::{BlockObserver, Blocking, observe_blocking};
+#[cfg(feature = "hook")]
+pub(crate) use self::held::{Holder, Site, deadlocks, waits_with_locks};
 #[cfg(feature = "hook")]
 pub(crate) use self::hooked::{can_suspend, is_hooked, is_own_process, set_hooked};
 pub(crate) use self::pinned::Pinned;

@@ -39,11 +39,14 @@ impl Reactor {
     fn run(&mut self) {
         loop {
             self.handle_messages();
+            #[cfg(feature = "hook")]
+            self.worker.held.report();
             self.poll();
             self.handle_messages();
             // After the fds: what came before a deadline must not lose to it only because the
             // worker was held up.
             self.fire_timers();
+            self.worker.serve_notes();
             self.worker.run_ready();
         }
     }

@@ -97,6 +97,12 @@ impl Stack {
         (self.bottom..self.bottom + self.size).contains(&address)
     }
 
+    /// How far an address on it is from its top.
+    #[cfg(feature = "hook")]
+    pub(super) fn depth(&self, address: usize) -> usize {
+        self.bottom + self.size - address
+    }
+
     fn guard_contains(&self, address: usize) -> bool {
         let slack = if self.exact { 0 } else { page_size() };
         (self.bottom - GUARD..self.bottom + slack).contains(&address)

@@ -15,7 +15,8 @@ use crate::sys::syscall;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Worker threads; 1 by default, so that code in coroutines needs no locks among itself.
+    /// Worker threads; 1 by default, so that code in coroutines needs no locks among itself. In a
+    /// program that never calls [`configure`], the environment variable `FASTRPC_WORKERS` decides.
     pub workers: usize,
     /// The stack of a coroutine that does not ask for another size, in bytes; 256 KiB by default.
     /// Virtual memory: a page counts once it was touched.
@@ -23,11 +24,25 @@ pub struct Options {
     /// Whether blocking calls of libc suspend a coroutine that does not say (feature `hook`); false
     /// by default. The environment variable `FASTRPC_HOOK=1` means true.
     pub hook: bool,
+    /// Whether it is found out, and logged, that a coroutine waits while it holds a mutex of pthreads
+    /// (feature `hook`); true by default. The environment variable `FASTRPC_LOCK_CHECK=0` means
+    /// false.
+    pub lock_check: bool,
+    /// Whether mutexes and condition variables of pthreads suspend a coroutine that has its hooks
+    /// on (feature `hook`); false by default. The environment variable `FASTRPC_HOOK_LOCKS=1` means
+    /// true.
+    pub hook_locks: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { workers: 1, stack_size: DEFAULT_STACK, hook: false }
+        Options {
+            workers: 1,
+            stack_size: DEFAULT_STACK,
+            hook: false,
+            lock_check: true,
+            hook_locks: false,
+        }
     }
 }
 
@@ -50,6 +65,20 @@ impl Options {
     #[must_use]
     pub fn hook(mut self, on: bool) -> Self {
         self.hook = on;
+        self
+    }
+
+    /// Sets whether waits of coroutines that hold a mutex of pthreads are logged.
+    #[must_use]
+    pub fn lock_check(mut self, on: bool) -> Self {
+        self.lock_check = on;
+        self
+    }
+
+    /// Sets whether mutexes and condition variables of pthreads suspend coroutines with hooks on.
+    #[must_use]
+    pub fn hook_locks(mut self, on: bool) -> Self {
+        self.hook_locks = on;
         self
     }
 }
@@ -82,7 +111,7 @@ pub fn configure(options: Options) -> io::Result<()> {
 pub fn worker_count() -> usize {
     match workers() {
         Some(workers) => workers.len(),
-        None => wish().workers,
+        None => wish().map_or(1, |options| options.workers),
     }
 }
 
@@ -131,6 +160,12 @@ pub(super) fn hooked_by_default() -> bool {
     RUNTIME.get().is_some_and(|runtime| runtime.hook)
 }
 
+/// Whether what coroutines do with mutexes is told, and whether they suspend for them.
+#[cfg(feature = "hook")]
+pub(super) fn lock_options() -> (bool, bool) {
+    RUNTIME.get().map_or((false, false), |runtime| (runtime.lock_check, runtime.hook_locks))
+}
+
 /// The process that started the runtime: a child of vfork(2) shares its memory.
 #[cfg(feature = "hook")]
 pub(super) fn is_own_process() -> bool {
@@ -144,11 +179,37 @@ struct Runtime {
     #[cfg(feature = "hook")]
     hook: bool,
     #[cfg(feature = "hook")]
+    lock_check: bool,
+    #[cfg(feature = "hook")]
+    hook_locks: bool,
+    #[cfg(feature = "hook")]
     process: libc::pid_t,
 }
 
-fn wish() -> Options {
-    WISH.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+/// What the program configured, or else the environment.
+fn wish() -> io::Result<Options> {
+    match &*WISH.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(options) => Ok(options.clone()),
+        None => from_environment(),
+    }
+}
+
+fn from_environment() -> io::Result<Options> {
+    let Some(value) = std::env::var_os("FASTRPC_WORKERS") else { return Ok(Options::default()) };
+    match value.to_str().and_then(|value| value.parse().ok()) {
+        Some(workers) if (1..=MAX_WORKERS).contains(&workers) => {
+            Ok(Options::default().workers(workers))
+        }
+        _ => {
+            let text = "the environment variable FASTRPC_WORKERS is a number between 1 and 1024";
+            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        }
+    }
+}
+
+#[cfg(feature = "hook")]
+fn is_in_environment(name: &str, wanted: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| value == wanted)
 }
 
 #[cold]
@@ -161,12 +222,9 @@ fn start() -> io::Result<()> {
     if RUNTIME.get().is_some() {
         return Ok(());
     }
-    let (options, shared) = {
-        let wish = WISH.lock().unwrap_or_else(PoisonError::into_inner);
-        let options = wish.clone().unwrap_or_default();
-        let shared = (0..options.workers).map(|_| Ok(Shared::new(eventfd()?)));
-        (options.clone(), shared.collect::<io::Result<Box<[Shared]>>>()?)
-    };
+    let options = wish()?;
+    let shared = (0..options.workers).map(|_| Ok(Shared::new(eventfd()?)));
+    let shared = shared.collect::<io::Result<Box<[Shared]>>>()?;
     let stack_size = stack::size_class(options.stack_size)?;
     let faults = FaultActions::current();
     engine::start(options.workers);
@@ -174,7 +232,11 @@ fn start() -> io::Result<()> {
         workers: shared,
         stack_size,
         #[cfg(feature = "hook")]
-        hook: options.hook || std::env::var_os("FASTRPC_HOOK").is_some_and(|value| value == "1"),
+        hook: options.hook || is_in_environment("FASTRPC_HOOK", "1"),
+        #[cfg(feature = "hook")]
+        lock_check: options.lock_check && !is_in_environment("FASTRPC_LOCK_CHECK", "0"),
+        #[cfg(feature = "hook")]
+        hook_locks: options.hook_locks || is_in_environment("FASTRPC_HOOK_LOCKS", "1"),
         #[cfg(feature = "hook")]
         // SAFETY: a query without arguments, which always succeeds.
         process: unsafe { libc::getpid() },

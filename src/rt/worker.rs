@@ -8,11 +8,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+#[cfg(feature = "hook")]
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex};
 
+#[cfg(feature = "hook")]
+use super::address::AddressWaits;
 use super::engine::{self, Coroutine};
 use super::fiber::{Fiber, FiberPool};
+#[cfg(feature = "hook")]
+use super::held::HeldLocks;
 use super::poller::Poller;
 use super::rawfd::RawFds;
 use super::start;
@@ -35,6 +41,10 @@ pub(crate) struct Worker {
     pub(super) fibers: FiberPool,
     pub(super) poller: Poller,
     pub(super) raw_fds: RawFds,
+    #[cfg(feature = "hook")]
+    pub(super) address_waits: AddressWaits,
+    #[cfg(feature = "hook")]
+    pub(super) held: HeldLocks,
     cxx_globals: *mut CxxGlobals,
 }
 
@@ -61,6 +71,10 @@ impl Worker {
             timers: RefCell::new(Wheel::new(time::now_ns())),
             fibers: FiberPool::new(),
             raw_fds: RawFds::new(&poller)?,
+            #[cfg(feature = "hook")]
+            address_waits: AddressWaits::new(shared),
+            #[cfg(feature = "hook")]
+            held: HeldLocks::new(start::lock_options()),
             poller,
             cxx_globals: cxx_globals(),
         }));
@@ -95,6 +109,12 @@ impl Worker {
     pub(super) fn switch_away(&self) {
         let fiber = self.running.get();
         let errno = Errno::save();
+        #[cfg(feature = "hook")]
+        if let Some(fiber) = self.running()
+            && fiber.held.get() != 0
+        {
+            self.held.note_wait(fiber);
+        }
         let exceptions = self.save_exceptions();
         engine::suspend();
         self.running.set(fiber);
@@ -124,7 +144,10 @@ impl Worker {
         self.switches.set(0);
         self.polled_at.set(time::coarse_ns());
         loop {
-            let next = self.ready.borrow_mut().pop_front();
+            let mut next = self.ready.borrow_mut().pop_front();
+            if next.is_none() && self.serve_notes() {
+                next = self.ready.borrow_mut().pop_front();
+            }
             let Some(coroutine) = next else { break };
             // SAFETY: what is in the queue was put there once, suspended or about to be, and is
             // on its own worker, which is not in it now.
@@ -192,15 +215,25 @@ impl Worker {
         }
     }
 
-    /// Announces that this worker is about to block; false if a message came meanwhile.
+    /// Announces that this worker is about to block; false if a message or a note came meanwhile.
     pub(super) fn may_sleep(&self) -> bool {
         self.shared.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        !self.shared.pending.load(Ordering::Relaxed)
+        !self.shared.pending.load(Ordering::Relaxed) && !self.shared.is_noted()
     }
 
     pub(super) fn woke_up(&self) {
         self.shared.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    /// Lets the coroutines look whose addresses were notified; false if there was no note.
+    pub(super) fn serve_notes(&self) -> bool {
+        #[cfg(feature = "hook")]
+        if self.shared.is_noted() {
+            self.address_waits.serve(self.shared.noted.swap(0, Ordering::SeqCst));
+            return true;
+        }
+        false
     }
 
     // ---- C++ exceptions ----
@@ -232,6 +265,11 @@ pub(super) struct Shared {
     /// Whether the worker blocks, or is about to, and must be woken by its eventfd.
     sleeping: AtomicBool,
     wake_fd: OwnedFd,
+    /// The buckets of addresses for which coroutines wait here, and those that were notified.
+    #[cfg(feature = "hook")]
+    awaited: AtomicU64,
+    #[cfg(feature = "hook")]
+    noted: AtomicU64,
 }
 
 impl Shared {
@@ -241,7 +279,56 @@ impl Shared {
             pending: AtomicBool::new(false),
             sleeping: AtomicBool::new(false),
             wake_fd,
+            #[cfg(feature = "hook")]
+            awaited: AtomicU64::new(0),
+            #[cfg(feature = "hook")]
+            noted: AtomicU64::new(0),
         }
+    }
+
+    /// Wakes the worker if it sleeps. What it shall see was written before.
+    fn wake(&self) {
+        // Pairs with the fence of `may_sleep`: either the worker sees what there is, or we see
+        // `sleeping`.
+        fence(Ordering::SeqCst);
+        if self.sleeping.swap(false, Ordering::Relaxed) {
+            let one = 1u64.to_ne_bytes();
+            // SAFETY: eight bytes from a live array. It can only fail with EAGAIN, when the worker
+            // has long been woken.
+            unsafe { sys::c::write(self.wake_fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        }
+    }
+
+    #[inline]
+    fn is_noted(&self) -> bool {
+        #[cfg(feature = "hook")]
+        let noted = self.noted.load(Ordering::Relaxed) != 0;
+        #[cfg(not(feature = "hook"))]
+        let noted = false;
+        noted
+    }
+}
+
+#[cfg(feature = "hook")]
+impl Shared {
+    /// Tells the worker of changes in these buckets, if it waits for any. From anywhere, also from
+    /// signal handlers.
+    pub(super) fn note(&self, buckets: u64) {
+        let buckets = self.awaited.load(Ordering::Relaxed) & buckets;
+        if buckets != 0 {
+            let errno = Errno::save();
+            self.noted.fetch_or(buckets, Ordering::SeqCst);
+            self.wake();
+            errno.restore();
+        }
+    }
+
+    pub(super) fn expect_notes(&self, buckets: u64) {
+        self.awaited.fetch_or(buckets, Ordering::Relaxed);
+    }
+
+    pub(super) fn expect_no_notes(&self, buckets: u64) {
+        self.awaited.fetch_and(!buckets, Ordering::Relaxed);
     }
 }
 
@@ -258,14 +345,7 @@ pub(super) fn send(index: usize, message: Message) {
     let shared = shared(index);
     shared.inbox.lock().unwrap().push(message);
     shared.pending.store(true, Ordering::Release);
-    // Pairs with the fence of `may_sleep`: either the worker sees `pending`, or we see `sleeping`.
-    fence(Ordering::SeqCst);
-    if shared.sleeping.swap(false, Ordering::Relaxed) {
-        let one = 1u64.to_ne_bytes();
-        // SAFETY: eight bytes from a live array. It can only fail with EAGAIN, when the worker
-        // has long been woken.
-        unsafe { sys::c::write(shared.wake_fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-    }
+    shared.wake();
 }
 
 fn shared(index: usize) -> &'static Shared {

@@ -5,7 +5,11 @@
 //! [`c`] is always the real function: its own I/O never passes through its hooks.
 
 #[cfg(feature = "hook")]
+pub(crate) mod cond;
+#[cfg(feature = "hook")]
 mod raw;
+#[cfg(feature = "hook")]
+mod raw_lock;
 #[cfg(feature = "hook")]
 pub(crate) mod real;
 

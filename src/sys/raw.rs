@@ -11,6 +11,8 @@ use libc::{
     timespec, timeval,
 };
 
+pub(super) use super::raw_lock::*;
+
 /// The kernel's sets of signals are shorter than libc's.
 const SIGNAL_SET: usize = 8;
 
@@ -304,6 +306,16 @@ pub(super) unsafe extern "C" fn epoll_pwait(
     mask: *const sigset_t,
 ) -> c_int {
     call!(SYS_epoll_pwait, epoll, events, count, timeout, mask, SIGNAL_SET)
+}
+
+pub(super) unsafe extern "C" fn epoll_pwait2(
+    epoll: c_int,
+    events: *mut epoll_event,
+    count: c_int,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    call!(SYS_epoll_pwait2, epoll, events, count, timeout, mask, SIGNAL_SET)
 }
 
 pub(super) unsafe extern "C" fn sleep(seconds: c_uint) -> c_uint {

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
     addrinfo, c_char, c_int, c_uint, c_void, clockid_t, epoll_event, fd_set, hostent, iovec,
-    mmsghdr, msghdr, nfds_t, off_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t,
-    timespec, timeval,
+    mmsghdr, msghdr, nfds_t, off_t, pollfd, pthread_cond_t, pthread_mutex_t, sem_t, sigset_t,
+    size_t, sockaddr, socklen_t, ssize_t, timespec, timeval,
 };
 
 macro_rules! real {
@@ -119,6 +119,10 @@ real! {
         epoll: c_int, events: *mut epoll_event, count: c_int, timeout: c_int,
         mask: *const sigset_t,
     ) -> c_int;
+    fn epoll_pwait2(
+        epoll: c_int, events: *mut epoll_event, count: c_int, timeout: *const timespec,
+        mask: *const sigset_t,
+    ) -> c_int;
 
     fn sleep(seconds: c_uint) -> c_uint;
     fn usleep(microseconds: c_uint) -> c_int;
@@ -126,6 +130,30 @@ real! {
     fn clock_nanosleep(
         clock: clockid_t, flags: c_int, wanted: *const timespec, rest: *mut timespec,
     ) -> c_int;
+
+    fn sem_wait(semaphore: *mut sem_t) -> c_int;
+    fn sem_timedwait(semaphore: *mut sem_t, time: *const timespec) -> c_int;
+    fn sem_clockwait(semaphore: *mut sem_t, clock: clockid_t, time: *const timespec) -> c_int;
+    fn sem_post(semaphore: *mut sem_t) -> c_int;
+
+    fn pthread_mutex_lock(mutex: *mut pthread_mutex_t) -> c_int;
+    fn pthread_mutex_trylock(mutex: *mut pthread_mutex_t) -> c_int;
+    fn pthread_mutex_timedlock(mutex: *mut pthread_mutex_t, time: *const timespec) -> c_int;
+    fn pthread_mutex_clocklock(
+        mutex: *mut pthread_mutex_t, clock: clockid_t, time: *const timespec,
+    ) -> c_int;
+    fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int;
+
+    fn pthread_cond_wait(cond: *mut pthread_cond_t, mutex: *mut pthread_mutex_t) -> c_int;
+    fn pthread_cond_timedwait(
+        cond: *mut pthread_cond_t, mutex: *mut pthread_mutex_t, time: *const timespec,
+    ) -> c_int;
+    fn pthread_cond_clockwait(
+        cond: *mut pthread_cond_t, mutex: *mut pthread_mutex_t, clock: clockid_t,
+        time: *const timespec,
+    ) -> c_int;
+    fn pthread_cond_signal(cond: *mut pthread_cond_t) -> c_int;
+    fn pthread_cond_broadcast(cond: *mut pthread_cond_t) -> c_int;
 
     fn getaddrinfo(
         host: *const c_char, service: *const c_char, hints: *const addrinfo,
@@ -169,8 +197,19 @@ fn address(index: usize) -> *mut c_void {
 
 #[cold]
 fn resolve(index: usize) -> *mut c_void {
-    // SAFETY: a name with a NUL at its end.
-    let next = unsafe { libc::dlsym(libc::RTLD_NEXT, NAMES[index].as_ptr().cast()) };
+    let name = NAMES[index].as_ptr().cast::<c_char>();
+    let mut next = std::ptr::null_mut();
+    if cfg!(target_arch = "x86_64") && NAMES[index].starts_with("pthread_cond_") {
+        // There are two versions, of which some releases of glibc would give the old one.
+        let version = c"GLIBC_2.3.2".as_ptr();
+        // SAFETY: C strings: NAMES have a NUL at their end.
+        next = unsafe { libc::dlvsym(libc::RTLD_NEXT, name, version) };
+    }
+    if next.is_null() {
+        // Takes no memory if it finds the name: an allocator may be waiting for this very lock.
+        // SAFETY: as above.
+        next = unsafe { libc::dlsym(libc::RTLD_NEXT, name) };
+    }
     let address = if next.is_null() { RAW[index]() } else { next };
     ADDRESSES[index].store(address, Ordering::Relaxed);
     address

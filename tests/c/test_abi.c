@@ -16,6 +16,8 @@ static_assert(offsetof(fastrpc_pollfd, events) == offsetof(struct pollfd, events
 static_assert(offsetof(fastrpc_pollfd, revents) == offsetof(struct pollfd, revents), "pollfd");
 static_assert(offsetof(fastrpc_runtime_options, stack_size) == 2 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_runtime_options, hook) == 3 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_runtime_options, lock_check) == 4 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_runtime_options, hook_locks) == 5 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_spawn_options, worker) == 4 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_reply, compress) == 7 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_server_options, max_unsent) == 4 * sizeof(size_t), "options");

@@ -397,6 +397,8 @@ static void no_pointers(void) {
   GIVES(FASTRPC_ESTATE, fastrpc_hook_enable, ());
   GIVES(FASTRPC_ESTATE, fastrpc_hook_disable, ());
   GIVES(false, fastrpc_hook_is_enabled, ());
+  GIVES(0, fastrpc_hook_waits_with_locks, ());
+  GIVES(0, fastrpc_hook_deadlocks_averted, ());
 }
 
 static void every_export_was_tested(const char* list) {

@@ -1,17 +1,18 @@
 // Hooks from C++: the program's own calls, those of a library that it is linked with, and of one
-// that it opens; the switch; and what a call leaves as it was.
+// that it opens; and the switch.
 #include <fastrpc/fastrpc.hpp>
 
 #include <dlfcn.h>
 #include <netdb.h>
-#include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <ctime>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +23,8 @@
 using namespace std::chrono_literals;
 
 extern "C" int blocking_library_read(int fd);
+extern "C" int blocking_library_wait(sem_t* semaphore);
+extern "C" void blocking_library_post(sem_t* semaphore);
 
 namespace {
 
@@ -105,39 +108,83 @@ void plain_threads_block_as_ever() {
   close(fds[1]);
 }
 
-thread_local int slot = 0;
-
-// After each of many waits the thread and what belongs to it are the same.
-void a_wait_changes_nothing_of_the_thread() {
-  std::atomic<int> wrong{0};
-  std::vector<fastrpc::Coroutine<void>> coroutines;
-  for (int i = 0; i < 32; ++i) {
-    coroutines.push_back(fastrpc::spawn([&wrong, i] {
+// Two coroutines of a worker, and a thread, each by the program and by a library.
+void semaphores_suspend() {
+  sem_t go, gone;
+  CHECK(sem_init(&go, 0, 0) == 0 && sem_init(&gone, 0, 0) == 0);
+  fastrpc::spawn([&] {
+    auto other = fastrpc::spawn([&] {
       fastrpc::hook::Guard hooked;
-      int fds[2];
-      CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-      timeval limit{0, 1000};
-      setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-      for (int j = 0; j < 50; ++j) {
-        pthread_t self = pthread_self();
-        long id = syscall(SYS_gettid);
-        int* place = &slot;
-        char byte;
-        errno = i;
-        if (j % 2 == 0) {
-          if (recv(fds[0], &byte, 1, 0) != -1 || errno != EAGAIN) ++wrong;
-        } else {
-          if (usleep(500) != 0) ++wrong;
-        }
-        if (!pthread_equal(self, pthread_self()) || id != syscall(SYS_gettid) || place != &slot)
-          ++wrong;
+      for (int i = 0; i < 100; ++i) {
+        CHECK((i % 2 == 0 ? sem_wait(&go) : blocking_library_wait(&go)) == 0);
+        i % 3 == 0 ? void(sem_post(&gone)) : blocking_library_post(&gone);
       }
-      close(fds[0]);
-      close(fds[1]);
-    }));
+    });
+    fastrpc::hook::Guard hooked;
+    for (int i = 0; i < 100; ++i) {
+      blocking_library_post(&go);
+      CHECK(blocking_library_wait(&gone) == 0);
+    }
+    other.join();
+    std::thread poster([&] { sem_post(&go); });
+    CHECK(sem_wait(&go) == 0);
+    timespec past{1, 0};
+    CHECK(sem_timedwait(&go, &past) == -1 && errno == ETIMEDOUT);
+    poster.join();
+  }).join();
+  CHECK(sem_destroy(&go) == 0 && sem_destroy(&gone) == 0);
+}
+
+std::mutex log_lock;
+std::string logged;
+
+// A std::mutex held in a wait is told of once for each pair of places, and the next coroutine that
+// wants it waits for it.
+void locks_held_in_waits_are_told_of() {
+  fastrpc::set_log(FASTRPC_LOG_WARN, [](int, std::string_view, std::string_view text) {
+    std::lock_guard<std::mutex> guard(log_lock);
+    logged.append(text).append("\n");
+  });
+  std::uint64_t waits = fastrpc::hook::waits_with_locks();
+  std::uint64_t deadlocks = fastrpc::hook::deadlocks_averted();
+  static std::mutex lock;
+  static std::vector<int> order;
+  fastrpc::spawn([] {
+    auto holder = fastrpc::spawn([] {
+      fastrpc::hook::Guard hooked;
+      for (int i = 0; i < 3; ++i) {
+        std::lock_guard<std::mutex> guard(lock);
+        CHECK(usleep(2000) == 0);
+        order.push_back(1);
+      }
+    });
+    fastrpc::yield();
+    {
+      std::unique_lock<std::mutex> guard(lock);
+      order.push_back(2);
+    }
+    holder.join();
+  }).join();
+  CHECK((order == std::vector<int>{1, 2, 1, 1}));
+  CHECK(fastrpc::hook::waits_with_locks() == waits + 3);
+  CHECK(fastrpc::hook::deadlocks_averted() == deadlocks + 1);
+  for (int i = 0; i < 1000; ++i) {
+    fastrpc::sleep_for(10ms);
+    std::lock_guard<std::mutex> guard(log_lock);
+    if (logged.find("waits at") != std::string::npos &&
+        logged.find("It locks at") != std::string::npos)
+      break;
   }
-  for (auto& coroutine : coroutines) coroutine.join();
-  CHECK(wrong == 0);
+  std::lock_guard<std::mutex> guard(log_lock);
+  std::printf("%s", logged.c_str());
+  CHECK(logged.find("locked it at") != std::string::npos);
+  CHECK(logged.find("It locks at") != std::string::npos);
+  // The wait's stack begins with what was called.
+  size_t wait = logged.find("and waits at");
+  CHECK(wait != std::string::npos && logged.find("usleep", wait) != std::string::npos);
+  size_t first = logged.find("waits while it holds");
+  CHECK(first != std::string::npos);
+  CHECK(logged.find("waits while it holds", first + 1) == std::string::npos);
 }
 
 void hosts_are_looked_up() {
@@ -171,7 +218,8 @@ int main(int argc, char** argv) {
   RUN(calls_of_an_opened_library_suspend);
   RUN(the_switch_is_the_coroutines_own);
   RUN(plain_threads_block_as_ever);
-  RUN(a_wait_changes_nothing_of_the_thread);
+  RUN(semaphores_suspend);
+  RUN(locks_held_in_waits_are_told_of);
   RUN(hosts_are_looked_up);
   RUN(the_report_names_what_is_hooked);
 }

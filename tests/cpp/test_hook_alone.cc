@@ -4,13 +4,17 @@
 
 #include <netdb.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
+#include <thread>
 
 #include "check.hpp"
 
@@ -111,10 +115,61 @@ void numbers_are_addresses() {
   freeaddrinfo(found);
 }
 
+void semaphores_wake_coroutines_and_threads() {
+  sem_t go, gone;
+  CHECK(sem_init(&go, 0, 0) == 0 && sem_init(&gone, 0, 0) == 0);
+  auto other = fastrpc::spawn([&] {
+    fastrpc::hook::Guard hooked;
+    for (int i = 0; i < 100; ++i) CHECK(sem_wait(&go) == 0 && sem_post(&gone) == 0);
+  });
+  for (int i = 0; i < 100; ++i) CHECK(sem_post(&go) == 0 && sem_wait(&gone) == 0);
+  other.join();
+  timespec past{1, 0};
+  CHECK(sem_timedwait(&go, &past) == -1 && errno == ETIMEDOUT);
+}
+
+void locks_are_libcs() {
+  std::mutex mutex;
+  std::recursive_mutex recursive;
+  std::timed_mutex timed;
+  std::condition_variable changed;
+  int turn = 0;
+  auto take_turns = [&](int mine) {
+    for (int i = 0; i < 100; ++i) {
+      std::unique_lock<std::mutex> lock(mutex);
+      changed.wait(lock, [&] { return turn % 2 == mine; });
+      std::lock_guard<std::recursive_mutex> outer(recursive);
+      std::lock_guard<std::recursive_mutex> inner(recursive);
+      ++turn;
+      changed.notify_all();
+    }
+  };
+  std::thread thread(take_turns, 0);
+  take_turns(1);
+  thread.join();
+  CHECK(turn == 200);
+  timed.lock();
+  std::thread([&] { CHECK(!timed.try_lock_for(5ms) && !timed.try_lock()); }).join();
+  timed.unlock();
+  std::unique_lock<std::mutex> lock(mutex);
+  CHECK(changed.wait_for(lock, 5ms) == std::cv_status::timeout);
+  lock.unlock();
+
+  // And coroutines of a worker do not block each other with them.
+  fastrpc::spawn([&] {
+    std::lock_guard<std::mutex> held(mutex);
+    auto other = fastrpc::spawn([&] { std::lock_guard<std::mutex> wanted(mutex); });
+    fastrpc::sleep_for(5ms);
+  }).join();
+  CHECK(fastrpc::hook::deadlocks_averted() == 1);
+}
+
 }  // namespace
 
 int main() {
   RUN(waits_suspend);
   RUN(plain_calls_answer);
   RUN(numbers_are_addresses);
+  RUN(semaphores_wake_coroutines_and_threads);
+  RUN(locks_are_libcs);
 }

@@ -1,5 +1,7 @@
 //! Sockets as C sees them, and a call in a plain thread beside the same in a hooked coroutine.
 
+#![allow(dead_code, reason = "no test program uses all of it")]
+
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -73,7 +73,7 @@ fn many_sleep_at_a_time_on_one_thread() {
 
 #[test]
 fn poll_select_and_epoll_wait() {
-    for kind in 0..5 {
+    for kind in 0..7 {
         let [a, b] = pair(libc::SOCK_STREAM);
         let found = suspends(
             "a wait for several",
@@ -105,7 +105,11 @@ fn poll_select_and_epoll_wait() {
                                 libc::epoll_event { events: libc::EPOLLIN as u32, u64: 9 };
                             libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, a, &mut event);
                             event.u64 = 0;
-                            let found = libc::epoll_wait(epoll, &mut event, 1, -1);
+                            let found = match kind {
+                                4 => libc::epoll_wait(epoll, &mut event, 1, -1),
+                                5 => epoll_pwait2(epoll, &mut event, 1, &time, std::ptr::null()),
+                                _ => epoll_pwait2(epoll, &mut event, 1, &time, &mask),
+                            };
                             close(epoll);
                             if event.u64 == 9 { found } else { -2 }
                         }
@@ -116,6 +120,42 @@ fn poll_select_and_epoll_wait() {
         assert_eq!(found, 1, "{kind}");
         close_all([a, b]);
     }
+}
+
+unsafe extern "C" {
+    fn epoll_pwait2(
+        epoll: libc::c_int,
+        events: *mut libc::epoll_event,
+        count: libc::c_int,
+        timeout: *const libc::timespec,
+        mask: *const libc::sigset_t,
+    ) -> libc::c_int;
+}
+
+#[test]
+fn epoll_pwait2_counts_in_nanoseconds() {
+    same("epoll_pwait2", || {
+        // SAFETY: takes flags.
+        let epoll = unsafe { libc::epoll_create1(0) };
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        let mut wait = |fd, tv_nsec| {
+            let time = libc::timespec { tv_sec: 0, tv_nsec };
+            // SAFETY: a place for an event, a valid time.
+            let result = unsafe { epoll_pwait2(fd, &mut event, 1, &time, std::ptr::null()) };
+            outcome(result)
+        };
+        let (timed_out, time) = elapsed(|| wait(epoll, 1_500_000));
+        assert!(time >= Duration::from_micros(1500), "{time:?}");
+        let steps = vec![
+            timed_out,
+            wait(epoll, 0),
+            wait(epoll, 1_000_000_000),
+            wait(epoll, -1),
+            wait(-1, 0),
+        ];
+        close(epoll);
+        steps
+    });
 }
 
 #[test]

@@ -1,0 +1,473 @@
+//! Mutexes of pthreads: who waits with one is told of, and no worker blocks for one that only a
+//! coroutine of its own could unlock.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
+
+use fastrpc::hook::{self, Guard};
+use fastrpc::rt;
+use libc::{c_int, pthread_mutex_t, timespec};
+
+use crate::WORKERS;
+use crate::cases::{eventually, in_coroutine, init, is_alone, run_alone};
+use crate::support::*;
+
+unsafe extern "C" {
+    fn pthread_mutex_clocklock(
+        mutex: *mut pthread_mutex_t,
+        clock: libc::clockid_t,
+        time: *const timespec,
+    ) -> c_int;
+}
+
+struct Lock(Box<UnsafeCell<pthread_mutex_t>>);
+
+// SAFETY: mutexes are for several threads.
+unsafe impl Send for Lock {}
+// SAFETY: as above.
+unsafe impl Sync for Lock {}
+
+impl Lock {
+    fn new(kind: c_int) -> Lock {
+        let lock = Lock(Box::new(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER)));
+        // SAFETY: places for the attributes and the mutex.
+        unsafe {
+            let mut attributes = std::mem::zeroed();
+            libc::pthread_mutexattr_init(&mut attributes);
+            assert_eq!(libc::pthread_mutexattr_settype(&mut attributes, kind), 0);
+            assert_eq!(libc::pthread_mutex_init(lock.get(), &attributes), 0);
+        }
+        lock
+    }
+
+    fn normal() -> Lock {
+        Lock::new(libc::PTHREAD_MUTEX_NORMAL)
+    }
+
+    fn get(&self) -> *mut pthread_mutex_t {
+        self.0.get()
+    }
+
+    #[inline(never)]
+    fn lock(&self) {
+        // SAFETY: initialised, here and below.
+        assert_eq!(unsafe { libc::pthread_mutex_lock(self.get()) }, 0);
+    }
+
+    fn try_lock(&self) -> c_int {
+        // SAFETY: as above.
+        unsafe { libc::pthread_mutex_trylock(self.get()) }
+    }
+
+    fn timed_lock(&self, clock: Option<libc::clockid_t>, millis: i64) -> c_int {
+        let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a place for the time; as above.
+        unsafe {
+            libc::clock_gettime(clock.unwrap_or(libc::CLOCK_REALTIME), &mut time);
+            let nanos = time.tv_nsec + millis * 1_000_000;
+            time.tv_sec += nanos / 1_000_000_000;
+            time.tv_nsec = nanos % 1_000_000_000;
+            match clock {
+                None => libc::pthread_mutex_timedlock(self.get(), &time),
+                Some(clock) => pthread_mutex_clocklock(self.get(), clock, &time),
+            }
+        }
+    }
+
+    fn unlock(&self) {
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::pthread_mutex_unlock(self.get()) }, 0);
+    }
+}
+
+/// The records of this library. The counts belong to the process: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    static ONCE: Once = Once::new();
+    let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    ONCE.call_once(|| {
+        log::set_logger(&Logger).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+    init();
+    RECORDS.lock().unwrap().clear();
+    alone
+}
+
+struct Logger;
+
+static RECORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+impl log::Log for Logger {
+    fn enabled(&self, _metadata: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        RECORDS.lock().unwrap().push(format!("{}: {}", record.level(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+fn records() -> Vec<String> {
+    RECORDS.lock().unwrap().clone()
+}
+
+fn pause() {
+    rt::sleep(Duration::from_millis(1)).unwrap();
+}
+
+#[test]
+fn a_wait_with_a_lock_is_told_once_for_each_pair_of_places() {
+    let _alone = alone();
+    let before = hook::waits_with_locks();
+    // Also in a coroutine whose hooks are off: others may be hooked.
+    let name = "careless";
+    let careless = || {
+        let lock = Lock::normal();
+        for _ in 0..20 {
+            lock.lock();
+            pause();
+            lock.unlock();
+            pause();
+        }
+    };
+    rt::Builder::new().name(name).spawn(careless).unwrap().join().unwrap();
+    assert_eq!(hook::waits_with_locks() - before, 20);
+    eventually("it is told", || !records().is_empty());
+    let told = records();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    let text = &told[0];
+    assert!(text.starts_with("WARN: coroutine 'careless' ("), "{text}");
+    // Where it was locked: the first frame after these words is in `Lock::lock`.
+    let [locked, waits] = ["locked it at\n", "waits at\n"]
+        .map(|words| text.split(words).nth(1).unwrap_or_else(|| panic!("no {words:?}: {text}")));
+    let program = std::env::current_exe().unwrap();
+    let frame = locked.lines().next().unwrap().trim();
+    assert!(frame.starts_with(program.to_str().unwrap()), "{text}");
+    let offset = frame.rsplit(" 0x").next().unwrap().split(' ').next().unwrap();
+    let offset = usize::from_str_radix(offset, 16).unwrap();
+    let start = Lock::lock as *const () as usize - base_of(Lock::lock as *const ());
+    assert!((start..start + 300).contains(&offset), "{start:#x}: {text}");
+    assert!(waits.lines().count() > 4, "{text}");
+
+    // Another place of a lock, another record.
+    in_coroutine(|| {
+        let lock = Lock::normal();
+        assert_eq!(lock.try_lock(), 0);
+        pause();
+        lock.unlock();
+    });
+    eventually("it is told", || records().len() == 2);
+}
+
+fn base_of(address: *const ()) -> usize {
+    // SAFETY: all-zero bytes are valid, and a place for what is known.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        assert_ne!(libc::dladdr(address.cast(), &mut info), 0);
+        info.dli_fbase as usize
+    }
+}
+
+#[test]
+fn only_what_is_locked_counts() {
+    let _alone = alone();
+    let before = hook::waits_with_locks();
+    in_coroutine(|| {
+        let (first, second) = (Lock::normal(), Lock::normal());
+        first.lock();
+        second.lock();
+        assert_eq!(first.try_lock(), libc::EBUSY);
+        assert_eq!(first.timed_lock(None, 1), libc::ETIMEDOUT);
+        // Not in the order of locking.
+        first.unlock();
+        second.unlock();
+        pause();
+        rt::yield_now();
+    });
+    assert_eq!(hook::waits_with_locks(), before);
+    // A coroutine that ends with a lock: not the next that gets its stack.
+    in_coroutine(|| {
+        let left = Box::leak(Box::new(Lock::normal()));
+        left.lock();
+    });
+    in_coroutine(pause);
+    assert_eq!(hook::waits_with_locks(), before);
+    // Locked in one coroutine, unlocked in another of the same worker.
+    in_coroutine(|| {
+        let lock = Arc::new(Lock::normal());
+        lock.lock();
+        let same = lock.clone();
+        rt::spawn(move || same.unlock()).unwrap().join().unwrap();
+        pause();
+    });
+    assert_eq!(hook::waits_with_locks() - before, 1, "that of the join alone");
+    // Each way to lock.
+    for way in 0..4 {
+        in_coroutine(move || {
+            let lock = Lock::new(libc::PTHREAD_MUTEX_RECURSIVE);
+            let locked = || match way {
+                0 => lock.try_lock(),
+                1 => lock.timed_lock(None, 1000),
+                2 => lock.timed_lock(Some(libc::CLOCK_MONOTONIC), 1000),
+                _ => {
+                    lock.lock();
+                    0
+                }
+            };
+            assert_eq!((locked(), locked()), (0, 0));
+            lock.unlock();
+            pause();
+            lock.unlock();
+            pause();
+        });
+    }
+    assert_eq!(hook::waits_with_locks() - before, 5);
+    // A plain thread is not watched.
+    let lock = Lock::normal();
+    lock.lock();
+    pause();
+    lock.unlock();
+    assert_eq!(hook::waits_with_locks() - before, 5);
+}
+
+#[test]
+fn the_check_can_be_switched_off() {
+    const ENVIRONMENT: &str = "FASTRPC_LOCK_CHECK";
+    const OPTION: &str = "TEST_LOCK_CHECK_OPTION";
+    const NAME: &str = "locks::the_check_can_be_switched_off";
+    if is_alone(ENVIRONMENT) || is_alone(OPTION) {
+        let on = std::env::var(ENVIRONMENT).is_ok_and(|value| value == "1");
+        rt::configure(rt::Options::default().lock_check(!is_alone(OPTION))).unwrap();
+        let waits = rt::spawn(|| {
+            let lock = Lock::normal();
+            lock.lock();
+            pause();
+            lock.unlock();
+            hook::waits_with_locks()
+        });
+        println!("waits: {} on: {on}", waits.unwrap().join().unwrap());
+        return;
+    }
+    let run = |key: &str, value: &str| {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
+            .env(key, value)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(run(ENVIRONMENT, "0").contains("waits: 0 on: false"));
+    assert!(run(OPTION, "1").contains("waits: 0 on: false"));
+    assert!(run(ENVIRONMENT, "1").contains("waits: 1 on: true"));
+}
+
+#[test]
+fn a_lock_that_would_never_return_suspends() {
+    let _alone = alone();
+    for kind in [
+        libc::PTHREAD_MUTEX_NORMAL,
+        libc::PTHREAD_MUTEX_RECURSIVE,
+        libc::PTHREAD_MUTEX_ERRORCHECK,
+        3, // PTHREAD_MUTEX_ADAPTIVE_NP
+    ] {
+        let before = hook::deadlocks_averted();
+        in_coroutine(move || {
+            let lock = Arc::new(Lock::new(kind));
+            let steps = Arc::new(Mutex::new(Vec::new()));
+            lock.lock();
+            let wanting: Vec<_> = (0..3)
+                .map(|number| {
+                    let (lock, steps) = (lock.clone(), steps.clone());
+                    rt::spawn(move || {
+                        assert_eq!(lock.try_lock(), libc::EBUSY);
+                        lock.lock();
+                        steps.lock().unwrap().push(number);
+                        // The others are not let in by a wait either.
+                        pause();
+                        steps.lock().unwrap().push(number);
+                        lock.unlock();
+                    })
+                    .unwrap()
+                })
+                .collect();
+            rt::sleep(Duration::from_millis(20)).unwrap();
+            assert_eq!(*steps.lock().unwrap(), []);
+            lock.unlock();
+            wanting.into_iter().for_each(|one| one.join().unwrap());
+            assert_eq!(*steps.lock().unwrap(), [0, 0, 1, 1, 2, 2]);
+            assert_eq!(lock.try_lock(), 0);
+            lock.unlock();
+        });
+        assert_eq!(hook::deadlocks_averted() - before, 3, "{kind}");
+    }
+    let errors = || records().into_iter().filter(|text| text.starts_with("ERROR")).collect();
+    eventually("it is told", || !Vec::<String>::is_empty(&errors()));
+    let errors: Vec<String> = errors();
+    for words in
+        ["a deadlock, were it not", "It locks at\n    ", "locked it at\n    ", "waits at\n    "]
+    {
+        assert!(errors[0].contains(words), "{words}: {errors:#?}");
+    }
+}
+
+#[test]
+fn nobody_locks_again_before_those_who_wait() {
+    let _alone = alone();
+    let order = in_coroutine(|| {
+        let lock = Arc::new(Lock::normal());
+        let order = Arc::new(Mutex::new(String::new()));
+        let turns: Vec<_> = ["a", "b", "c"]
+            .into_iter()
+            .map(|name| {
+                let (lock, order) = (lock.clone(), order.clone());
+                rt::spawn(move || {
+                    for _ in 0..3 {
+                        lock.lock();
+                        pause();
+                        order.lock().unwrap().push_str(name);
+                        lock.unlock();
+                    }
+                })
+                .unwrap()
+            })
+            .collect();
+        turns.into_iter().for_each(|turn| turn.join().unwrap());
+        order.lock().unwrap().clone()
+    });
+    assert_eq!(order, "abcabcabc");
+}
+
+#[test]
+fn such_a_lock_has_its_time() {
+    let _alone = alone();
+    in_coroutine(|| {
+        let lock = Arc::new(Lock::normal());
+        lock.lock();
+        let same = lock.clone();
+        let wanting = rt::spawn(move || {
+            let late = [None, Some(libc::CLOCK_MONOTONIC)].map(|clock| {
+                let (result, time) = elapsed(|| same.timed_lock(clock, 20));
+                assert!(time >= Duration::from_millis(19), "{time:?}");
+                result
+            });
+            let in_time = same.timed_lock(None, 20_000);
+            same.unlock();
+            (late, in_time)
+        });
+        rt::sleep(Duration::from_millis(100)).unwrap();
+        lock.unlock();
+        let answers = wanting.unwrap().join().unwrap();
+        assert_eq!(answers, ([libc::ETIMEDOUT; 2], 0));
+    });
+    // A cancelled coroutine gets its lock as well.
+    in_coroutine(|| {
+        let lock = Arc::new(Lock::normal());
+        lock.lock();
+        let same = lock.clone();
+        let wanting = rt::spawn(move || {
+            same.lock();
+            same.unlock();
+        })
+        .unwrap();
+        pause();
+        wanting.cancel();
+        pause();
+        assert!(!wanting.is_finished());
+        lock.unlock();
+        wanting.join().unwrap();
+    });
+}
+
+/// Coroutines that wait with the lock, and plain threads, share one; nobody is let in twice.
+#[test]
+fn a_lock_held_in_waits_keeps_all_others_out() {
+    let _alone = alone();
+    struct Shared {
+        lock: Lock,
+        inside: AtomicU32,
+        sum: UnsafeCell<usize>,
+        wrong: AtomicBool,
+    }
+    // SAFETY: the sum is touched by who has the lock alone, which is what this is about.
+    unsafe impl Sync for Shared {}
+    const TURNS: usize = 200;
+    let shared = Arc::new(Shared {
+        lock: Lock::normal(),
+        inside: AtomicU32::new(0),
+        sum: UnsafeCell::new(0),
+        wrong: AtomicBool::new(false),
+    });
+    let turn = |shared: &Shared, wait: bool| {
+        shared.lock.lock();
+        if shared.inside.fetch_add(1, Ordering::Relaxed) != 0 {
+            shared.wrong.store(true, Ordering::Relaxed);
+        }
+        if wait {
+            rt::yield_now();
+        }
+        // SAFETY: as above.
+        unsafe { *shared.sum.get() += 1 };
+        shared.inside.fetch_sub(1, Ordering::Relaxed);
+        shared.lock.unlock();
+    };
+    let coroutines: Vec<_> = (0..WORKERS * 8)
+        .map(|number| {
+            let shared = shared.clone();
+            rt::spawn(move || {
+                let _hooked = Guard::enabled();
+                (0..TURNS).for_each(|i| turn(&shared, (i + number) % 3 == 0));
+            })
+            .unwrap()
+        })
+        .collect();
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let shared = shared.clone();
+            std::thread::spawn(move || (0..TURNS).for_each(|_| turn(&shared, false)))
+        })
+        .collect();
+    let all = coroutines.len() + threads.len();
+    coroutines.into_iter().for_each(|coroutine| coroutine.join().unwrap());
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(!shared.wrong.load(Ordering::Relaxed));
+    // SAFETY: nobody else is there any more.
+    assert_eq!(unsafe { *shared.sum.get() }, all * TURNS);
+}
+
+/// The program's logger may itself wait with a lock, and be called while it does.
+#[test]
+fn it_is_told_of_a_logger_that_waits_with_a_lock() {
+    const KEY: &str = "TEST_LOCK_LOGGER";
+    struct Careless(Lock, AtomicUsize);
+    impl log::Log for Careless {
+        fn enabled(&self, _metadata: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, _record: &log::Record<'_>) {
+            self.0.lock();
+            self.1.fetch_add(1, Ordering::Relaxed);
+            pause();
+            self.0.unlock();
+        }
+        fn flush(&self) {}
+    }
+    if is_alone(KEY) {
+        let logger: &Careless = Box::leak(Box::new(Careless(Lock::normal(), AtomicUsize::new(0))));
+        log::set_logger(logger).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+        let writers: Vec<_> =
+            (0..10).map(|i| rt::spawn(move || log::error!("{i}")).unwrap()).collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        eventually("it is told", || logger.1.load(Ordering::Relaxed) >= 12);
+        return println!("told");
+    }
+    let name = "locks::it_is_told_of_a_logger_that_waits_with_a_lock";
+    let output = run_alone(name, KEY);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("told"), "{output:?}");
+}

@@ -1,0 +1,12 @@
+//! Semaphores and locks of libc in coroutines of four workers.
+#![cfg(feature = "hook")]
+
+pub const WORKERS: usize = 4;
+mod cases;
+#[path = "hook/support.rs"]
+mod support;
+
+#[path = "hook/locks.rs"]
+mod locks;
+#[path = "hook/semaphores.rs"]
+mod semaphores;
