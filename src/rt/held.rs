@@ -61,6 +61,16 @@ impl Holder {
         self.worker.address_waits.serve_address(address);
     }
 
+    /// Notes that another coroutine does not hold the mutex at `address` any more.
+    #[cold]
+    pub(crate) fn pop_of_other(self, address: usize) {
+        let held = &self.worker.held;
+        let theirs = |lock: &Lock| lock.address == address && !std::ptr::eq(lock.fiber, self.fiber);
+        if let Some(index) = held.find(theirs) {
+            held.remove(index);
+        }
+    }
+
     /// Whether a lock that has to wait shall suspend it.
     #[inline]
     pub(crate) fn suspends(self) -> bool {

@@ -343,6 +343,33 @@ fn nobody_locks_again_before_those_who_wait() {
     assert_eq!(order, "abcabcabc");
 }
 
+/// Nobody is kept out by what this library believes.
+#[test]
+fn a_lock_that_another_thread_unlocks_is_free() {
+    let _alone = alone();
+    in_coroutine(|| {
+        let lock = Arc::new(Lock::normal());
+        let (same, stop) = (lock.clone(), Arc::new(AtomicBool::new(false)));
+        let stopped = stop.clone();
+        let holder = rt::spawn(move || {
+            same.lock();
+            std::thread::spawn(move || same.unlock()).join().unwrap();
+            while !stopped.load(Ordering::Relaxed) {
+                pause();
+            }
+        });
+        pause();
+        for _ in 0..2 {
+            assert_eq!(lock.try_lock(), 0);
+            lock.unlock();
+            lock.lock();
+            lock.unlock();
+        }
+        stop.store(true, Ordering::Relaxed);
+        holder.unwrap().join().unwrap();
+    });
+}
+
 #[test]
 fn such_a_lock_has_its_time() {
     let _alone = alone();
