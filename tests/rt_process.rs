@@ -5,7 +5,7 @@ mod cases;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use cases::{is_alone, run_alone, soon};
+use cases::{is_alone, run_alone, run_alone_with, soon};
 use fastrpc::rt::{self, Builder, Deadline, Interest, Options, Timer};
 
 const WORKERS: usize = 2;
@@ -201,6 +201,30 @@ fn spawning_beyond_the_map_count_is_an_error_too() {
     });
     let error = outcome.unwrap().join().unwrap().expect("every stack takes two maps");
     assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+}
+
+#[test]
+fn the_environment_sets_the_workers_of_a_program_that_does_not_say() {
+    const NAME: &str = "the_environment_sets_the_workers_of_a_program_that_does_not_say";
+    const KEY: &str = "FASTRPC_WORKERS";
+    match std::env::var(KEY).as_deref() {
+        Err(_) => {
+            for value in ["3", "0", "many"] {
+                let output = run_alone_with(NAME, KEY, value);
+                assert!(output.status.success(), "{value}: {output:?}");
+            }
+        }
+        Ok("3") => {
+            assert_eq!(rt::worker_count(), 3);
+            let configured = rt::configure(Options::default().workers(2));
+            configured.expect("the runtime has not started");
+            assert_eq!(rt::worker_count(), 2, "the program decides");
+        }
+        Ok(value) => {
+            let error = rt::spawn(|| ()).unwrap_err().to_string();
+            assert!(error.contains(KEY), "{value}: {error}");
+        }
+    }
 }
 
 #[test]

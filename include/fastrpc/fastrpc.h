@@ -182,7 +182,8 @@ typedef void (*fastrpc_drop)(void *user);
 typedef struct fastrpc_runtime_options {
   // sizeof(fastrpc_runtime_options).
   size_t size;
-  // Worker threads. Coroutines of one worker never run in parallel. Default 1.
+  // Worker threads. Coroutines of one worker never run in parallel. Default 1; if the program
+  // never configures the runtime, what the environment variable FASTRPC_WORKERS says.
   size_t workers;
   // Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
   // Default 262144.

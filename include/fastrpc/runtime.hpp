@@ -8,7 +8,8 @@
 namespace fastrpc {
 
 struct RuntimeOptions {
-  // Worker threads. Coroutines of one worker never run in parallel.
+  // Worker threads. Coroutines of one worker never run in parallel. If the program never calls
+  // configure(), the environment variable FASTRPC_WORKERS decides.
   std::size_t workers = 1;
   // Bytes of stack of a coroutine that does not say; virtual memory, used as it is touched.
   std::size_t stack_size = 256 * 1024;

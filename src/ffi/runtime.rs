@@ -13,7 +13,8 @@ use super::status::*;
 pub struct fastrpc_runtime_options {
     /// sizeof(fastrpc_runtime_options).
     pub size: usize,
-    /// Worker threads. Coroutines of one worker never run in parallel. Default 1.
+    /// Worker threads. Coroutines of one worker never run in parallel. Default 1; if the program
+    /// never configures the runtime, what the environment variable FASTRPC_WORKERS says.
     pub workers: usize,
     /// Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
     /// Default 262144.

@@ -15,7 +15,8 @@ use crate::sys::syscall;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Worker threads; 1 by default, so that code in coroutines needs no locks among itself.
+    /// Worker threads; 1 by default, so that code in coroutines needs no locks among itself. In a
+    /// program that never calls [`configure`], the environment variable `FASTRPC_WORKERS` decides.
     pub workers: usize,
     /// The stack of a coroutine that does not ask for another size, in bytes; 256 KiB by default.
     /// Virtual memory: a page counts once it was touched.
@@ -110,7 +111,7 @@ pub fn configure(options: Options) -> io::Result<()> {
 pub fn worker_count() -> usize {
     match workers() {
         Some(workers) => workers.len(),
-        None => wish().workers,
+        None => wish().map_or(1, |options| options.workers),
     }
 }
 
@@ -185,13 +186,30 @@ struct Runtime {
     process: libc::pid_t,
 }
 
+/// What the program configured, or else the environment.
+fn wish() -> io::Result<Options> {
+    match &*WISH.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(options) => Ok(options.clone()),
+        None => from_environment(),
+    }
+}
+
+fn from_environment() -> io::Result<Options> {
+    let Some(value) = std::env::var_os("FASTRPC_WORKERS") else { return Ok(Options::default()) };
+    match value.to_str().and_then(|value| value.parse().ok()) {
+        Some(workers) if (1..=MAX_WORKERS).contains(&workers) => {
+            Ok(Options::default().workers(workers))
+        }
+        _ => {
+            let text = "the environment variable FASTRPC_WORKERS is a number between 1 and 1024";
+            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        }
+    }
+}
+
 #[cfg(feature = "hook")]
 fn is_in_environment(name: &str, wanted: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| value == wanted)
-}
-
-fn wish() -> Options {
-    WISH.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
 }
 
 #[cold]
@@ -204,12 +222,9 @@ fn start() -> io::Result<()> {
     if RUNTIME.get().is_some() {
         return Ok(());
     }
-    let (options, shared) = {
-        let wish = WISH.lock().unwrap_or_else(PoisonError::into_inner);
-        let options = wish.clone().unwrap_or_default();
-        let shared = (0..options.workers).map(|_| Ok(Shared::new(eventfd()?)));
-        (options.clone(), shared.collect::<io::Result<Box<[Shared]>>>()?)
-    };
+    let options = wish()?;
+    let shared = (0..options.workers).map(|_| Ok(Shared::new(eventfd()?)));
+    let shared = shared.collect::<io::Result<Box<[Shared]>>>()?;
     let stack_size = stack::size_class(options.stack_size)?;
     let faults = FaultActions::current();
     engine::start(options.workers);

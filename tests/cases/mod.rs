@@ -51,9 +51,14 @@ pub fn thread_id() -> libc::pid_t {
 /// Runs one test of this program again, in a process of its own, with `key` set in its
 /// environment. For what ends or forks a process.
 pub fn run_alone(test: &str, key: &str) -> Output {
+    run_alone_with(test, key, "1")
+}
+
+/// The same with a value of its own.
+pub fn run_alone_with(test: &str, key: &str, value: &str) -> Output {
     Command::new(std::env::current_exe().expect("knows itself"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(key, "1")
+        .env(key, value)
         .output()
         .expect("starts")
 }
