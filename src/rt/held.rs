@@ -40,7 +40,10 @@ impl Holder {
         let held = &self.worker.held;
         let count = held.count.get();
         if let Some(place) = held.locks.get(count) {
-            place.set(Lock { fiber: self.fiber, address, site, waited: false, incident: None });
+            let traced = site.0[0] == held.traced.get() && held.trace();
+            let lock =
+                Lock { fiber: self.fiber, address, site, traced, waited: false, incident: None };
+            place.set(lock);
             held.count.set(count + 1);
             self.fiber.held.set(self.fiber.held.get() + 1);
         }
@@ -152,6 +155,8 @@ pub(super) struct HeldLocks {
     /// In the order of locking. What is locked beyond these is not watched.
     locks: [Cell<Lock>; MOST_LOCKS],
     incidents: RefCell<Incidents>,
+    /// Where the next lock shall be looked at as a whole: a place of which only the call is known.
+    traced: Cell<usize>,
     unreported: Cell<bool>,
 }
 
@@ -160,7 +165,8 @@ impl HeldLocks {
         let none = Lock {
             fiber: std::ptr::null(),
             address: 0,
-            site: Site([0; 4]),
+            site: Site::UNKNOWN,
+            traced: false,
             waited: false,
             incident: None,
         };
@@ -172,6 +178,8 @@ impl HeldLocks {
             count: Cell::new(0),
             locks: std::array::from_fn(|_| Cell::new(none)),
             incidents: RefCell::default(),
+            // No call returns there, and none from nowhere is looked at.
+            traced: Cell::new(usize::MAX),
             unreported: Cell::new(false),
         }
     }
@@ -189,11 +197,20 @@ impl HeldLocks {
             let mut lock = place.get();
             if std::ptr::eq(lock.fiber, fiber) {
                 let (incident, is_new) = incidents.wait(fiber, &lock);
-                (lock.waited, lock.incident) = (true, incident);
+                (lock.waited, lock.traced, lock.incident) = (true, false, incident);
                 place.set(lock);
                 self.unreported.set(self.unreported.get() || is_new);
             }
         }
+        self.traced.set(incidents.untraced());
+    }
+
+    /// Looks at the stack of the lock that is being noted.
+    #[cold]
+    fn trace(&self) -> bool {
+        let place = self.traced.replace(usize::MAX);
+        let traced = self.incidents.try_borrow_mut().map(|mut incidents| incidents.trace(place));
+        traced.is_ok()
     }
 
     /// Forgets what `fiber` held, which is at its end.
@@ -242,6 +259,8 @@ pub(super) struct Lock {
     fiber: *const Fiber,
     pub(super) address: usize,
     pub(super) site: Site,
+    /// Whether the stack was looked at when it was locked.
+    pub(super) traced: bool,
     /// Whether its holder has waited with it.
     waited: bool,
     /// Of the last wait with it, if that was noted.

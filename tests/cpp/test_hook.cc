@@ -183,9 +183,11 @@ void locks_held_in_waits_are_told_of() {
   // The wait's stack begins with what was called.
   size_t wait = logged.find("and waits at");
   CHECK(wait != std::string::npos && logged.find("usleep", wait) != std::string::npos);
-  size_t first = logged.find("waits while it holds");
-  CHECK(first != std::string::npos);
-  CHECK(logged.find("waits while it holds", first + 1) == std::string::npos);
+  // Once, and once more with the whole stack of the lock.
+  int told = 0;
+  for (size_t at = 0; (at = logged.find("waits while it holds", at)) != std::string::npos; ++at)
+    ++told;
+  CHECK(told == 1 || told == 2);
 }
 
 thread_local int slot = 0;
