@@ -73,12 +73,13 @@ pub(super) fn suspend_for(pause: Duration) -> Result<(), c_int> {
     rt::sleep(pause).map_err(|error| errno::of(&error))
 }
 
-/// Waits until `fd` is ready; `EAGAIN` at the deadline.
+/// Waits until `fd` is ready; `EAGAIN` at the deadline. Errno stays as it was.
 pub(super) fn ready(fd: c_int, interest: Interest, deadline: Deadline) -> Result<c_short, c_int> {
     if !rt::can_suspend() {
-        return block(fd, interest, deadline);
+        return errno::kept(|| block(fd, interest, deadline));
     }
-    rt::wait_fd(fd, interest, deadline).map_err(|error| match errno::of(&error) {
+    let waited = errno::kept(|| rt::wait_fd(fd, interest, deadline));
+    waited.map_err(|error| match errno::of(&error) {
         libc::ETIMEDOUT => libc::EAGAIN,
         code => code,
     })

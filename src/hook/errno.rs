@@ -34,6 +34,17 @@ pub(super) fn kept<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Calls `f`, which fails by -1, and leaves errno as it was when it succeeds: what happened on the
+/// way, here and in the coroutines that ran meanwhile, is not the program's.
+pub(super) fn unless_failed<R: Copy + PartialEq + From<i8>>(f: impl FnOnce() -> R) -> R {
+    let code = get();
+    let result = f();
+    if result != R::from(-1) {
+        set(code);
+    }
+    result
+}
+
 /// The errno of an error; of one that has none, the nearest.
 pub(super) fn of(error: &std::io::Error) -> c_int {
     error.raw_os_error().unwrap_or(libc::EIO)

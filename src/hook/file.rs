@@ -126,27 +126,30 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
         // SAFETY: the caller's contract.
         return unsafe { real::sendfile(to, from, offset, size) };
     }
-    let mut blocked = Blocked::new(to, Interest::Write);
-    let mut sent = 0;
-    loop {
-        let rest = size - sent;
-        // SAFETY: the same; the offset, or that of the file, moved by what was sent.
-        let (now, own) = without_blocking(to, || unsafe { real::sendfile(to, from, offset, rest) });
-        match now {
-            -1 if errno::get() != libc::EAGAIN || own => break answer(sent),
-            -1 => {}
-            now => {
-                sent += now as usize;
-                if now == 0 || sent == size || own {
-                    break sent as ssize_t;
+    errno::unless_failed(|| {
+        let mut blocked = Blocked::new(to, Interest::Write);
+        let mut sent = 0;
+        loop {
+            let rest = size - sent;
+            // SAFETY: the same; the offset, or that of the file, moved by what was sent.
+            let (now, own) =
+                without_blocking(to, || unsafe { real::sendfile(to, from, offset, rest) });
+            match now {
+                -1 if errno::get() != libc::EAGAIN || own => break answer(sent),
+                -1 => {}
+                now => {
+                    sent += now as usize;
+                    if now == 0 || sent == size || own {
+                        break sent as ssize_t;
+                    }
                 }
             }
+            if let Err(code) = blocked.wait() {
+                errno::set(code);
+                break answer(sent);
+            }
         }
-        if let Err(code) = blocked.wait() {
-            errno::set(code);
-            break answer(sent);
-        }
-    }
+    })
 }
 
 /// The name of sendfile(2) for files of more than 2 GiB: the same where `off_t` has 64 bits.
@@ -173,91 +176,95 @@ fn answer(done: usize) -> ssize_t {
 /// # Safety
 /// As readv(2).
 unsafe fn read_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
-    let mut whole = message::of_parts(parts);
-    // SAFETY: the parts are the caller's.
-    let got = receive(fd, 0, || unsafe { real::recvmsg(fd, &mut whole, libc::MSG_DONTWAIT) });
-    if got != -1 || errno::get() != libc::ENOTSOCK {
-        return got;
-    }
-    let count = parts.len() as c_int;
-    // SAFETY: the same.
-    let plain = || unsafe { real::readv(fd, parts.as_ptr(), count) };
-    match Kind::of(fd) {
-        Kind::NeverBlocks => plain(),
-        Kind::Device => match device_ready(fd, Interest::Read) {
-            Ok(()) => plain(),
-            Err(code) => errno::fail_size(code),
-        },
-        Kind::Stream => {
-            let mut blocked = Blocked::new(fd, Interest::Read);
-            loop {
-                // SAFETY: the same; an offset of -1 is the file's own.
-                let mut got =
-                    unsafe { libc::preadv2(fd, parts.as_ptr(), count, -1, libc::RWF_NOWAIT) };
-                if got == -1 && is_unsupported() {
-                    got = without_blocking(fd, plain).0;
-                }
-                if got != -1 || errno::get() != libc::EAGAIN {
-                    break got;
-                }
-                if let Err(code) = blocked.wait() {
-                    break errno::fail_size(code);
+    errno::unless_failed(|| {
+        let mut whole = message::of_parts(parts);
+        // SAFETY: the parts are the caller's.
+        let got = receive(fd, 0, || unsafe { real::recvmsg(fd, &mut whole, libc::MSG_DONTWAIT) });
+        if got != -1 || errno::get() != libc::ENOTSOCK {
+            return got;
+        }
+        let count = parts.len() as c_int;
+        // SAFETY: the same.
+        let plain = || unsafe { real::readv(fd, parts.as_ptr(), count) };
+        match Kind::of(fd) {
+            Kind::NeverBlocks => plain(),
+            Kind::Device => match device_ready(fd, Interest::Read) {
+                Ok(()) => plain(),
+                Err(code) => errno::fail_size(code),
+            },
+            Kind::Stream => {
+                let mut blocked = Blocked::new(fd, Interest::Read);
+                loop {
+                    // SAFETY: the same; an offset of -1 is the file's own.
+                    let mut got =
+                        unsafe { libc::preadv2(fd, parts.as_ptr(), count, -1, libc::RWF_NOWAIT) };
+                    if got == -1 && is_unsupported() {
+                        got = without_blocking(fd, plain).0;
+                    }
+                    if got != -1 || errno::get() != libc::EAGAIN {
+                        break got;
+                    }
+                    if let Err(code) = blocked.wait() {
+                        break errno::fail_size(code);
+                    }
                 }
             }
         }
-    }
+    })
 }
 
 /// # Safety
 /// As writev(2).
 unsafe fn write_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
-    let size = message::length(parts);
-    // SAFETY: the parts are the caller's.
-    let sent = unsafe { socket::send_parts(fd, &message::of_parts(parts), parts, size, 0) };
-    if sent != -1 || errno::get() != libc::ENOTSOCK {
-        return sent;
-    }
-    let plain = |parts: &[iovec]| {
-        // SAFETY: the same.
-        unsafe { real::writev(fd, parts.as_ptr(), parts.len() as c_int) }
-    };
-    match Kind::of(fd) {
-        Kind::NeverBlocks => plain(parts),
-        Kind::Device => match device_ready(fd, Interest::Write) {
-            Ok(()) => plain(parts),
-            Err(code) => errno::fail_size(code),
-        },
-        Kind::Stream => {
-            let mut blocked = Blocked::new(fd, Interest::Write);
-            let mut done = 0;
-            let mut rest = None;
-            loop {
-                let now: &[iovec] = rest.as_deref().unwrap_or(parts);
-                let count = now.len() as c_int;
-                // SAFETY: the same; an offset of -1 is the file's own.
-                let mut sent =
-                    unsafe { libc::pwritev2(fd, now.as_ptr(), count, -1, libc::RWF_NOWAIT) };
-                if sent == -1 && is_unsupported() {
-                    sent = without_blocking(fd, || plain(now)).0;
-                }
-                match sent {
-                    -1 if errno::get() != libc::EAGAIN => break answer(done),
-                    -1 => {}
-                    sent => {
-                        done += sent as usize;
-                        if done >= size || sent == 0 {
-                            break done as ssize_t;
-                        }
-                        rest = Some(message::rest(parts, done));
+    errno::unless_failed(|| {
+        let size = message::length(parts);
+        // SAFETY: the parts are the caller's.
+        let sent = unsafe { socket::send_parts(fd, &message::of_parts(parts), parts, size, 0) };
+        if sent != -1 || errno::get() != libc::ENOTSOCK {
+            return sent;
+        }
+        let plain = |parts: &[iovec]| {
+            // SAFETY: the same.
+            unsafe { real::writev(fd, parts.as_ptr(), parts.len() as c_int) }
+        };
+        match Kind::of(fd) {
+            Kind::NeverBlocks => plain(parts),
+            Kind::Device => match device_ready(fd, Interest::Write) {
+                Ok(()) => plain(parts),
+                Err(code) => errno::fail_size(code),
+            },
+            Kind::Stream => {
+                let mut blocked = Blocked::new(fd, Interest::Write);
+                let mut done = 0;
+                let mut rest = None;
+                loop {
+                    let now: &[iovec] = rest.as_deref().unwrap_or(parts);
+                    let count = now.len() as c_int;
+                    // SAFETY: the same; an offset of -1 is the file's own.
+                    let mut sent =
+                        unsafe { libc::pwritev2(fd, now.as_ptr(), count, -1, libc::RWF_NOWAIT) };
+                    if sent == -1 && is_unsupported() {
+                        sent = without_blocking(fd, || plain(now)).0;
                     }
-                }
-                if let Err(code) = blocked.wait() {
-                    errno::set(code);
-                    break answer(done);
+                    match sent {
+                        -1 if errno::get() != libc::EAGAIN => break answer(done),
+                        -1 => {}
+                        sent => {
+                            done += sent as usize;
+                            if done >= size || sent == 0 {
+                                break done as ssize_t;
+                            }
+                            rest = Some(message::rest(parts, done));
+                        }
+                    }
+                    if let Err(code) = blocked.wait() {
+                        errno::set(code);
+                        break answer(done);
+                    }
                 }
             }
         }
-    }
+    })
 }
 
 /// What is not a socket.

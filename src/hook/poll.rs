@@ -113,48 +113,52 @@ unsafe extern "C" fn __ppoll_chk(
 
 /// Calls `look` until it finds something or the deadline has passed, for want of events.
 pub(super) fn look_until(deadline: Deadline, mut look: impl FnMut() -> c_int) -> c_int {
-    let mut pause = Duration::from_millis(1);
-    loop {
-        let found = look();
-        if found != 0 || deadline.has_passed() {
-            return found;
+    errno::unless_failed(|| {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let found = look();
+            if found != 0 || deadline.has_passed() {
+                return found;
+            }
+            let left = deadline.remaining().map_or(pause, |left| left.min(pause));
+            if let Err(code) = suspend_for(left) {
+                return errno::fail(code);
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let left = deadline.remaining().map_or(pause, |left| left.min(pause));
-        if let Err(code) = suspend_for(left) {
-            return errno::fail(code);
-        }
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+    })
 }
 
 /// # Safety
 /// As poll(2).
 unsafe fn poll_by(fds: *mut pollfd, count: nfds_t, deadline: Deadline) -> c_int {
-    // What the kernel would refuse, it shall refuse; nothing is read here before it was.
-    let now = if count == 0 {
-        0
-    } else {
-        // SAFETY: the caller's contract.
-        unsafe { real::poll(fds, count, 0) }
-    };
-    if now != 0 {
-        return now;
-    }
-    let fds: &mut [pollfd] = if count == 0 {
-        &mut []
-    } else {
-        // SAFETY: the kernel has just written to all of them.
-        unsafe { &mut *ptr::slice_from_raw_parts_mut(fds, count as usize) }
-    };
-    if deadline.has_passed() {
-        // A loop of such calls must not keep the others from running.
-        rt::yield_now();
-        return 0;
-    }
-    match rt::poll_fds(fds, deadline) {
-        Ok(ready) => ready as c_int,
-        Err(error) => errno::fail(errno::of(&error)),
-    }
+    errno::unless_failed(|| {
+        // What the kernel would refuse, it shall refuse; nothing is read here before it was.
+        let now = if count == 0 {
+            0
+        } else {
+            // SAFETY: the caller's contract.
+            unsafe { real::poll(fds, count, 0) }
+        };
+        if now != 0 {
+            return now;
+        }
+        let fds: &mut [pollfd] = if count == 0 {
+            &mut []
+        } else {
+            // SAFETY: the kernel has just written to all of them.
+            unsafe { &mut *ptr::slice_from_raw_parts_mut(fds, count as usize) }
+        };
+        if deadline.has_passed() {
+            // A loop of such calls must not keep the others from running.
+            rt::yield_now();
+            return 0;
+        }
+        match rt::poll_fds(fds, deadline) {
+            Ok(ready) => ready as c_int,
+            Err(error) => errno::fail(errno::of(&error)),
+        }
+    })
 }
 
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);

@@ -90,34 +90,36 @@ unsafe extern "C" fn pselect(
 /// # Safety
 /// As select(2).
 unsafe fn select_by(count: c_int, sets: [*mut fd_set; 3], deadline: Deadline) -> c_int {
-    // SAFETY: as select(2).
-    let given = unsafe { Sets::copy(count, sets) };
-    let mut vain = 0;
-    loop {
-        let mut now = timeval { tv_sec: 0, tv_usec: 0 };
+    errno::unless_failed(|| {
         // SAFETY: as select(2).
-        let found = unsafe { real::select(count, sets[0], sets[1], sets[2], &mut now) };
-        if found != 0 {
-            return found;
+        let given = unsafe { Sets::copy(count, sets) };
+        let mut vain = 0;
+        loop {
+            let mut now = timeval { tv_sec: 0, tv_usec: 0 };
+            // SAFETY: as select(2).
+            let found = unsafe { real::select(count, sets[0], sets[1], sets[2], &mut now) };
+            if found != 0 {
+                return found;
+            }
+            if deadline.has_passed() {
+                rt::yield_now();
+                return 0;
+            }
+            let mut fds = given.pollfds();
+            let waited = match rt::poll_fds(&mut fds, deadline) {
+                // Ready to poll and not to select, an end that nobody asked for: nothing to wait for.
+                Ok(ready) if ready > 0 && vain > 1 => suspend_for(Duration::from_millis(1)),
+                Ok(_) => Ok(()),
+                Err(error) => Err(errno::of(&error)),
+            };
+            vain += 1;
+            // SAFETY: as select(2).
+            unsafe { given.restore(sets) };
+            if let Err(code) = waited {
+                return errno::fail(code);
+            }
         }
-        if deadline.has_passed() {
-            rt::yield_now();
-            return 0;
-        }
-        let mut fds = given.pollfds();
-        let waited = match rt::poll_fds(&mut fds, deadline) {
-            // Ready to poll and not to select, an end that nobody asked for: nothing to wait for.
-            Ok(ready) if ready > 0 && vain > 1 => suspend_for(Duration::from_millis(1)),
-            Ok(_) => Ok(()),
-            Err(error) => Err(errno::of(&error)),
-        };
-        vain += 1;
-        // SAFETY: as select(2).
-        unsafe { given.restore(sets) };
-        if let Err(code) = waited {
-            return errno::fail(code);
-        }
-    }
+    })
 }
 
 /// What the three sets were at first: a look at them overwrites them.

@@ -23,27 +23,29 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_
     if !is_on() {
         return real();
     }
-    let mut deadline = None;
-    loop {
-        let (result, own) = without_blocking(fd, real);
-        if result == 0 || own {
-            return result;
+    errno::unless_failed(|| {
+        let mut deadline = None;
+        loop {
+            let (result, own) = without_blocking(fd, real);
+            if result == 0 || own {
+                return result;
+            }
+            let code = errno::get();
+            if !matches!(code, libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN) {
+                return result;
+            }
+            let deadline = *deadline
+                .get_or_insert_with(|| Deadline::from(blocked::timeout(fd, Interest::Write)));
+            if code != libc::EAGAIN {
+                return connected(fd, deadline);
+            }
+            // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
+            let waited = Blocked::new(fd, Interest::Write).pause(deadline);
+            if let Err(code) = waited {
+                return errno::fail(code);
+            }
         }
-        let code = errno::get();
-        if !matches!(code, libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN) {
-            return result;
-        }
-        let deadline =
-            *deadline.get_or_insert_with(|| Deadline::from(blocked::timeout(fd, Interest::Write)));
-        if code != libc::EAGAIN {
-            return connected(fd, deadline);
-        }
-        // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
-        let waited = Blocked::new(fd, Interest::Write).pause(deadline);
-        if let Err(code) = waited {
-            return errno::fail(code);
-        }
-    }
+    })
 }
 
 /// The name within glibc.
@@ -101,16 +103,18 @@ unsafe extern "C" fn accept4(
 }
 
 fn accept_with(fd: c_int, real: impl Fn() -> c_int) -> c_int {
-    let mut blocked = Blocked::new(fd, Interest::Read);
-    loop {
-        let (accepted, own) = without_blocking(fd, &real);
-        if accepted != -1 || own || errno::get() != libc::EAGAIN {
-            return accepted;
+    errno::unless_failed(|| {
+        let mut blocked = Blocked::new(fd, Interest::Read);
+        loop {
+            let (accepted, own) = without_blocking(fd, &real);
+            if accepted != -1 || own || errno::get() != libc::EAGAIN {
+                return accepted;
+            }
+            if let Err(code) = blocked.wait() {
+                return errno::fail(code);
+            }
         }
-        if let Err(code) = blocked.wait() {
-            return errno::fail(code);
-        }
-    }
+    })
 }
 
 /// recv(2). May suspend.
@@ -268,37 +272,40 @@ unsafe extern "C" fn recvmmsg(
     let given = unsafe { timeout.as_ref() }.map(super::sleep::duration);
     let Ok(given) = given.transpose() else { return errno::fail(libc::EINVAL) };
     let deadline = Deadline::from(given);
-    let mut blocked = Blocked::new(fd, Interest::Read);
-    let mut done = 0;
-    while done < count {
-        let rest = messages.wrapping_add(done as usize);
-        let nonblocking = flags | MSG_DONTWAIT;
-        // SAFETY: as above.
-        let got =
-            unsafe { real::recvmmsg(fd, rest, count - done, nonblocking, std::ptr::null_mut()) };
-        if got > 0 {
-            done += got as c_uint;
-            if flags & libc::MSG_WAITFORONE != 0 || deadline.has_passed() {
+    errno::unless_failed(|| {
+        let mut blocked = Blocked::new(fd, Interest::Read);
+        let mut done = 0;
+        while done < count {
+            let rest = messages.wrapping_add(done as usize);
+            let nonblocking = flags | MSG_DONTWAIT;
+            // SAFETY: as above.
+            let got = unsafe {
+                real::recvmmsg(fd, rest, count - done, nonblocking, std::ptr::null_mut())
+            };
+            if got > 0 {
+                done += got as c_uint;
+                if flags & libc::MSG_WAITFORONE != 0 || deadline.has_passed() {
+                    break;
+                }
+                continue;
+            }
+            let waited = match errno::get() {
+                libc::EAGAIN => blocked.wait(),
+                code => Err(code),
+            };
+            if let Err(code) = waited {
+                if done == 0 {
+                    return errno::fail(code);
+                }
                 break;
             }
-            continue;
         }
-        let waited = match errno::get() {
-            libc::EAGAIN => blocked.wait(),
-            code => Err(code),
-        };
-        if let Err(code) = waited {
-            if done == 0 {
-                return errno::fail(code);
-            }
-            break;
+        if let (Some(left), false) = (deadline.remaining(), timeout.is_null()) {
+            // SAFETY: not NULL, so valid.
+            unsafe { *timeout = super::sleep::timespec(left) };
         }
-    }
-    if let (Some(left), false) = (deadline.remaining(), timeout.is_null()) {
-        // SAFETY: not NULL, so valid.
-        unsafe { *timeout = super::sleep::timespec(left) };
-    }
-    done as c_int
+        done as c_int
+    })
 }
 
 /// send(2). May suspend.
@@ -441,24 +448,26 @@ fn receive_sized(
     flags: c_int,
     once: &mut impl FnMut() -> ssize_t,
 ) -> ssize_t {
-    let mut blocked = Blocked::new(fd, Interest::Read);
-    let mut ended = false;
-    loop {
-        let got = once();
-        if got != -1 || errno::get() != libc::EAGAIN || flags & MSG_DONTWAIT != 0 {
-            return got;
+    errno::unless_failed(|| {
+        let mut blocked = Blocked::new(fd, Interest::Read);
+        let mut ended = false;
+        loop {
+            let got = once();
+            if got != -1 || errno::get() != libc::EAGAIN || flags & MSG_DONTWAIT != 0 {
+                return got;
+            }
+            // A datagram socket that was shut down: 0 to a call that blocks, EAGAIN to others.
+            if ended {
+                return 0;
+            }
+            match blocked.wait() {
+                Ok(bits) => ended = bits & libc::POLLRDHUP != 0,
+                // To TCP no bytes have come when none were asked for: no error.
+                Err(libc::EAGAIN) if size == 0 && blocked.has_waited() && is_tcp(fd) => return 0,
+                Err(code) => return errno::fail_size(code),
+            }
         }
-        // A datagram socket that was shut down: 0 to a call that blocks, EAGAIN to others.
-        if ended {
-            return 0;
-        }
-        match blocked.wait() {
-            Ok(bits) => ended = bits & libc::POLLRDHUP != 0,
-            // To TCP no bytes have come when none were asked for: no error.
-            Err(libc::EAGAIN) if size == 0 && blocked.has_waited() && is_tcp(fd) => return 0,
-            Err(code) => return errno::fail_size(code),
-        }
-    }
+    })
 }
 
 /// The same, with `MSG_WAITALL` until there are `size` bytes. `once` gets how many there are.
@@ -480,39 +489,41 @@ fn receive_rest(
     flags: c_int,
     mut once: impl FnMut(usize) -> ssize_t,
 ) -> ssize_t {
-    let wants_all = flags & (MSG_WAITALL | MSG_DONTWAIT) == MSG_WAITALL;
-    let is_part = got > 0 && (got as usize) < size && wants_all;
-    if !is_part || option(fd, libc::SO_TYPE) != Ok(libc::SOCK_STREAM) {
-        return got;
-    }
-    let mut done = got as usize;
-    let mut blocked = Blocked::new(fd, Interest::Read);
-    while done < size {
-        let Ok(bits) = blocked.wait() else { break };
-        // An error is for the next call, and one that is read is gone.
-        if bits & libc::POLLERR != 0 && unread(fd) == 0 {
-            break;
+    errno::unless_failed(|| {
+        let wants_all = flags & (MSG_WAITALL | MSG_DONTWAIT) == MSG_WAITALL;
+        let is_part = got > 0 && (got as usize) < size && wants_all;
+        if !is_part || option(fd, libc::SO_TYPE) != Ok(libc::SOCK_STREAM) {
+            return got;
         }
-        if flags & MSG_PEEK != 0 {
-            // Nothing tells when there is more.
-            if is_end(bits) || blocked.pause(blocked.deadline()).is_err() {
+        let mut done = got as usize;
+        let mut blocked = Blocked::new(fd, Interest::Read);
+        while done < size {
+            let Ok(bits) = blocked.wait() else { break };
+            // An error is for the next call, and one that is read is gone.
+            if bits & libc::POLLERR != 0 && unread(fd) == 0 {
                 break;
             }
-            let seen = once(0);
-            if seen <= 0 {
-                break;
+            if flags & MSG_PEEK != 0 {
+                // Nothing tells when there is more.
+                if is_end(bits) || blocked.pause(blocked.deadline()).is_err() {
+                    break;
+                }
+                let seen = once(0);
+                if seen <= 0 {
+                    break;
+                }
+                done = seen as usize;
+                continue;
             }
-            done = seen as usize;
-            continue;
+            match once(done) {
+                0 => break,
+                -1 if errno::get() == libc::EAGAIN => {}
+                -1 => break,
+                got => done += got as usize,
+            }
         }
-        match once(done) {
-            0 => break,
-            -1 if errno::get() == libc::EAGAIN => {}
-            -1 => break,
-            got => done += got as usize,
-        }
-    }
-    done as ssize_t
+        done as ssize_t
+    })
 }
 
 /// Sends `size` bytes by `once`, which gets how many are gone, and flags with which it does not
@@ -523,32 +534,34 @@ fn send_all(
     flags: c_int,
     mut once: impl FnMut(usize, c_int) -> ssize_t,
 ) -> ssize_t {
-    let mut blocked = Blocked::new(fd, Interest::Write);
-    let mut done = 0;
-    loop {
-        // With a part gone an error is for the next call, and so is its signal.
-        let quiet = if done > 0 { MSG_NOSIGNAL } else { 0 };
-        match once(done, flags | MSG_DONTWAIT | quiet) {
-            -1 if errno::get() != libc::EAGAIN || flags & MSG_DONTWAIT != 0 => {
-                return if done > 0 { done as ssize_t } else { -1 };
-            }
-            -1 => {}
-            sent => {
-                done += sent as usize;
-                if done >= size || sent == 0 || flags & MSG_DONTWAIT != 0 {
-                    return done as ssize_t;
+    errno::unless_failed(|| {
+        let mut blocked = Blocked::new(fd, Interest::Write);
+        let mut done = 0;
+        loop {
+            // With a part gone an error is for the next call, and so is its signal.
+            let quiet = if done > 0 { MSG_NOSIGNAL } else { 0 };
+            match once(done, flags | MSG_DONTWAIT | quiet) {
+                -1 if errno::get() != libc::EAGAIN || flags & MSG_DONTWAIT != 0 => {
+                    return if done > 0 { done as ssize_t } else { -1 };
+                }
+                -1 => {}
+                sent => {
+                    done += sent as usize;
+                    if done >= size || sent == 0 || flags & MSG_DONTWAIT != 0 {
+                        return done as ssize_t;
+                    }
                 }
             }
-        }
-        match blocked.wait() {
-            Ok(bits) if done > 0 && bits & (libc::POLLERR | libc::POLLHUP) != 0 => {
-                return done as ssize_t;
+            match blocked.wait() {
+                Ok(bits) if done > 0 && bits & (libc::POLLERR | libc::POLLHUP) != 0 => {
+                    return done as ssize_t;
+                }
+                Ok(_) => {}
+                Err(_) if done > 0 => return done as ssize_t,
+                Err(code) => return errno::fail_size(code),
             }
-            Ok(_) => {}
-            Err(_) if done > 0 => return done as ssize_t,
-            Err(code) => return errno::fail_size(code),
         }
-    }
+    })
 }
 
 /// Whether the kernel answers at once, whatever the socket's flags are.

@@ -40,13 +40,25 @@ impl Holder {
         let held = &self.worker.held;
         let count = held.count.get();
         if let Some(place) = held.locks.get(count) {
-            let traced = site.0[0] == held.traced.get() && held.trace();
+            let traced = site.0[0] == held.traced.get() && self.trace();
             let lock =
                 Lock { fiber: self.fiber, address, site, traced, waited: false, incident: None };
             place.set(lock);
             held.count.set(count + 1);
             self.fiber.held.set(self.fiber.held.get() + 1);
         }
+    }
+
+    /// Looks at the stack of the lock that is being noted, if it is that of the holder: the mutex may
+    /// have been handed over by another.
+    #[cold]
+    fn trace(self) -> bool {
+        let held = &self.worker.held;
+        if !self.worker.running().is_some_and(|running| std::ptr::eq(running, self.fiber)) {
+            return false;
+        }
+        let place = held.traced.replace(usize::MAX);
+        held.incidents.try_borrow_mut().map(|mut incidents| incidents.trace(place)).is_ok()
     }
 
     /// Notes that it has unlocked the mutex at `address`, and lets those of this worker look who wait
@@ -203,14 +215,6 @@ impl HeldLocks {
             }
         }
         self.traced.set(incidents.untraced());
-    }
-
-    /// Looks at the stack of the lock that is being noted.
-    #[cold]
-    fn trace(&self) -> bool {
-        let place = self.traced.replace(usize::MAX);
-        let traced = self.incidents.try_borrow_mut().map(|mut incidents| incidents.trace(place));
-        traced.is_ok()
     }
 
     /// Forgets what `fiber` held, which is at its end.

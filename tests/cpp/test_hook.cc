@@ -1,18 +1,17 @@
 // Hooks from C++: the program's own calls, those of a library that it is linked with, and of one
-// that it opens; the switch; and what a call leaves as it was.
+// that it opens; and the switch.
 #include <fastrpc/fastrpc.hpp>
 
 #include <dlfcn.h>
 #include <netdb.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -180,6 +179,7 @@ void locks_held_in_waits_are_told_of() {
   std::printf("%s", logged.c_str());
   CHECK(logged.find("locked it at") != std::string::npos);
   CHECK(logged.find("It locks at") != std::string::npos);
+  CHECK(logged.find("pthread_mutex_unlock") == std::string::npos);
   // The wait's stack begins with what was called.
   size_t wait = logged.find("and waits at");
   CHECK(wait != std::string::npos && logged.find("usleep", wait) != std::string::npos);
@@ -188,41 +188,6 @@ void locks_held_in_waits_are_told_of() {
   for (size_t at = 0; (at = logged.find("waits while it holds", at)) != std::string::npos; ++at)
     ++told;
   CHECK(told == 1 || told == 2);
-}
-
-thread_local int slot = 0;
-
-// After each of many waits the thread and what belongs to it are the same.
-void a_wait_changes_nothing_of_the_thread() {
-  std::atomic<int> wrong{0};
-  std::vector<fastrpc::Coroutine<void>> coroutines;
-  for (int i = 0; i < 32; ++i) {
-    coroutines.push_back(fastrpc::spawn([&wrong, i] {
-      fastrpc::hook::Guard hooked;
-      int fds[2];
-      CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-      timeval limit{0, 1000};
-      setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-      for (int j = 0; j < 50; ++j) {
-        pthread_t self = pthread_self();
-        long id = syscall(SYS_gettid);
-        int* place = &slot;
-        char byte;
-        errno = i;
-        if (j % 2 == 0) {
-          if (recv(fds[0], &byte, 1, 0) != -1 || errno != EAGAIN) ++wrong;
-        } else {
-          if (usleep(500) != 0) ++wrong;
-        }
-        if (!pthread_equal(self, pthread_self()) || id != syscall(SYS_gettid) || place != &slot)
-          ++wrong;
-      }
-      close(fds[0]);
-      close(fds[1]);
-    }));
-  }
-  for (auto& coroutine : coroutines) coroutine.join();
-  CHECK(wrong == 0);
 }
 
 void hosts_are_looked_up() {
@@ -258,7 +223,6 @@ int main(int argc, char** argv) {
   RUN(plain_threads_block_as_ever);
   RUN(semaphores_suspend);
   RUN(locks_held_in_waits_are_told_of);
-  RUN(a_wait_changes_nothing_of_the_thread);
   RUN(hosts_are_looked_up);
   RUN(the_report_names_what_is_hooked);
 }
