@@ -32,7 +32,7 @@ test: ## run everything: lints, Rust, C and C++ tests, package, examples
 	@scripts/setup --test
 	@scripts/test
 
-bench: ## measure, beside gRPC and a bare epoll loop
+bench: ## measure, beside gRPC, a bare epoll loop, nginx and threads
 	@scripts/setup --bench
 	@scripts/bench
 

@@ -3,33 +3,15 @@
 // the server alone.
 #include <string>
 
+#include "common/baidu.hpp"
 #include "common/closed_loop.hpp"
 
 namespace {
 
-constexpr std::size_t kHead = 12;  // "PRPC", size of all that follows, size of the meta
-
-std::uint32_t ReadBig32(const char* bytes) {
-  std::uint32_t value;
-  std::memcpy(&value, bytes, sizeof value);
-  return ntohl(value);
-}
-
-void AppendBig32(std::string& out, std::size_t value) {
-  std::uint32_t big = htonl(static_cast<std::uint32_t>(value));
-  out.append(reinterpret_cast<const char*>(&big), sizeof big);
-}
-
-void AppendVarint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-}
-
-void AppendField(std::string& out, int number, const std::string& bytes) {
-  AppendVarint(out, static_cast<std::uint64_t>(number) << 3 | 2);
-  AppendVarint(out, bytes.size());
-  out += bytes;
-}
+using bench::AppendField;
+using bench::AppendVarint;
+using bench::kHead;
+using bench::ReadBig32;
 
 // Reads the fields of one protobuf message; stops at the first byte that makes no sense.
 class Fields {
@@ -97,10 +79,7 @@ class BaiduCodec {
     AppendField(body, 1, std::string(options.bytes, 'x'));
     body_size_ = body.size();
 
-    frame_ = "PRPC";
-    AppendBig32(frame_, meta.size() + body.size());
-    AppendBig32(frame_, meta.size());
-    frame_ += meta + body;
+    frame_ = bench::Frame(meta, body);
   }
 
   void AppendRequest(bench::Buffer& out, std::uint32_t slot) {

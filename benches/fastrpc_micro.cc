@@ -1,10 +1,16 @@
 // What the runtime's operations cost through the C++ headers: micro.rs has the crate's own.
 #include <fastrpc/coroutine.hpp>
+#include <fastrpc/hook.hpp>
 #include <fastrpc/sync.hpp>
+
+#include <dlfcn.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <functional>
 #include <vector>
 
 #include "common/measure.hpp"
@@ -58,6 +64,87 @@ void SpawnAndJoin(std::size_t times) {
   for (std::size_t i = 0; i < times; ++i) fastrpc::spawn([] {}).join();
 }
 
+// libc's own functions, past the hooks.
+struct Libc {
+  Libc() {
+    void* libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+    if (libc == nullptr) return;
+    read = reinterpret_cast<decltype(read)>(dlsym(libc, "read"));
+    write = reinterpret_cast<decltype(write)>(dlsym(libc, "write"));
+  }
+
+  ssize_t (*read)(int, void*, size_t) = nullptr;
+  ssize_t (*write)(int, const void*, size_t) = nullptr;
+};
+
+// One of several ways to do the same. They take turns, and the fastest turn of each counts: what
+// slows the machine meanwhile slows single turns.
+struct Way {
+  const char* name;
+  std::function<void()> run;
+};
+
+void Compare(std::size_t times, std::vector<Way> ways) {
+  std::vector<double> best(ways.size(), 1e18);
+  for (int turn = 0; turn < 100; ++turn) {
+    for (std::size_t i = 0; i < ways.size(); ++i) {
+      bench::Nanos begin = bench::Now();
+      ways[i].run();
+      auto took = static_cast<double>(bench::Now() - begin) / static_cast<double>(times);
+      best[i] = std::min(best[i], took);
+    }
+  }
+  for (std::size_t i = 0; i < ways.size(); ++i) {
+    std::printf("{\"%s\": %.1f}\n", ways[i].name, best[i]);
+  }
+}
+
+constexpr std::size_t kCalls = 20'000;
+
+// The cheapest call there is: what a hook adds to it shows.
+template <typename Read>
+void ReadNothing(Read read) {
+  char byte;
+  for (std::size_t i = 0; i < kCalls; ++i) {
+    if (read(-1, &byte, 1) != -1) std::abort();
+  }
+}
+
+// A byte that need not be waited for.
+template <typename Read, typename Write>
+void Through(int to, int from, Read read, Write write) {
+  char byte = 'x';
+  for (std::size_t i = 0; i < kCalls; ++i) {
+    if (write(to, &byte, 1) != 1 || read(from, &byte, 1) != 1) std::abort();
+  }
+}
+
+// By turns in a plain thread, in a coroutine with hooks off, and in one with hooks on.
+void CompareHooks() {
+  static const Libc libc;
+  if (libc.read == nullptr || libc.write == nullptr) return;
+  auto in_coroutine = [](bool hooked, auto run) {
+    return [hooked, run] {
+      fastrpc::spawn([&] {
+        fastrpc::hook::Guard guard(hooked);
+        run();
+      }).join();
+    };
+  };
+  Compare(kCalls, {{"libc_read_ns", in_coroutine(false, [] { ReadNothing(libc.read); })},
+                   {"hooks_thread_read_ns", [] { ReadNothing(::read); }},
+                   {"hooks_off_read_ns", in_coroutine(false, [] { ReadNothing(::read); })}});
+
+  int pair[2], ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || pipe(ends) != 0) std::abort();
+  auto compare = [&](const char* bare, const char* hooked, int to, int from) {
+    Compare(kCalls, {{bare, in_coroutine(false, [=] { Through(to, from, libc.read, libc.write); })},
+                     {hooked, in_coroutine(true, [=] { Through(to, from, ::read, ::write); })}});
+  };
+  compare("libc_socket_ns", "hooks_on_socket_ns", pair[0], pair[1]);
+  compare("libc_pipe_ns", "hooks_on_pipe_ns", ends[1], ends[0]);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -69,4 +156,5 @@ int main(int argc, char** argv) {
     Report("cpp_semaphore_ns", 1'000'000, [] { HandOver(500'000); });
     Report("cpp_spawn_join_ns", 500'000, [] { SpawnAndJoin(500'000); });
   }).join();
+  CompareHooks();
 }

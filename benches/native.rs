@@ -5,7 +5,7 @@ mod common;
 mod measure;
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prost::Message;
@@ -32,6 +32,8 @@ fn main() {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("server") => serve(&Arguments::parse(words, &[("core", "-1"), ("port", "0")])),
+        Some("push") => serve_pushes(&Arguments::parse(words, &[("core", "-1")])),
+        Some("http") => serve_http(&Arguments::parse(words, &[("core", "-1")])),
         Some("client") => call(Arguments::parse(
             words,
             &[
@@ -47,7 +49,7 @@ fn main() {
             ],
         )),
         _ => {
-            eprintln!("usage: native server|client [--option value]...");
+            eprintln!("usage: native server|push|http|client [--option value]...");
             std::process::exit(2);
         }
     }
@@ -59,6 +61,40 @@ fn serve(arguments: &Arguments) {
     server.add_method(SERVICE, METHOD, echo).expect("a method of its own");
     let addr =
         server.listen(&format!("127.0.0.1:{}", arguments.get::<u16>("port"))).expect("a port");
+    println!("port {}", addr.port().expect("a TCP address"));
+    server.wait();
+}
+
+/// `common/push.hpp` says what this and the client agree on.
+fn serve_pushes(arguments: &Arguments) {
+    const PUSHED: usize = 64;
+    common::pin_to_core(arguments.get("core"));
+    let server = Server::new(ServerOptions::default());
+    let members = Mutex::new(Vec::new());
+    let serve = move |call: Call| {
+        let request = Echo::decode(call.request()).expect("a request");
+        let mut members = members.lock().expect("no handler panics");
+        if request.message == b"join" {
+            members.push(call.connection());
+        } else {
+            let stamp = format!("{:020}{}", now(), "x".repeat(PUSHED - 20));
+            let body = Echo { message: stamp.into_bytes() }.encode_to_vec();
+            let pushed = members.iter().try_for_each(|c| c.push("echo.EchoRequest", &body));
+            pushed.expect("all of them are there");
+        }
+        call.reply(&[]);
+    };
+    server.add_method(SERVICE, METHOD, serve).expect("a method of its own");
+    let addr = server.listen("127.0.0.1:0").expect("a port");
+    println!("port {}", addr.port().expect("a TCP address"));
+    server.wait();
+}
+
+fn serve_http(arguments: &Arguments) {
+    common::pin_to_core(arguments.get("core"));
+    let server = Server::new(ServerOptions::default());
+    server.http().route("GET", "/", |_| "hello").expect("a route of its own");
+    let addr = server.listen("127.0.0.1:0").expect("a port");
     println!("port {}", addr.port().expect("a TCP address"));
     server.wait();
 }

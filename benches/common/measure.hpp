@@ -40,6 +40,11 @@ class Histogram {
     total_ += times;
   }
 
+  void Add(const Histogram& other) {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+    total_ += other.total_;
+  }
+
   double Percentile(double percent) const {
     if (total_ == 0) return 0;
     auto rank = static_cast<std::uint64_t>(static_cast<double>(total_) * percent / 100);

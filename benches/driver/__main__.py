@@ -1,4 +1,5 @@
-"""Measures fastrpc beside gRPC and beside the floor, a bare epoll echo, in one run.
+"""Measures fastrpc beside gRPC and beside the floor, a bare epoll echo, in one run; its HTTP beside
+nginx, its hooks beside threads.
 
 Builds what it needs (benches/, and the Rust bench programs), then runs every contender at every
 workload, in rounds that take turns, with the server on one core and the client on another.
@@ -6,6 +7,7 @@ Prints medians; writes charts to build/bench. See benches/README.md for what the
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -15,9 +17,12 @@ import sys
 import time
 
 import chart
+import hooks
 import plan
+import push
 import table
-from run import Failure, Settings, run_once
+import web
+from run import Failure, Settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_SECONDS = 0.15  # of a server and a client, for the estimate
@@ -32,7 +37,10 @@ def main():
         native, micro_program = build_rust()
     everyone = plan.contenders(options.build_dir / "bin", native)
     workloads = select_workloads(options)
-    contenders = select_contenders(options, everyone)
+    contenders = select_contenders(options, everyone) if workloads else []
+    suites = select_suites(options, options.build_dir / "bin", native)
+    if not workloads and not suites:
+        sys.exit("bench: nothing is left to measure; see --list")
     settings = Settings(options.warmup, options.seconds, options.server_core,
                         options.client_core, options.realtime)
 
@@ -40,10 +48,12 @@ def main():
     if options.micro:
         for program in (micro_program, options.build_dir / "bin" / "fastrpc_micro"):
             micro.update(run_micro(program, settings))
-    results = run_all(contenders, workloads, options.rounds, settings)
-    report(options, results, contenders, workloads, micro)
-    failures = [f"{workload}, {name}: {result.failure}"
-                for (workload, name), result in results.items() if result.failure]
+    loads = [(workload, contenders) for workload in workloads]
+    loads += [(suite, suite.present) for suite in suites]
+    results = run_all(loads, options.rounds, settings)
+    report(options, results, contenders, workloads, suites, micro)
+    failures = [f"{load}, {name}: {result.failure}"
+                for (load, name), result in results.items() if result.failure]
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -56,8 +66,10 @@ def parse_arguments():
                         help="one short round: a minute or so, rougher figures")
     parser.add_argument("--only", action="append", default=[], metavar="TERMS",
                         help="workloads for which all terms hold, e.g. 16B,inflight=100 "
-                             "(also bytes=, connections=); may be given several times")
-    parser.add_argument("--contenders", metavar="NAMES", help="only these, e.g. floor,fastrpc")
+                             "(also bytes=, connections=, echo) or hooks,redis; may be given "
+                             "several times")
+    parser.add_argument("--contenders", metavar="NAMES",
+                        help="only these of the echo, e.g. floor,fastrpc")
     parser.add_argument("--rounds", type=int, help="rounds (5; quick: 1)")
     parser.add_argument("--seconds", type=float, help="measured in each run (1; quick: 0.5)")
     parser.add_argument("--warmup", type=float, help="before it, not measured (0.3; quick: 0.2)")
@@ -96,7 +108,9 @@ def show_list(options):
         print(f"  {contender.name:18}{contender.title}")
     print("workloads:")
     for workload in plan.WORKLOADS:
-        print(f"  {workload}")
+        print(f"  echo, {workload}")
+    for suite in known_suites(options.build_dir / "bin", "(Rust)"):
+        print(f"  {suite}: {', '.join(entry.title for entry in suite.entries)}")
 
 
 def build_cpp(options):
@@ -133,13 +147,35 @@ def build(command, **environment):
     return done.stdout
 
 
-def select_workloads(options):
+def known_suites(bin_dir, native):
+    return [suite for part in (web, push, hooks) for suite in part.suites(bin_dir, native)]
+
+
+def wanted_of(options, loads):
     wanted = [terms.split(",") for terms in options.only]
-    workloads = [workload for workload in plan.WORKLOADS
-                 if not wanted or any(workload.matches(terms) for terms in wanted)]
-    if not workloads:
-        sys.exit("bench: no workload is left by --only; see --list")
-    return workloads
+    return [load for load in loads
+            if not wanted or any(load.matches(terms) for terms in wanted)]
+
+
+def select_workloads(options):
+    return wanted_of(options, plan.WORKLOADS)
+
+
+def select_suites(options, bin_dir, native):
+    """Those that can be measured; the others are named."""
+    suites = []
+    for suite in wanted_of(options, known_suites(bin_dir, native)):
+        if suite.missing:
+            print(f"bench: without {suite}: no {', '.join(suite.missing)} here "
+                  "(scripts/setup --bench)", file=sys.stderr)
+            continue
+        for entry in suite.entries:
+            if entry.missing:
+                print(f"bench: without {suite}, {entry.title}: its program is not built",
+                      file=sys.stderr)
+        if suite.present:
+            suites.append(suite)
+    return suites
 
 
 def select_contenders(options, everyone):
@@ -159,23 +195,31 @@ def select_contenders(options, everyone):
     return present
 
 
-def run_all(contenders, workloads, rounds, settings):
-    results = {(workload, contender.name): plan.Result([])
-               for workload in workloads for contender in contenders}
-    progress = Progress(len(results) * rounds,
-                        settings.warmup + settings.seconds + START_SECONDS)
-    for workload in workloads:
-        for round_number in range(1, rounds + 1):
-            for contender in contenders:
-                progress.show(f"{workload}, round {round_number} of {rounds}, {contender.title}")
-                result = results[workload, contender.name]
-                try:
-                    result.samples.append(run_once(contender, workload, settings))
-                except Failure as failure:
-                    result.samples.append(None)
-                    result.failure = str(failure)
+def run_all(loads, rounds, settings):
+    results = {(load, entry.name): plan.Result([]) for load, entries in loads for entry in entries}
+    each = settings.warmup + settings.seconds + START_SECONDS
+    extra = sum(load.seconds * len(entries) * rounds for load, entries in loads)
+    progress = Progress(len(results) * rounds, each + extra / max(1, len(results) * rounds))
+    for load, entries in loads:
+        try:
+            with load.environment(settings) as environment:
+                for round_number in range(1, rounds + 1):
+                    for entry in entries:
+                        progress.show(f"{load}, round {round_number} of {rounds}, {entry.title}")
+                        run_one(results[load, entry.name], entry, environment, settings)
+        except Failure as failure:
+            for entry in entries:
+                results[load, entry.name].failure = str(failure)
     progress.end()
     return results
+
+
+def run_one(result, entry, environment, settings):
+    try:
+        result.samples.append(entry.run(environment, settings))
+    except Failure as failure:
+        result.samples.append(None)
+        result.failure = str(failure)
 
 
 def run_micro(program, settings):
@@ -226,8 +270,11 @@ class Progress:
         return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
-def report(options, results, contenders, workloads, micro):
-    print("\n".join(table.table(results, contenders, workloads)))
+def report(options, results, contenders, workloads, suites, micro):
+    if workloads:
+        print("\n".join(table.table(results, contenders, workloads)))
+    for suite in suites:
+        print("\n".join(table.suite(suite, results)))
     print("\n".join(table.micro(micro)))
     print("\n".join(table.targets(plan.TARGETS, results, micro)))
 
@@ -251,6 +298,14 @@ def report(options, results, contenders, workloads, micro):
                 path = options.build_dir / f"{key.replace('_', '-')}-{size}.svg"
                 path.write_text(picture, encoding="utf-8")
                 print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+    for suite in suites:
+        title = f"{suite.name}: {suite.chart.heading}".capitalize()
+        note = "Medians; the thin line spans the rounds."
+        picture = chart.chart(title, note, suite.chart.key, results, suite.present, [suite])
+        if picture is not None:
+            path = options.build_dir / f"{suite.slug}.svg"
+            path.write_text(picture, encoding="utf-8")
+            print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
     if options.json is not None:
         write_json(options, results, micro)
 
@@ -262,12 +317,10 @@ def write_json(options, results, micro):
         "rounds": options.rounds, "seconds": options.seconds, "warmup": options.warmup,
         "micro": micro,
         "results": [
-            {"bytes": workload.bytes, "connections": workload.connections,
-             "inflight": workload.inflight, "contender": name,
-             "failure": result.failure, "samples": result.samples,
-             "median": {key: result.median(key) for key in
-                        ("calls_per_second", "p50_us", "p99_us", "server_cpu_us", "client_cpu_us")}}
-            for (workload, name), result in results.items()],
+            {**load.facts, "contender": name, "failure": result.failure,
+             "samples": result.samples,
+             "median": {key: result.median(key) for key in result.keys()}}
+            for (load, name), result in results.items()],
     }
     options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 

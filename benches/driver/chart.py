@@ -10,6 +10,11 @@ COLOURS = {
     "fastrpc-rust": "#3b9c92",
     "fastrpc-raw": "#8cc9c2",
     "fastrpc-rust-raw": "#b5dcd7",
+    "fastrpc-handler": "#8cc9c2",
+    "nginx": "#8a919c",
+    "threads": "#8a919c",
+    "by-turns": "#c3c7cd",
+    "coroutines": "#0f766e",
 }
 WIDTH = 760
 MARGIN = 24

@@ -1,7 +1,13 @@
 """What is measured: the workloads, the contenders, and the figures we mean to reach."""
 
+import contextlib
 import dataclasses
 import statistics
+
+import hooks
+import web
+from run import run_once
+from suite import Suite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +33,19 @@ class Workload:
     def __str__(self):
         return f"{self.size_text}, {self.shape}"
 
+    # What a suite has as well.
+    seconds = 0
+
+    def environment(self, _):
+        return contextlib.nullcontext(self)
+
+    @property
+    def facts(self):
+        return dataclasses.asdict(self)
+
     def matches(self, terms):
-        """`16B`, `inflight=100`, `connections=1`, `bytes=16`: all of them must hold."""
-        return all(term == self.size or self._holds(term) for term in terms)
+        """`echo`, `16B`, `inflight=100`, `connections=1`, `bytes=16`: all of them must hold."""
+        return all(term in ("echo", self.size) or self._holds(term) for term in terms)
 
     def _holds(self, term):
         name, _, value = term.partition("=")
@@ -51,9 +67,8 @@ class Contender:
     server: tuple
     client: tuple
 
-    @property
-    def ours(self):
-        return self.name.startswith("fastrpc")
+    def run(self, workload, settings):
+        return run_once(self, workload, settings)
 
 
 def contenders(bin_dir, native):
@@ -88,6 +103,9 @@ class Result:
 
     def values(self, key):
         return [sample[key] for sample in self.samples if sample and sample.get(key) is not None]
+
+    def keys(self):
+        return next((sample.keys() for sample in self.samples if sample), ())
 
     def median(self, key):
         values = self.values(key)
@@ -130,6 +148,11 @@ def _micro(name):
     return lambda results, micro: micro.get(name)
 
 
+def _beyond(name, base):
+    """How much more one figure of the runtime is than another."""
+    return lambda results, micro: micro[name] - micro[base] if {name, base} <= micro.keys() else None
+
+
 PIPELINED = Workload(16, 1, 100)
 MANY = Workload(16, 100, 1)
 SINGLE = Workload(16, 1, 1)
@@ -148,9 +171,32 @@ def _targets_of(ours, title):
     ]
 
 
+def _targets_of_hooks(server):
+    one, many = (Suite(hooks.name_of(server, connections)) for connections in (1, hooks.MANY))
+    ours = ("coroutines", "threads")
+    return [
+        Target(f"{server}, 100 hooked coroutines: queries, times threads", "x", True, 1.0,
+               _ratio(many, *ours, "calls_per_second")),
+        Target(f"{server}, 100 hooked coroutines: address space, times threads", "x", False, 0.1,
+               _ratio(many, *ours, "address_kib")),
+        Target(f"{server}, 100 hooked coroutines: resident memory, times threads", "x", False, 0.1,
+               _ratio(many, *ours, "resident_kib")),
+        Target(f"{server}, one hooked coroutine: p50, times a thread", "x", False, 1.1,
+               _ratio(one, *ours, "p50_us")),
+    ]
+
+
 TARGETS = [
     *_targets_of("fastrpc", "C++"),
     *_targets_of("fastrpc-rust", "Rust"),
+    *[Target(f"HTTP, {title}: requests per second of CPU, times nginx", "x", True, 0.7,
+             _ratio(web.HELLO, name, "nginx", "calls_per_core"))
+      for name, title in (("fastrpc-rust", "Rust"), ("fastrpc", "C++ route"),
+                          ("fastrpc-handler", "HttpHandler"))],
+    *_targets_of_hooks("redis"),
+    *_targets_of_hooks("mariadb"),
+    Target("a call with hooks off, beyond libc's", "ns", False, 10.0,
+           _beyond("hooks_off_read_ns", "libc_read_ns")),
     Target("yield", "ns", False, 120, _micro("yield_ns")),
     Target("park and unpark", "ns", False, 90, _micro("park_unpark_ns")),
     Target("spawn and join", "ns", False, 250, _micro("spawn_join_ns")),

@@ -1,5 +1,6 @@
 """Runs one contender at one workload for one round."""
 
+import contextlib
 import ctypes
 import dataclasses
 import json
@@ -14,6 +15,7 @@ import time
 READY_SECONDS = 20
 GRACE_SECONDS = 30
 PR_SET_PDEATHSIG = 1
+FILES = 8192
 
 
 class Failure(Exception):
@@ -31,19 +33,35 @@ class Settings:
     def prepare(self):
         """In the child, before exec: it must not outlive us, whatever ends us."""
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Some hold a thousand connections.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most == resource.RLIM_INFINITY or most > FILES:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, most))
         if self.realtime:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
 def run_once(contender, workload, settings):
-    """The client's figures, with `calls_per_second` and `other_load` added."""
-    before = _Usage([settings.server_core, settings.client_core])
+    """The client's figures of an echo, with `calls_per_second` and `other_load` added."""
+    with serving(contender.server, settings) as (server, port):
+        return run_client(contender.client, settings, {
+            "port": port,
+            "connections": workload.connections,
+            "inflight": workload.inflight,
+            "bytes": workload.bytes,
+            "server-pid": server.pid,
+        })
+
+
+@contextlib.contextmanager
+def serving(command, settings):
+    """A server of ours, which says its port: its process, and the port."""
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen([*contender.server, "--core", str(settings.server_core)],
+        server = subprocess.Popen([*command, "--core", str(settings.server_core)],
                                   stdout=subprocess.PIPE, stderr=log,
                                   preexec_fn=settings.prepare)
         try:
-            sample = _run_client(contender, workload, settings, server)
+            yield server, _read_port(server)
         except Failure as failure:
             log.seek(0)
             raise Failure(f"{failure} {_tail(log.read())}".strip()) from None
@@ -51,39 +69,37 @@ def run_once(contender, workload, settings):
             server.kill()
             server.wait()
             server.stdout.close()
-    if sample["errors"]:
-        raise Failure(f"{sample['errors']} calls failed")
-    sample["calls_per_second"] = sample["calls"] / sample["seconds"]
-    sample["other_load"] = before.other_load()
-    return sample
 
 
-def _run_client(contender, workload, settings, server):
-    options = {
-        "core": settings.client_core,
-        "port": _read_port(server),
-        "connections": workload.connections,
-        "inflight": workload.inflight,
-        "bytes": workload.bytes,
-        "warmup": settings.warmup,
-        "seconds": settings.seconds,
-        "server-pid": server.pid,
-    }
-    command = [*contender.client]
+def run_client(command, settings, options):
+    """The figures that a client of ours prints, with `calls_per_second` and `other_load`."""
+    options = {"core": settings.client_core, "warmup": settings.warmup,
+               "seconds": settings.seconds, **options}
+    command = [*command]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
+    return figures_of(command, settings, settings.warmup + settings.seconds)
+
+
+def figures_of(command, settings, seconds):
+    """The same of any program whose last line is one of JSON and which takes about `seconds`."""
+    before = _Usage([settings.server_core, settings.client_core])
     try:
         client = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
-                                timeout=settings.warmup + settings.seconds + GRACE_SECONDS,
-                                preexec_fn=settings.prepare)
+                                timeout=seconds + GRACE_SECONDS, preexec_fn=settings.prepare)
     except subprocess.TimeoutExpired:
         raise Failure("the client did not end") from None
     if client.returncode != 0:
         raise Failure(f"the client ended with {client.returncode}: {_tail(client.stderr)}")
     try:
-        return json.loads(client.stdout.splitlines()[-1])
+        sample = json.loads(client.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         raise Failure(f"the client printed no figures: {_tail(client.stdout)}") from None
+    if sample["errors"]:
+        raise Failure(f"{sample['errors']} calls failed")
+    sample["calls_per_second"] = sample["calls"] / sample["seconds"]
+    sample["other_load"] = before.other_load()
+    return sample
 
 
 def _read_port(server):

@@ -52,6 +52,33 @@ def table(results, contenders, workloads):
     return lines
 
 
+def suite(suite, results):
+    """Lines of text: a block with columns of its own."""
+    head = ["", *(column.heading for column in suite.columns),
+            *(ratio.heading for ratio in suite.ratios)]
+    rows = []
+    for entry in suite.present:
+        result = results[suite, entry.name]
+        if result.failure and not any(result.samples):
+            rows.append([entry.title, "failed: " + result.failure])
+            continue
+        cells = [number(result.median(column.key), column.digits) for column in suite.columns]
+        for ratio in suite.ratios:
+            reference = results.get((suite, ratio.reference))
+            cells.append(number(result.ratio(reference, ratio.key), 2))
+        rows.append([entry.title, *cells])
+    every = [head, *(cells for cells in rows if len(cells) == len(head))]
+    widths = [max(len(cells[i]) for cells in every) for i in range(len(head))]
+    widths[0] = max(len(cells[0]) for cells in rows)
+    lines = ["", suite.name]
+    for cells in [head, *rows]:
+        if len(cells) == len(head):
+            cells = [cells[0].ljust(widths[0]),
+                     *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:]))]
+        lines.append("  " + "  ".join(cells))
+    return lines
+
+
 MICRO = {
     "yield_ns": "yield, two coroutines in turns, ns",
     "yield_100_ns": "yield, 100 coroutines in turns, ns",
@@ -67,6 +94,13 @@ MICRO = {
     "spawn_join_1000_ns": "spawn and join, 1,000 at once, ns",
     "pool_run_ns": "a job of the thread pool and the wait for its result, ns",
     "parked_bytes": "resident bytes of a parked coroutine",
+    "libc_read_ns": "read(-1): libc's, ns",
+    "hooks_thread_read_ns": "the same hooked, in a plain thread, ns",
+    "hooks_off_read_ns": "the same in a coroutine with hooks off, ns",
+    "libc_socket_ns": "a byte sent and received on a pair of sockets: libc's, ns",
+    "hooks_on_socket_ns": "the same with hooks on, ns",
+    "libc_pipe_ns": "a byte written and read through a pipe: libc's, ns",
+    "hooks_on_pipe_ns": "the same with hooks on, ns",
     "cpp_yield_ns": "C++: yield, two coroutines in turns, ns",
     "cpp_semaphore_ns": "C++: park and unpark through a semaphore, ns",
     "cpp_spawn_join_ns": "C++: spawn and join, one at a time, ns",

@@ -1,6 +1,7 @@
 // Writes messages of HTTP/1.1: the original's CHttpResponseMaker, CHttpGetMaker, CHttpPostMaker.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -19,9 +20,9 @@ inline int copy_text(std::string_view text, char* buffer, int size) {
 
 // For the value of a field: without what would end its line.
 inline std::string one_line(std::string_view text) {
-  std::string line;
-  for (char c : text)
-    if (c != '\r' && c != '\n' && c != '\0') line += c;
+  auto ends = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
+  std::string line(text);
+  line.erase(std::remove_if(line.begin(), line.end(), ends), line.end());
   return line;
 }
 
@@ -65,10 +66,12 @@ inline std::string escape_unprintable(std::string_view text) {
 
 inline std::string http_response(std::string_view status, std::string_view content_type,
                                  std::string_view add_head, std::string_view content) {
-  std::string response = "HTTP/1.1 " + std::string(status) +
-                         "\r\nContent-Length: " + std::to_string(content.size()) +
-                         "\r\nContent-Type: " + one_line(content_type) + ";charset=utf-8\r\n";
-  response += add_head;
+  std::string response;
+  response.reserve(128 + status.size() + content_type.size() + add_head.size() + content.size());
+  response.append("HTTP/1.1 ").append(status);
+  response.append("\r\nContent-Length: ").append(std::to_string(content.size()));
+  response.append("\r\nContent-Type: ").append(one_line(content_type));
+  response.append(";charset=utf-8\r\n").append(add_head);
   bool ended = add_head.empty() || add_head.substr(add_head.size() - 1) == "\n";
   response += ended ? "\r\n" : "\r\n\r\n";
   response += content;

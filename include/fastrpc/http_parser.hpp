@@ -101,7 +101,7 @@ class CHttpParamParser {
 class CHttpParser {
  public:
   CHttpParser(const char* data = nullptr, int size = 0, int type = HTTP_UTIL_PARAM_ALL) {
-    if (data != nullptr) parse_head(data, size, type);
+    if (data != nullptr) read(data, size, type);
   }
   virtual ~CHttpParser() = default;
 
@@ -132,17 +132,7 @@ class CHttpParser {
   // head, 0 if it is not whole, -1 if it is malformed; nothing can be got then.
   int parse_head(const char* data, int size, int type = HTTP_UTIL_PARAM_ALL) {
     *this = CHttpParser();
-    if (data == nullptr || size < 0) return -1;
-    std::string_view text(data, static_cast<std::size_t>(size));
-    std::size_t head_size = detail::http_head_size(text);
-    if (head_size == 0) return detail::may_be_http(text) ? 0 : -1;
-    if (head_size > detail::kMaxHttpHead || !read_head(text.substr(0, head_size), type)) {
-      *this = CHttpParser();
-      return -1;
-    }
-    set_body(text.substr(head_size));
-    type_ = type;
-    return static_cast<int>(head_size);
+    return read(data, size, type);
   }
 
   // Takes these bytes as the body: for one that came in chunks. They must live until
@@ -166,8 +156,14 @@ class CHttpParser {
   // The value of a field, the first if there are several; names in any case. Empty if there is
   // none.
   [[nodiscard]] std::string get_head_field(const std::string& name) const {
-    auto found = fields_.find(name);
-    return found != fields_.end() ? found->second : std::string();
+    std::string_view found;
+    bool is_first = true;
+    detail::each_http_field(fields_, [&](std::string_view other, std::string_view value) {
+      if (!is_first || !detail::same_http_name(name, other)) return;
+      found = value;
+      is_first = false;
+    });
+    return std::string(found);
   }
   [[nodiscard]] std::string get_cookie() const { return get_head_field("Cookie"); }
 
@@ -201,6 +197,21 @@ class CHttpParser {
   [[nodiscard]] std::string get_method_name() const { return method_; }
 
  private:
+  // parse_head() for an object that is as new.
+  int read(const char* data, int size, int type) {
+    if (data == nullptr || size < 0) return -1;
+    std::string_view text(data, static_cast<std::size_t>(size));
+    std::size_t head_size = detail::http_head_size(text);
+    if (head_size == 0) return detail::may_be_http(text) ? 0 : -1;
+    if (head_size > detail::kMaxHttpHead || !read_head(text.substr(0, head_size), type)) {
+      *this = CHttpParser();
+      return -1;
+    }
+    set_body(text.substr(head_size));
+    type_ = type;
+    return static_cast<int>(head_size);
+  }
+
   bool read_head(std::string_view head, int type) {
     std::string_view line;
     detail::HttpFirstLine first;
@@ -210,10 +221,11 @@ class CHttpParser {
     } else {
       read_target(first, type);
     }
-    bool lengths_agree = true;
+    fields_ = head;
+    bool lengths_agree = true, encoded = false;
     bool well_formed =
         detail::each_http_field(head, [&](std::string_view name, std::string_view value) {
-          fields_.emplace(name, value);
+          encoded = encoded || detail::same_http_name(name, "transfer-encoding");
           if (!detail::same_http_name(name, "content-length")) return;
           std::size_t length = 0;
           bool number = detail::http_number(value, 10, length);
@@ -223,8 +235,7 @@ class CHttpParser {
           content_length_ = static_cast<int>(length);
         });
     // Both at once is how requests are smuggled.
-    bool ambiguous = has_length_ && fields_.find("Transfer-Encoding") != fields_.end();
-    return well_formed && lengths_agree && !ambiguous;
+    return well_formed && lengths_agree && !(has_length_ && encoded);
   }
 
   void read_target(const detail::HttpFirstLine& first, int type) {
@@ -247,7 +258,8 @@ class CHttpParser {
   std::string method_;
   std::string uri_;
   std::string query_;
-  std::map<std::string, std::string, detail::HttpNameLess> fields_;
+  // As they came: most are never asked for.
+  std::string fields_;
   CHttpParamParser params_;
   std::string_view body_;
 };

@@ -306,7 +306,7 @@ impl Exchange {
         function: unsafe extern "C-unwind" fn(*mut c_void, *mut fastrpc_http_exchange),
         user: &UserData,
     ) {
-        let what = (request.method().clone(), request.uri().clone());
+        let what = request.asked();
         let inner = Inner {
             request,
             decoded: Vec::new(),
@@ -325,11 +325,7 @@ impl Exchange {
         // SAFETY: the frame's own share: one that was kept has another.
         drop(unsafe { take_shared(handle) });
         if let Err(exception) = &outcome {
-            log::error!(
-                "an exception left the handler of {} {}: {exception}",
-                what.0,
-                what.1.path()
-            );
+            log::error!("an exception left the handler of {what}: {exception}");
         }
         if exchange.kept.load(Ordering::Acquire) {
             return;
@@ -342,7 +338,7 @@ impl Exchange {
             }
         });
         if let Err(failure) = ended {
-            log::error!("the answer to {} {}: {}", what.0, what.1.path(), failure.text());
+            log::error!("the answer to {what}: {}", failure.text());
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a call does that would block: wait, unless the program does not want that.
 
+use std::io;
 use std::time::Duration;
 
 use libc::{c_int, c_short, pollfd};
@@ -15,13 +16,15 @@ pub(super) struct Blocked {
     interest: Interest,
     /// Known once it had to wait.
     deadline: Option<Deadline>,
-    /// Waits in a row that ended at once, and led to nothing.
+    /// It has waited, and that led to nothing, or to a part.
+    again: bool,
+    /// Further waits in a row that ended at once, and led to nothing.
     vain: u32,
 }
 
 impl Blocked {
     pub(super) fn new(fd: c_int, interest: Interest) -> Blocked {
-        Blocked { fd, interest, deadline: None, vain: 0 }
+        Blocked { fd, interest, deadline: None, again: false, vain: 0 }
     }
 
     /// Waits until the fd is ready, and answers poll's bits.
@@ -38,8 +41,13 @@ impl Blocked {
         if self.vain >= MOST_VAIN {
             self.pause(deadline)?;
         }
+        if !self.again {
+            // Nearly always the only one: the clock need not be read.
+            self.again = true;
+            return wait_by(rt::wait_unready, self.fd, self.interest, deadline);
+        }
         let before = rt::now_ns();
-        let ready = ready(self.fd, self.interest, deadline)?;
+        let ready = wait_by(rt::wait_unready, self.fd, self.interest, deadline)?;
         // Ready, and yet it would block: a datagram for another receiver, a peer whose queue is
         // full. Nothing tells when that ends.
         let at_once = rt::now_ns().saturating_sub(before) < AT_ONCE_NS;
@@ -75,10 +83,19 @@ pub(super) fn suspend_for(pause: Duration) -> Result<(), c_int> {
 
 /// Waits until `fd` is ready; `EAGAIN` at the deadline. Errno stays as it was.
 pub(super) fn ready(fd: c_int, interest: Interest, deadline: Deadline) -> Result<c_short, c_int> {
+    wait_by(rt::wait_fd, fd, interest, deadline)
+}
+
+fn wait_by(
+    wait: fn(c_int, Interest, Deadline) -> io::Result<c_short>,
+    fd: c_int,
+    interest: Interest,
+    deadline: Deadline,
+) -> Result<c_short, c_int> {
     if !rt::can_suspend() {
         return errno::kept(|| block(fd, interest, deadline));
     }
-    let waited = errno::kept(|| rt::wait_fd(fd, interest, deadline));
+    let waited = errno::kept(|| wait(fd, interest, deadline));
     waited.map_err(|error| match errno::of(&error) {
         libc::ETIMEDOUT => libc::EAGAIN,
         code => code,
@@ -126,6 +143,6 @@ pub(super) fn timeout(fd: c_int, interest: Interest) -> Option<Duration> {
     })
 }
 
-const MOST_VAIN: u32 = 3;
+const MOST_VAIN: u32 = 2;
 const AT_ONCE_NS: u64 = 100_000;
 const PAUSE: Duration = Duration::from_millis(1);

@@ -2,12 +2,13 @@
 
 use libc::{c_int, c_void, iovec, off_t, size_t, ssize_t};
 
-use super::blocked::{self, Blocked};
+use super::blocked::Blocked;
 use super::socket::{self, receive};
+use super::stream::{self, answer};
 use super::switch::is_on;
 use super::toggle::without_blocking;
 use super::{errno, message};
-use crate::rt::{Deadline, Interest};
+use crate::rt::Interest;
 use crate::sys::real;
 
 /// read(2). May suspend.
@@ -20,9 +21,12 @@ unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: size_t) -> ssize
         // SAFETY: the caller's contract, here and in all that follows.
         return unsafe { real::read(fd, buffer, size) };
     }
-    let parts = [iovec { iov_base: buffer, iov_len: size }];
+    let of_socket = || {
+        // SAFETY: as above.
+        receive(fd, 0, || unsafe { real::recv(fd, buffer, size, libc::MSG_DONTWAIT) })
+    };
     // SAFETY: as above.
-    unsafe { read_parts(fd, &parts) }
+    unsafe { read_by(fd, of_socket, &[iovec { iov_base: buffer, iov_len: size }]) }
 }
 
 /// The name within glibc.
@@ -82,9 +86,15 @@ unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: size_t) -> ss
         // SAFETY: the caller's contract.
         return unsafe { real::write(fd, buffer, size) };
     }
-    let parts = [iovec { iov_base: buffer.cast_mut(), iov_len: size }];
+    let to_socket = || {
+        socket::send_all(fd, size, 0, |done, flags| {
+            let rest = buffer.cast::<u8>().wrapping_add(done).cast();
+            // SAFETY: the same.
+            unsafe { real::send(fd, rest, size - done, flags) }
+        })
+    };
     // SAFETY: the same.
-    unsafe { write_parts(fd, &parts) }
+    unsafe { write_by(fd, to_socket, &[iovec { iov_base: buffer.cast_mut(), iov_len: size }]) }
 }
 
 /// The name within glibc.
@@ -168,142 +178,59 @@ unsafe extern "C" fn sendfile64(
     unsafe { sendfile(to, from, offset, size) }
 }
 
-/// What was done, if anything, or else the error in errno.
-fn answer(done: usize) -> ssize_t {
-    if done > 0 { done as ssize_t } else { -1 }
-}
-
 /// # Safety
 /// As readv(2).
 unsafe fn read_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
+    let mut whole = message::of_parts(parts);
+    // SAFETY: the parts are the caller's.
+    let mut once = || unsafe { real::recvmsg(fd, &mut whole, libc::MSG_DONTWAIT) };
+    // SAFETY: the same.
+    unsafe { read_by(fd, || receive(fd, 0, &mut once), parts) }
+}
+
+/// Reads by `of_socket` from a socket, into the same parts from what is none.
+///
+/// # Safety
+/// As readv(2).
+unsafe fn read_by(fd: c_int, mut of_socket: impl FnMut() -> ssize_t, parts: &[iovec]) -> ssize_t {
     errno::unless_failed(|| {
-        let mut whole = message::of_parts(parts);
-        // SAFETY: the parts are the caller's.
-        let got = receive(fd, 0, || unsafe { real::recvmsg(fd, &mut whole, libc::MSG_DONTWAIT) });
-        if got != -1 || errno::get() != libc::ENOTSOCK {
-            return got;
-        }
-        let count = parts.len() as c_int;
-        // SAFETY: the same.
-        let plain = || unsafe { real::readv(fd, parts.as_ptr(), count) };
-        match Kind::of(fd) {
-            Kind::NeverBlocks => plain(),
-            Kind::Device => match device_ready(fd, Interest::Read) {
-                Ok(()) => plain(),
-                Err(code) => errno::fail_size(code),
-            },
-            Kind::Stream => {
-                let mut blocked = Blocked::new(fd, Interest::Read);
-                loop {
-                    // SAFETY: the same; an offset of -1 is the file's own.
-                    let mut got =
-                        unsafe { libc::preadv2(fd, parts.as_ptr(), count, -1, libc::RWF_NOWAIT) };
-                    if got == -1 && is_unsupported() {
-                        got = without_blocking(fd, plain).0;
-                    }
-                    if got != -1 || errno::get() != libc::EAGAIN {
-                        break got;
-                    }
-                    if let Err(code) = blocked.wait() {
-                        break errno::fail_size(code);
-                    }
-                }
+        if !stream::is_likely(fd) {
+            let got = of_socket();
+            if got != -1 || errno::get() != libc::ENOTSOCK {
+                return got;
             }
+            stream::remember(fd);
         }
+        // SAFETY: the caller's contract.
+        unsafe { stream::read(fd, parts) }.unwrap_or_else(|_| of_socket())
     })
 }
 
 /// # Safety
 /// As writev(2).
 unsafe fn write_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
+    let size = message::length(parts);
+    let whole = message::of_parts(parts);
+    // SAFETY: the parts are the caller's.
+    let to_socket = || unsafe { socket::send_parts(fd, &whole, parts, size, 0) };
+    // SAFETY: the same.
+    unsafe { write_by(fd, to_socket, parts) }
+}
+
+/// Writes by `to_socket` to a socket, the same parts to what is none.
+///
+/// # Safety
+/// As writev(2).
+unsafe fn write_by(fd: c_int, to_socket: impl Fn() -> ssize_t, parts: &[iovec]) -> ssize_t {
     errno::unless_failed(|| {
-        let size = message::length(parts);
-        // SAFETY: the parts are the caller's.
-        let sent = unsafe { socket::send_parts(fd, &message::of_parts(parts), parts, size, 0) };
-        if sent != -1 || errno::get() != libc::ENOTSOCK {
-            return sent;
-        }
-        let plain = |parts: &[iovec]| {
-            // SAFETY: the same.
-            unsafe { real::writev(fd, parts.as_ptr(), parts.len() as c_int) }
-        };
-        match Kind::of(fd) {
-            Kind::NeverBlocks => plain(parts),
-            Kind::Device => match device_ready(fd, Interest::Write) {
-                Ok(()) => plain(parts),
-                Err(code) => errno::fail_size(code),
-            },
-            Kind::Stream => {
-                let mut blocked = Blocked::new(fd, Interest::Write);
-                let mut done = 0;
-                let mut rest = None;
-                loop {
-                    let now: &[iovec] = rest.as_deref().unwrap_or(parts);
-                    let count = now.len() as c_int;
-                    // SAFETY: the same; an offset of -1 is the file's own.
-                    let mut sent =
-                        unsafe { libc::pwritev2(fd, now.as_ptr(), count, -1, libc::RWF_NOWAIT) };
-                    if sent == -1 && is_unsupported() {
-                        sent = without_blocking(fd, || plain(now)).0;
-                    }
-                    match sent {
-                        -1 if errno::get() != libc::EAGAIN => break answer(done),
-                        -1 => {}
-                        sent => {
-                            done += sent as usize;
-                            if done >= size || sent == 0 {
-                                break done as ssize_t;
-                            }
-                            rest = Some(message::rest(parts, done));
-                        }
-                    }
-                    if let Err(code) = blocked.wait() {
-                        errno::set(code);
-                        break answer(done);
-                    }
-                }
+        if !stream::is_likely(fd) {
+            let sent = to_socket();
+            if sent != -1 || errno::get() != libc::ENOTSOCK {
+                return sent;
             }
+            stream::remember(fd);
         }
+        // SAFETY: the caller's contract.
+        unsafe { stream::write(fd, parts) }.unwrap_or_else(|_| to_socket())
     })
-}
-
-/// What is not a socket.
-enum Kind {
-    /// Files and folders: the kernel takes them for ready whatever they do. Also what is no fd at
-    /// all, about which the real function complains.
-    NeverBlocks,
-    /// Terminals and other character devices. Their flags are left alone: a terminal's are those of
-    /// the shell as well.
-    Device,
-    /// Pipes, FIFOs, and fds that stand for no file: events, timers, signals, inotify.
-    Stream,
-}
-
-impl Kind {
-    fn of(fd: c_int) -> Kind {
-        // SAFETY: all-zero bytes are a valid stat.
-        let mut status: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: a place for the status.
-        if unsafe { libc::fstat(fd, &mut status) } == -1 {
-            return Kind::NeverBlocks;
-        }
-        match status.st_mode & libc::S_IFMT {
-            libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK | libc::S_IFLNK => Kind::NeverBlocks,
-            libc::S_IFCHR => Kind::Device,
-            _ => Kind::Stream,
-        }
-    }
-}
-
-/// Waits until a device is ready, unless the program does not want to wait.
-fn device_ready(fd: c_int, interest: Interest) -> Result<(), c_int> {
-    if blocked::is_nonblocking(fd)? {
-        return Ok(());
-    }
-    blocked::ready(fd, interest, Deadline::NEVER).map(drop)
-}
-
-/// Whether the kernel, or this kind of file, knows nothing of `RWF_NOWAIT`.
-fn is_unsupported() -> bool {
-    matches!(errno::get(), libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)
 }

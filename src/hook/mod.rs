@@ -15,7 +15,8 @@
 //!
 //! **How.** Each call first tries without blocking, in a way that leaves the fd's flags alone, and
 //! waits by [`rt::wait_fd`](crate::rt::wait_fd) when that says `EAGAIN`. There is no table of fds:
-//! any fd, made before or after, here or elsewhere, is treated as what it is.
+//! any fd, made before or after, here or elsewhere, is treated as what it is. What is remembered of
+//! a number, that it was no socket, decides only what is tried first.
 //!
 //! **What it may call.** `rt`, `pool`, and libc through `sys`.
 
@@ -35,6 +36,7 @@ mod select;
 mod semaphore;
 mod sleep;
 mod socket;
+mod stream;
 mod switch;
 mod toggle;
 

@@ -528,7 +528,7 @@ fn receive_rest(
 
 /// Sends `size` bytes by `once`, which gets how many are gone, and flags with which it does not
 /// block. Only a stream takes a part, and then the rest follows.
-fn send_all(
+pub(super) fn send_all(
     fd: c_int,
     size: usize,
     flags: c_int,

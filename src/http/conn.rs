@@ -264,7 +264,6 @@ impl<'a> Conn<'a> {
             }
             Found::Nothing => return Ok(Outcome::Answer(Response::plain(StatusCode::NOT_FOUND))),
         };
-        let what = (head.method.clone(), head.uri.clone());
         let request = Request::new(
             head,
             params,
@@ -272,9 +271,10 @@ impl<'a> Conn<'a> {
             self.host.connection(),
             body,
         );
+        let what = request.asked();
         let outcome = self.let_answer(asked, move |responder| handler.run(request, responder))?;
         if matches!(outcome, Outcome::Dropped) {
-            log::error!("{} {} was not answered", what.0, what.1.path());
+            log::error!("{what} was not answered");
         }
         Ok(outcome)
     }

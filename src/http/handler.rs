@@ -2,7 +2,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Method, Request, Responder, Response, Uri};
+use super::request::AskedFor;
+use super::{Request, Responder, Response};
 use crate::rt;
 
 /// What answers the requests of a route.
@@ -16,7 +17,7 @@ pub(super) enum Handler {
 impl Handler {
     /// Serves a request: the body of its coroutine.
     pub(super) fn run(self: Arc<Self>, request: Request, responder: Responder) {
-        let what = (request.method().clone(), request.uri().clone());
+        let what = request.asked();
         match &*self {
             Handler::Now(handler) => match catch_unwind(AssertUnwindSafe(|| handler(request))) {
                 Ok(response) => responder.run(response),
@@ -35,6 +36,6 @@ impl Handler {
     }
 }
 
-fn log_panic((method, uri): &(Method, Uri), panic: &(dyn Any + Send)) {
-    log::error!("the handler of {method} {} panicked: {}", uri.path(), rt::panic_text(panic));
+fn log_panic(what: &AskedFor, panic: &(dyn Any + Send)) {
+    log::error!("the handler of {what} panicked: {}", rt::panic_text(panic));
 }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 
 use bytes::Bytes;
@@ -94,6 +95,11 @@ impl Request {
         &self.raw_head
     }
 
+    /// What was asked for, for the log: a share of the head.
+    pub(crate) fn asked(&self) -> AskedFor {
+        AskedFor(self.raw_head.clone())
+    }
+
     /// The number of the connection, which the server gives no other.
     pub fn connection_id(&self) -> u64 {
         self.connection
@@ -134,5 +140,18 @@ impl Request {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the body is no form"));
         }
         Ok(form_urlencoded::parse(self.bytes()?).into_owned().collect())
+    }
+}
+
+/// A request's method and path, as the log names it.
+pub(crate) struct AskedFor(Bytes);
+
+impl fmt::Display for AskedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.0.split(|&byte| byte == b'\r').next().unwrap_or_default();
+        let mut words = line.split(|&byte| byte == b' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+        write!(f, "{} {}", method.escape_ascii(), path.escape_ascii())
     }
 }

@@ -50,6 +50,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 pub use self::local::Key;
+#[cfg(feature = "hook")]
+pub(crate) use self::rawfd::wait_unready;
 pub use self::rawfd::{Interest, notify_close, poll_fds, wait_fd};
 pub use self::start::{Options, configure, has_started, worker_count};
 pub use self::task::{Builder, JoinError, JoinHandle, spawn};

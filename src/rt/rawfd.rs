@@ -3,8 +3,9 @@
 //! Each wait arms the fd anew (level-triggered, one shot), in an epoll set of its own beside that
 //! of our sources: whatever the owner does with the fd between two waits, nothing stale is left.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -50,14 +51,57 @@ pub fn wait_fd(fd: RawFd, interest: Interest, deadline: Deadline) -> io::Result<
         // poll(2) would skip it, and the wait might never end.
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    let mut entry = [libc::pollfd { fd, events: interest.events(), revents: 0 }];
-    match poll_fds(&mut entry, deadline)? {
-        0 => Err(WaitError::TimedOut.into()),
-        _ if entry[0].revents & libc::POLLNVAL != 0 => {
-            Err(io::Error::from_raw_os_error(libc::EBADF))
-        }
-        _ => Ok(entry[0].revents),
+    if worker::is_forked() {
+        return Err(worker::forked_error());
     }
+    if !super::is_coroutine() {
+        return wait_in_thread(fd, interest, deadline);
+    }
+    match look_at(fd, interest)? {
+        0 if deadline.has_passed() => Err(WaitError::TimedOut.into()),
+        0 => wait_unready(fd, interest, deadline),
+        bits => Ok(bits),
+    }
+}
+
+/// [`wait_fd`] for a coroutine that has just seen that `fd` is not ready: nobody asks the kernel
+/// for that again.
+pub(crate) fn wait_unready(
+    fd: RawFd,
+    interest: Interest,
+    deadline: Deadline,
+) -> io::Result<libc::c_short> {
+    loop {
+        let mut entry = [libc::pollfd { fd, events: interest.events(), revents: 0 }];
+        let worker = Worker::current().expect("in a coroutine");
+        let bits = worker.raw_fds.wait(&entry, deadline)? as libc::c_short;
+        if worker.raw_fds.mark_closed(&mut entry) > 0 {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        // What ends a stream might have been seen on another file that had the number before.
+        if bits & interest.events() != 0 && bits & ENDS == 0 {
+            return Ok(bits);
+        }
+        match look_at(fd, interest)? {
+            0 if deadline.has_passed() => return Err(WaitError::TimedOut.into()),
+            0 => {}
+            bits => return Ok(bits),
+        }
+    }
+}
+
+/// What holds of `fd` now; 0 for nothing.
+fn look_at(fd: RawFd, interest: Interest) -> io::Result<libc::c_short> {
+    let mut entry = [libc::pollfd { fd, events: interest.events(), revents: 0 }];
+    poll_until(&mut entry, Deadline::NOW)?;
+    valid(entry[0].revents)
+}
+
+fn valid(bits: libc::c_short) -> io::Result<libc::c_short> {
+    if bits & libc::POLLNVAL != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    Ok(bits)
 }
 
 /// poll(2) for coroutines: waits until one of `fds` is ready, sets their `revents`, and answers
@@ -81,7 +125,7 @@ pub fn poll_fds(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usiz
         }
         let worker = Worker::current().expect("in a coroutine");
         match worker.raw_fds.wait(fds, deadline) {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(WaitError::TimedOut) => return Ok(0),
             Err(error) => return Err(error.into()),
         }
@@ -140,7 +184,7 @@ pub(super) fn wait_in_thread(
     let mut entry = [libc::pollfd { fd, events: interest.events(), revents: 0 }];
     match poll_until(&mut entry, deadline)? {
         0 => Err(WaitError::TimedOut.into()),
-        _ => Ok(entry[0].revents),
+        _ => valid(entry[0].revents),
     }
 }
 
@@ -163,7 +207,7 @@ fn poll_until(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usize>
 /// A worker's waits on raw fds.
 pub(super) struct RawFds {
     epoll: OwnedFd,
-    fds: RefCell<HashMap<RawFd, Vec<RawWaiter>>>,
+    fds: RefCell<HashMap<RawFd, Vec<RawWaiter>, BuildHasherDefault<FdHasher>>>,
     /// Fds that were closed under their waiters, by waiter: read once by each.
     closed: RefCell<Vec<(u64, RawFd)>>,
 }
@@ -172,6 +216,9 @@ struct RawWaiter {
     waker: Waker,
     events: libc::c_short,
     coroutine: u64,
+    /// What was seen, for the coroutine, on whose stack this is. It removes its waiters before it
+    /// leaves the place.
+    seen: *const Cell<u32>,
     /// The count of closes when it began to wait: a later close is of its fd, an earlier one,
     /// of which the news comes late, of another file that had the number before.
     since: u64,
@@ -184,18 +231,22 @@ impl RawFds {
         Ok(RawFds { epoll, fds: RefCell::default(), closed: RefCell::default() })
     }
 
-    /// Suspends the coroutine until one of `fds` may be ready.
-    fn wait(&self, fds: &[libc::pollfd], deadline: Deadline) -> Result<(), WaitError> {
+    /// Suspends the coroutine until one of `fds` may be ready; epoll's bits of the one that was
+    /// first, 0 if there is another reason to look.
+    fn wait(&self, fds: &[libc::pollfd], deadline: Deadline) -> Result<u32, WaitError> {
         let waiter = Waiter::new();
+        let seen = Cell::new(0);
         let coroutine = Current::running_id();
         let since = CLOSES.load(Ordering::SeqCst);
         for entry in fds.iter().filter(|entry| entry.fd >= 0) {
             let waker = waiter.waker();
-            let raw = RawWaiter { waker, events: entry.events, coroutine, since };
+            let raw = RawWaiter { waker, events: entry.events, coroutine, seen: &seen, since };
             // Before the fd is watched: who closes it after that sees the count.
             counter(entry.fd).fetch_add(1, Ordering::SeqCst);
-            self.fds.borrow_mut().entry(entry.fd).or_default().push(raw);
-            if self.arm(entry.fd).is_err() {
+            let mut all = self.fds.borrow_mut();
+            let waiters = all.entry(entry.fd).or_default();
+            waiters.push(raw);
+            if self.arm(entry.fd, waiters).is_err() {
                 // What epoll refuses, a file say, poll(2) calls ready: the caller looks again.
                 waiter.waker().wake();
             }
@@ -205,13 +256,11 @@ impl RawFds {
             counter(entry.fd).fetch_sub(1, Ordering::SeqCst);
             self.forget_finished(entry.fd);
         }
-        result
+        result.map(|()| seen.get())
     }
 
     /// Watches `fd` for all that its waiters wait for.
-    fn arm(&self, fd: RawFd) -> io::Result<()> {
-        let fds = self.fds.borrow();
-        let Some(waiters) = fds.get(&fd) else { return Ok(()) };
+    fn arm(&self, fd: RawFd, waiters: &[RawWaiter]) -> io::Result<()> {
         let wanted = waiters.iter().fold(0, |bits, waiter| bits | waiter.events);
         let events = epoll_bits(wanted) | libc::EPOLLONESHOT as u32;
         let mut event = libc::epoll_event { events, u64: fd as u64 };
@@ -254,24 +303,24 @@ impl RawFds {
     }
 
     fn ready(&self, fd: RawFd, bits: u32) {
-        {
-            let mut fds = self.fds.borrow_mut();
-            let Some(waiters) = fds.get_mut(&fd) else { return };
-            let always = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
-            waiters.retain(|waiter| {
-                let meant = bits & (epoll_bits(waiter.events) | always) != 0;
-                if meant {
-                    waiter.waker.wake();
-                }
-                !meant && waiter.waker.is_waiting()
-            });
-            if waiters.is_empty() {
-                fds.remove(&fd);
-                return;
+        let mut fds = self.fds.borrow_mut();
+        let Some(waiters) = fds.get_mut(&fd) else { return };
+        let always = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+        waiters.retain(|waiter| {
+            let meant = bits & (epoll_bits(waiter.events) | always) != 0;
+            if meant && waiter.waker.wake() {
+                // SAFETY: its coroutine was suspended in `wait` until this very wake, and has not
+                // run since: the place is there.
+                unsafe { (*waiter.seen).set(bits) };
             }
+            !meant && waiter.waker.is_waiting()
+        });
+        if waiters.is_empty() {
+            fds.remove(&fd);
+            return;
         }
         // One shot: those who wait for something else still do.
-        let _ = self.arm(fd);
+        let _ = self.arm(fd, waiters);
     }
 
     /// `fd` is being closed, as close number `time`.
@@ -320,6 +369,28 @@ fn counter(fd: RawFd) -> &'static AtomicU32 {
 
 static WAITERS: [AtomicU32; 1024] = [const { AtomicU32::new(0) }; 1024];
 static CLOSES: AtomicU64 = AtomicU64::new(0);
+
+/// Spreads small numbers; nobody chooses fds to make them collide.
+#[derive(Default)]
+struct FdHasher(u64);
+
+impl Hasher for FdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 << 8) | u64::from(byte);
+        }
+    }
+
+    fn write_i32(&mut self, number: i32) {
+        self.0 = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+const ENDS: libc::c_short = libc::POLLERR | libc::POLLHUP | libc::POLLRDHUP;
 
 /// poll's bits are epoll's, except that it has more of them.
 fn epoll_bits(events: libc::c_short) -> u32 {

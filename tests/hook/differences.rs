@@ -158,6 +158,47 @@ fn files_and_devices_pass_through() {
 }
 
 #[test]
+fn a_number_of_one_kind_after_another() {
+    same("kinds", || {
+        const READER: c_int = 901;
+        const WRITER: c_int = 902;
+        let mut seen = Vec::new();
+        let file = || {
+            // SAFETY: a C string, here and below.
+            let fd = unsafe { libc::open(c"/tmp".as_ptr(), libc::O_TMPFILE | libc::O_RDWR, 0o600) };
+            // SAFETY: of the same file, with a place of its own.
+            let reader = unsafe {
+                libc::open(format!("/proc/self/fd/{fd}\0").as_ptr().cast(), libc::O_RDONLY)
+            };
+            [reader, fd]
+        };
+        let stream = || pair(libc::SOCK_STREAM);
+        let message = || pair(libc::SOCK_SEQPACKET);
+        for make in [pipe, stream, pipe, file, tcp_pair, pipe, message, file, pipe, udp_pair] {
+            let fds = make();
+            // SAFETY: fds of our own.
+            unsafe { (libc::dup2(fds[0], READER), libc::dup2(fds[1], WRITER)) };
+            close_all(fds);
+            let mut buffer = [0; 16];
+            for size in [16, 16, 5, 16] {
+                seen.push(outcome(write(WRITER, &b"sixteen bytes or"[..size]) as i64));
+                seen.push(format!("{} {buffer:?}", outcome(read(READER, &mut buffer) as i64)));
+            }
+            set_timeout(READER, libc::SO_RCVTIMEO, 20);
+            if flags(READER) & libc::O_ACCMODE == libc::O_RDWR {
+                seen.push(outcome(read(READER, &mut buffer) as i64));
+            }
+            close(WRITER);
+            set_nonblocking(READER, true);
+            seen.push(outcome(read(READER, &mut buffer) as i64));
+            seen.push(outcome(write(READER, b"too late") as i64));
+            close(READER);
+        }
+        seen
+    });
+}
+
+#[test]
 fn timeouts_of_sockets() {
     same("timeouts", || {
         let mut seen = Vec::new();

@@ -49,12 +49,13 @@ class HttpCall final : public google::protobuf::Closure {
     // Without its body there is no request; the library answers.
     auto body = request.body(std::nothrow);
     if (!body) return;
+    std::string_view head = request.head();
     constexpr std::size_t kMost = std::numeric_limits<int>::max();
-    if (body.value().size() > kMost - request.head().size()) {
+    if (body.value().size() > kMost - head.size()) {
       http::response(exchange).status(413);
       return;
     }
-    auto* call = new HttpCall(registration, exchange, request.head(), body.value());
+    auto* call = new HttpCall(registration, exchange, head, body.value());
     call->start(*registration.handler);
     call->release();
   }
@@ -75,8 +76,9 @@ class HttpCall final : public google::protobuf::Closure {
   struct Content {
     Content(const HttpRegistration& registration, fastrpc_http_exchange* exchange,
             std::string_view head, std::string_view body)
-        : exchange(exchange), data(std::string(head).append(body)) {
-      parser.parse_head(data.data(), static_cast<int>(data.size()));
+        : exchange(exchange),
+          data(std::string(head).append(body)),
+          parser(data.data(), static_cast<int>(data.size())) {
       request.ps = &parser;
       request.data = data.data();
       request.data_len = static_cast<int>(data.size());

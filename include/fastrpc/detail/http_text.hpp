@@ -39,18 +39,10 @@ inline char http_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// Orders names without regard to case, as HTTP compares them.
-struct HttpNameLess {
-  using is_transparent = void;
-  bool operator()(std::string_view a, std::string_view b) const {
-    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-      return http_lower(x) < http_lower(y);
-    });
-  }
-};
-
+// Compares names without regard to case, as HTTP does.
 inline bool same_http_name(std::string_view a, std::string_view b) {
-  return !HttpNameLess()(a, b) && !HttpNameLess()(b, a);
+  auto same = [](char x, char y) { return http_lower(x) == http_lower(y); };
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same);
 }
 
 inline std::string_view http_trim(std::string_view text) {
@@ -112,8 +104,8 @@ bool each_http_field(std::string_view head, Use use) {
   while (take_http_line(head, line) && !line.empty()) {
     auto colon = line.find(':');
     if (colon == std::string_view::npos || !is_http_token(line.substr(0, colon))) return false;
-    static constexpr std::string_view kForbidden("\r\0", 2);
-    if (line.find_first_of(kForbidden) != std::string_view::npos) return false;
+    if (line.find('\r') != std::string_view::npos) return false;
+    if (line.find('\0') != std::string_view::npos) return false;
     use(line.substr(0, colon), http_trim(line.substr(colon + 1)));
   }
   return true;

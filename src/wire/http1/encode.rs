@@ -106,10 +106,14 @@ fn is_ours(name: &header::HeaderName) -> bool {
 
 /// A field's name with capitals, since there are clients that know no other spelling.
 fn put_name(out: &mut Vec<u8>, name: &str) {
+    let start = out.len();
+    out.extend_from_slice(name.as_bytes());
     let mut begins = true;
-    for byte in name.bytes() {
-        out.push(if begins { byte.to_ascii_uppercase() } else { byte });
-        begins = byte == b'-';
+    for byte in &mut out[start..] {
+        if begins {
+            byte.make_ascii_uppercase();
+        }
+        begins = *byte == b'-';
     }
     out.extend_from_slice(b": ");
 }

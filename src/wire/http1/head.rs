@@ -75,22 +75,37 @@ impl Head {
             Uri::from_maybe_shared(shared.slice_ref(within(&shared, input, target.as_bytes())))
                 .map_err(|_| Error::malformed("the target"))?;
         let mut fields = HeaderMap::with_capacity(request.headers.len());
+        let mut is_plain = true;
         for field in request.headers.iter() {
             let (name, value) = read_field(field, &shared, input)?;
+            is_plain = is_plain && !is_judged(&name);
             fields.append(name, value);
         }
-        Head::judge(Parts { method, uri, version, fields, raw: shared }, limits)
+        Head::judge(Parts { method, uri, version, fields, raw: shared, is_plain }, limits)
     }
 
     /// What the fields mean, and whether they may be so together.
     fn judge(parts: Parts, limits: &Limits) -> Result<Head, Error> {
-        let Parts { method, uri, version, fields, raw } = parts;
+        let Parts { method, uri, version, fields, raw, is_plain } = parts;
         if method == Method::CONNECT {
             return Err(Error::not_implemented("this server is no proxy"));
         }
         check_host(version, &fields)?;
-        let framing = framing(version, &fields)?;
         let mut keep_alive = version == Version::HTTP_11;
+        if is_plain {
+            let (framing, expects_continue) = (Framing::EMPTY, false);
+            return Ok(Head {
+                method,
+                uri,
+                version,
+                fields,
+                raw,
+                framing,
+                keep_alive,
+                expects_continue,
+            });
+        }
+        let framing = framing(version, &fields)?;
         for token in tokens(&fields, &header::CONNECTION) {
             if token.eq_ignore_ascii_case("close") {
                 keep_alive = false;
@@ -114,6 +129,16 @@ struct Parts {
     version: Version,
     fields: HeaderMap,
     raw: Bytes,
+    /// No field [`is_judged`].
+    is_plain: bool,
+}
+
+/// Whether a field has a meaning for the connection, but for Host.
+fn is_judged(name: &HeaderName) -> bool {
+    *name == header::CONTENT_LENGTH
+        || *name == header::TRANSFER_ENCODING
+        || *name == header::CONNECTION
+        || *name == header::EXPECT
 }
 
 /// `part` of `input`, in the copy of it.
@@ -168,12 +193,28 @@ fn check_host(version: Version, fields: &HeaderMap) -> Result<(), Error> {
         return Err(Error::malformed("more than one Host"));
     }
     let host = host.as_bytes();
-    let valid = host.is_empty() || (!host.contains(&b'@') && Authority::try_from(host).is_ok());
+    let valid = host.is_empty()
+        || is_plain_host(host)
+        || (!host.contains(&b'@') && Authority::try_from(host).is_ok());
     if valid { Ok(()) } else { Err(Error::malformed("the Host")) }
 }
 
+/// A name or an IPv4 address, and perhaps a port: valid without a closer look.
+pub(super) fn is_plain_host(host: &[u8]) -> bool {
+    let (name, port) = match memchr::memchr(b':', host) {
+        Some(colon) => (&host[..colon], &host[colon + 1..]),
+        None => (host, &b"0"[..]),
+    };
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    !name.is_empty()
+        && name.iter().all(is_name)
+        && !port.is_empty()
+        && port.iter().all(u8::is_ascii_digit)
+}
+
 fn framing(version: Version, fields: &HeaderMap) -> Result<Option<Framing>, Error> {
-    let length = content_length(fields)?;
+    let lengths = fields.get_all(header::CONTENT_LENGTH).iter();
+    let length = length_of(lengths.map(HeaderValue::as_bytes))?;
     if !fields.contains_key(header::TRANSFER_ENCODING) {
         return Ok(length.map(Framing::Length));
     }
@@ -200,10 +241,10 @@ fn framing(version: Version, fields: &HeaderMap) -> Result<Option<Framing>, Erro
     Ok(Some(Framing::Chunked))
 }
 
-pub(super) fn content_length(fields: &HeaderMap) -> Result<Option<u64>, Error> {
+/// What the Content-Lengths say, given all of them.
+pub(super) fn length_of<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<u64>, Error> {
     let mut length = None;
-    for value in fields.get_all(header::CONTENT_LENGTH) {
-        let digits = value.as_bytes();
+    for digits in values {
         let number = if digits.iter().all(u8::is_ascii_digit) {
             str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok())
         } else {
@@ -236,13 +277,21 @@ pub(crate) fn tokens<'a>(
     fields: &'a HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'a str> + use<'a> {
-    fields
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+    tokens_of(fields.get_all(name).iter().map(HeaderValue::as_bytes))
+}
+
+/// The same, given the values of the fields.
+pub(super) fn tokens_of<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = &'a str> {
+    values
+        .flat_map(|value| {
+            let text = str::from_utf8(value).ok().filter(|text| text.is_ascii());
+            text.unwrap_or("?").split(',')
+        })
         .map(|token| token.trim_matches([' ', '\t']))
         .filter(|token| !token.is_empty())
 }
 
 /// So many fields have room on the stack.
-const FEW: usize = 32;
+pub(super) const FEW: usize = 32;

@@ -36,6 +36,13 @@ proptest! {
     }
 
     #[test]
+    fn a_plain_host_is_an_authority(host in "[a-zA-Z0-9.:-]{0,12}") {
+        if head::is_plain_host(host.as_bytes()) {
+            prop_assert!(::http::uri::Authority::try_from(host.as_bytes()).is_ok());
+        }
+    }
+
+    #[test]
     fn bodies_come_back_from_chunks(parts in vec(vec(any::<u8>(), 1..50), 0..8), cuts in vec(1usize..9, 1..20), max in 1usize..20) {
         let mut wire = Vec::new();
         for part in &parts {

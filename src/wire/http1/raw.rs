@@ -1,7 +1,8 @@
-use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::mem::MaybeUninit;
+
 use ::http::{StatusCode, Version};
 
-use super::head::{content_length, tokens};
+use super::head::{FEW, length_of, tokens_of};
 use super::{BodyDecoder, Error, Framing, Limits, Scan};
 
 /// A response that somebody else encoded, found to end where it says.
@@ -19,21 +20,50 @@ impl RawResponse {
     /// HEAD if `is_head`. An error is the maker's, not the client's.
     pub(crate) fn check(input: &[u8], version: Version, is_head: bool) -> Result<Self, Error> {
         let mut scan = Scan::default();
-        let limits = Limits { body: u64::MAX, ..LIMITS };
-        let head_len = scan.find(input, &limits)?.ok_or(Error::malformed("no end of the head"))?;
-        let (status, is_old, fields) = read_head(&input[..head_len], scan.lines())?;
+        let head_len = scan.find(input, &LIMITS)?.ok_or(Error::malformed("no end of the head"))?;
+        let (head, body) = input.split_at(head_len);
+        if scan.lines() <= FEW {
+            let mut few = [const { MaybeUninit::uninit() }; FEW];
+            return RawResponse::judge(head, body, &mut few, version, is_head);
+        }
+        let mut many = vec![MaybeUninit::uninit(); scan.lines()];
+        RawResponse::judge(head, body, &mut many, version, is_head)
+    }
+
+    fn judge<'a>(
+        head: &'a [u8],
+        body: &[u8],
+        space: &mut [MaybeUninit<httparse::Header<'a>>],
+        version: Version,
+        is_head: bool,
+    ) -> Result<RawResponse, Error> {
+        const MALFORMED: Error = Error::malformed("the head");
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            head,
+            space,
+        );
+        if !matches!(parsed, Ok(httparse::Status::Complete(n)) if n == head.len()) {
+            return Err(MALFORMED);
+        }
+        let code = response.code.unwrap_or_default();
+        let status = StatusCode::from_u16(code).map_err(|_| MALFORMED)?;
         if status.is_informational() {
             return Err(Error::malformed("a status below 200"));
         }
-        let body = &input[head_len..];
+        let values = |name: &'static str| {
+            let fields = response.headers.iter();
+            fields.filter(move |f| f.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+        };
         let has_no_body = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
-        let length = content_length(&fields)?;
-        let is_chunked = fields.contains_key(header::TRANSFER_ENCODING);
+        let length = length_of(values("content-length"))?;
+        let is_chunked = values("transfer-encoding").next().is_some();
         if is_chunked {
             if length.is_some() || version == Version::HTTP_10 || has_no_body {
                 return Err(Error::malformed("a Transfer-Encoding where none may be"));
             }
-            let mut codings = tokens(&fields, &header::TRANSFER_ENCODING);
+            let mut codings = tokens_of(values("transfer-encoding"));
             let is_chunked = codings.next().is_some_and(|t| t.eq_ignore_ascii_case("chunked"));
             if !is_chunked || codings.next().is_some() {
                 return Err(Error::malformed("a Transfer-Encoding that is not chunked"));
@@ -44,32 +74,16 @@ impl RawResponse {
                 return Err(Error::malformed("a body that may not be"));
             }
         } else if is_chunked {
-            check_chunks(body, &limits)?;
+            check_chunks(body, &LIMITS)?;
         } else if length.is_some_and(|length| length != body.len() as u64) {
             return Err(Error::malformed("a Content-Length that is not the body's"));
         }
         let has_end = has_no_body || is_head || is_chunked || length.is_some();
-        let closes = tokens(&fields, &header::CONNECTION).any(|t| t.eq_ignore_ascii_case("close"));
-        Ok(RawResponse { status, head_len, must_close: closes || is_old || !has_end })
+        let is_old = response.version == Some(0);
+        let closes = tokens_of(values("connection")).any(|t| t.eq_ignore_ascii_case("close"));
+        let must_close = closes || is_old || !has_end;
+        Ok(RawResponse { status, head_len: head.len(), must_close })
     }
-}
-
-/// The status, whether it is of HTTP/1.0, and the fields.
-fn read_head(input: &[u8], lines: usize) -> Result<(StatusCode, bool, HeaderMap), Error> {
-    const MALFORMED: Error = Error::malformed("the head");
-    let mut space = vec![httparse::EMPTY_HEADER; lines];
-    let mut response = httparse::Response::new(&mut space);
-    if !matches!(response.parse(input), Ok(httparse::Status::Complete(n)) if n == input.len()) {
-        return Err(MALFORMED);
-    }
-    let status = StatusCode::from_u16(response.code.unwrap_or_default()).map_err(|_| MALFORMED)?;
-    let mut fields = HeaderMap::with_capacity(response.headers.len());
-    for field in response.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| MALFORMED)?;
-        let value = HeaderValue::from_bytes(field.value).map_err(|_| MALFORMED)?;
-        fields.append(name, value);
-    }
-    Ok((status, response.version == Some(0), fields))
 }
 
 /// The body is whole, and nothing follows it.

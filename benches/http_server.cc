@@ -1,0 +1,40 @@
+// Says hello over HTTP: by a route in today's spelling, or by an HttpHandler in the original's.
+#include <fastrpc/http_maker.hpp>
+#include <fastrpc/rpc_server.hpp>
+
+#include "common/setup.hpp"
+
+namespace {
+
+class Hello final : public fastrpc::HttpHandler {
+  void OnRec(fastrpc::HttpRequest* request, google::protobuf::Closure* done) override {
+    fastrpc::CHttpResponseMaker::make_string("hello", request->response, "text/plain", "");
+    done->Run();
+  }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bench::Arguments arguments(argc, argv, "fastrpc's HTTP server in C++, one worker thread.",
+                             {{"core", "-1", "run on this core alone; -1: anywhere"},
+                              {"style", "route", "how it answers: route or handler"}});
+  bench::PinToCore(arguments.Integer("core"));
+  try {
+    Hello hello;
+    fastrpc::RpcServer server("127.0.0.1", 0);
+    if (arguments.Text("style") == "handler") {
+      server.RegiHttpHandler(&hello);
+    } else {
+      server.route("GET", "/", [](fastrpc::http::request&, fastrpc::http::response& response) {
+        response.text("hello");
+      });
+    }
+    server.listen();
+    bench::AnnouncePort(server.port());
+    server.wait();
+  } catch (const fastrpc::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}

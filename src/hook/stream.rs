@@ -1,0 +1,226 @@
+//! Reads and writes of what is no socket: pipes, terminals, events, files.
+//!
+//! One system call where the whole can be read or written at once, and then it does not matter what
+//! the fd is. Otherwise it does, and the kernel is asked.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use libc::{c_int, iovec, ssize_t};
+
+use super::blocked::{self, Blocked};
+use super::toggle::without_blocking;
+use super::{errno, message, socket};
+use crate::rt::{Deadline, Interest};
+use crate::sys::real;
+
+/// The fd is a socket, and nothing was read or written yet.
+#[derive(Debug)]
+pub(super) struct IsSocket;
+
+/// Whether `fd` was no socket when last seen. It may be another file by now.
+#[inline]
+pub(super) fn is_likely(fd: c_int) -> bool {
+    LIKELY[fd as usize % LIKELY.len()].load(Ordering::Relaxed)
+}
+
+/// Reads into `parts`, waiting as the program expects.
+///
+/// # Safety
+/// As readv(2).
+pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocket> {
+    let size = message::length(parts);
+    // SAFETY: the parts are the caller's, here and below.
+    let plain = |parts: &[iovec]| unsafe { real::readv(fd, parts.as_ptr(), parts.len() as c_int) };
+    let once = |parts: &[iovec]| {
+        // SAFETY: the same; an offset of -1 is the file's own.
+        unsafe { libc::preadv2(fd, parts.as_ptr(), parts.len() as c_int, -1, libc::RWF_NOWAIT) }
+    };
+    let mut got = once(parts);
+    if got == size as ssize_t {
+        return Ok(got);
+    }
+    match Kind::of(fd) {
+        Kind::Socket => {
+            forget(fd);
+            if got == -1 && errno::get() == libc::EAGAIN {
+                return Err(IsSocket);
+            }
+        }
+        Kind::File if got > 0 => {
+            // What was there at once. The rest may be on the disk.
+            let rest = plain(&message::rest(parts, got as usize));
+            got += rest.max(0);
+        }
+        Kind::File => got = plain(parts),
+        Kind::Device if got == -1 => {
+            got = match device_ready(fd, Interest::Read) {
+                Ok(()) => plain(parts),
+                Err(code) => errno::fail_size(code),
+            }
+        }
+        Kind::Device => {}
+        Kind::Stream => {
+            let mut blocked = Blocked::new(fd, Interest::Read);
+            while got == -1 {
+                if is_unsupported() {
+                    got = without_blocking(fd, || plain(parts)).0;
+                }
+                if got != -1 || errno::get() != libc::EAGAIN {
+                    break;
+                }
+                if let Err(code) = blocked.wait() {
+                    errno::set(code);
+                    break;
+                }
+                got = once(parts);
+            }
+        }
+    }
+    Ok(got)
+}
+
+/// Writes all of `parts`, waiting as the program expects.
+///
+/// # Safety
+/// As writev(2).
+pub(super) unsafe fn write(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocket> {
+    let size = message::length(parts);
+    // SAFETY: the parts are the caller's, here and below.
+    let plain = |parts: &[iovec]| unsafe { real::writev(fd, parts.as_ptr(), parts.len() as c_int) };
+    let once = |parts: &[iovec]| {
+        // SAFETY: the same; an offset of -1 is the file's own.
+        unsafe { libc::pwritev2(fd, parts.as_ptr(), parts.len() as c_int, -1, libc::RWF_NOWAIT) }
+    };
+    let first = once(parts);
+    if first == size as ssize_t {
+        return Ok(first);
+    }
+    let sent = match Kind::of(fd) {
+        Kind::Socket => {
+            forget(fd);
+            match first {
+                -1 if errno::get() == libc::EAGAIN => return Err(IsSocket),
+                // With a part gone an error is for the next call, and so is its signal.
+                1.. => {
+                    let rest = message::rest(parts, first as usize);
+                    let (whole, left) = (message::of_parts(&rest), size - first as usize);
+                    // SAFETY: the same.
+                    let more =
+                        unsafe { socket::send_parts(fd, &whole, &rest, left, libc::MSG_NOSIGNAL) };
+                    first + more.max(0)
+                }
+                _ => first,
+            }
+        }
+        Kind::File if first > 0 => {
+            let rest = plain(&message::rest(parts, first as usize));
+            first + rest.max(0)
+        }
+        Kind::File => plain(parts),
+        Kind::Device if first == -1 => match device_ready(fd, Interest::Write) {
+            Ok(()) => plain(parts),
+            Err(code) => errno::fail_size(code),
+        },
+        Kind::Device => first,
+        Kind::Stream => write_stream(fd, parts, size, first, once, plain),
+    };
+    Ok(sent)
+}
+
+/// Goes on with a write of which `first` is what the first try gave.
+fn write_stream(
+    fd: c_int,
+    parts: &[iovec],
+    size: usize,
+    first: ssize_t,
+    once: impl Fn(&[iovec]) -> ssize_t,
+    plain: impl Fn(&[iovec]) -> ssize_t,
+) -> ssize_t {
+    let mut blocked = Blocked::new(fd, Interest::Write);
+    let mut done = 0;
+    let mut rest = None;
+    let mut sent = first;
+    loop {
+        let now: &[iovec] = rest.as_deref().unwrap_or(parts);
+        if sent == -1 && is_unsupported() {
+            sent = without_blocking(fd, || plain(now)).0;
+        }
+        match sent {
+            -1 if errno::get() != libc::EAGAIN => return answer(done),
+            -1 => {}
+            sent => {
+                done += sent as usize;
+                if done >= size || sent == 0 {
+                    return done as ssize_t;
+                }
+                rest = Some(message::rest(parts, done));
+            }
+        }
+        if let Err(code) = blocked.wait() {
+            errno::set(code);
+            return answer(done);
+        }
+        sent = once(rest.as_deref().unwrap_or(parts));
+    }
+}
+
+/// What was done, if anything, or else the error in errno.
+pub(super) fn answer(done: usize) -> ssize_t {
+    if done > 0 { done as ssize_t } else { -1 }
+}
+
+/// What an fd is.
+enum Kind {
+    Socket,
+    /// Files and folders: the kernel takes them for ready whatever they do. Also what is no fd at
+    /// all, about which the real function complains.
+    File,
+    /// Terminals and other character devices. Their flags are left alone: a terminal's are those of
+    /// the shell as well.
+    Device,
+    /// Pipes, FIFOs, and fds that stand for no file: events, timers, signals, inotify.
+    Stream,
+}
+
+impl Kind {
+    /// Leaves errno as it is.
+    fn of(fd: c_int) -> Kind {
+        // SAFETY: all-zero bytes are a valid stat.
+        let mut status: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: a place for the status.
+        if errno::kept(|| unsafe { libc::fstat(fd, &mut status) }) == -1 {
+            return Kind::File;
+        }
+        match status.st_mode & libc::S_IFMT {
+            libc::S_IFSOCK => Kind::Socket,
+            libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK | libc::S_IFLNK => Kind::File,
+            libc::S_IFCHR => Kind::Device,
+            _ => Kind::Stream,
+        }
+    }
+}
+
+/// Waits until a device is ready, unless the program does not want to wait.
+fn device_ready(fd: c_int, interest: Interest) -> Result<(), c_int> {
+    if blocked::is_nonblocking(fd)? {
+        return Ok(());
+    }
+    blocked::ready(fd, interest, Deadline::NEVER).map(drop)
+}
+
+/// Whether the kernel, or this kind of file, knows nothing of `RWF_NOWAIT`.
+fn is_unsupported() -> bool {
+    matches!(errno::get(), libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)
+}
+
+/// `fd` is no socket.
+pub(super) fn remember(fd: c_int) {
+    LIKELY[fd as usize % LIKELY.len()].store(true, Ordering::Relaxed);
+}
+
+fn forget(fd: c_int) {
+    LIKELY[fd as usize % LIKELY.len()].store(false, Ordering::Relaxed);
+}
+
+/// By the fd's number, shared by those that are so far apart: what to try first, no more.
+static LIKELY: [AtomicBool; 1024] = [const { AtomicBool::new(false) }; 1024];
