@@ -42,8 +42,10 @@ pub(crate) fn wait_address(
     loop {
         let waiter = Waiter::new();
         entry.waker.set(Some(waiter.waker()));
-        // What was changed before this is seen here; what is changed later is notified.
-        if entry.look() == Look::Took {
+        // What was changed before this is seen here; what is changed later is notified. All of them
+        // look, so that nobody overtakes.
+        worker.address_waits.serve_address(address);
+        if entry.has_taken.get() {
             return Ok(());
         }
         let deadline = deadline();
