@@ -13,7 +13,7 @@ use libc::{c_int, clockid_t, pthread_mutex_t, timespec};
 
 use super::{allocator, errno, sleep};
 use crate::rt::{self, Deadline, Holder, Look, Site, WaitError};
-use crate::sys::real;
+use crate::sys::{kinds, real};
 
 /// How many waits have begun so far while their coroutine held a mutex of pthreads: each of them keeps
 /// others from that mutex. Each pair of places, of a lock and of a wait, is logged once as a warning.
@@ -180,14 +180,22 @@ unsafe extern "C" fn clock_lock(
     noted(holder, mutex, site, unsafe { real::pthread_mutex_clocklock(mutex, clock, time) })
 }
 
-/// Locks without waiting. To libc a recursive mutex would be the caller's own while another coroutine
-/// of the worker holds it: its owner is the thread.
+/// Locks without waiting.
 fn try_noted(holder: Holder, mutex: *mut pthread_mutex_t, site: Site) -> c_int {
-    if holder.is_held_by_other(mutex as usize) {
+    let address = mutex as usize;
+    let is_held = holder.is_held_by_other(address);
+    // To libc a recursive mutex would be the caller's own: its owner is the thread.
+    // SAFETY: the contract of whoever locks, here and below.
+    if is_held && unsafe { kinds::is_recursive(mutex) } {
         return libc::EBUSY;
     }
-    // SAFETY: the contract of whoever locks.
-    noted(holder, mutex, site, unsafe { real::pthread_mutex_trylock(mutex) })
+    // SAFETY: as above.
+    let result = unsafe { real::pthread_mutex_trylock(mutex) };
+    if is_held && has_locked(result) {
+        // Somebody unlocked it past the hooks, or from another thread.
+        holder.pop_of_other(address);
+    }
+    noted(holder, mutex, site, result)
 }
 
 /// What libc answered to a lock, noted if that succeeded.

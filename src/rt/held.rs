@@ -40,10 +40,25 @@ impl Holder {
         let held = &self.worker.held;
         let count = held.count.get();
         if let Some(place) = held.locks.get(count) {
-            place.set(Lock { fiber: self.fiber, address, site, waited: false, incident: None });
+            let traced = site.0[0] == held.traced.get() && self.trace();
+            let lock =
+                Lock { fiber: self.fiber, address, site, traced, waited: false, incident: None };
+            place.set(lock);
             held.count.set(count + 1);
             self.fiber.held.set(self.fiber.held.get() + 1);
         }
+    }
+
+    /// Looks at the stack of the lock that is being noted, if it is that of the holder: the mutex may
+    /// have been handed over by another.
+    #[cold]
+    fn trace(self) -> bool {
+        let held = &self.worker.held;
+        if !self.worker.running().is_some_and(|running| std::ptr::eq(running, self.fiber)) {
+            return false;
+        }
+        let place = held.traced.replace(usize::MAX);
+        held.incidents.try_borrow_mut().map(|mut incidents| incidents.trace(place)).is_ok()
     }
 
     /// Notes that it has unlocked the mutex at `address`, and lets those of this worker look who wait
@@ -59,6 +74,16 @@ impl Holder {
             held.remove(index);
         }
         self.worker.address_waits.serve_address(address);
+    }
+
+    /// Notes that another coroutine does not hold the mutex at `address` any more.
+    #[cold]
+    pub(crate) fn pop_of_other(self, address: usize) {
+        let held = &self.worker.held;
+        let theirs = |lock: &Lock| lock.address == address && !std::ptr::eq(lock.fiber, self.fiber);
+        if let Some(index) = held.find(theirs) {
+            held.remove(index);
+        }
     }
 
     /// Whether a lock that has to wait shall suspend it.
@@ -142,6 +167,8 @@ pub(super) struct HeldLocks {
     /// In the order of locking. What is locked beyond these is not watched.
     locks: [Cell<Lock>; MOST_LOCKS],
     incidents: RefCell<Incidents>,
+    /// Where the next lock shall be looked at as a whole: a place of which only the call is known.
+    traced: Cell<usize>,
     unreported: Cell<bool>,
 }
 
@@ -150,7 +177,8 @@ impl HeldLocks {
         let none = Lock {
             fiber: std::ptr::null(),
             address: 0,
-            site: Site([0; 4]),
+            site: Site::UNKNOWN,
+            traced: false,
             waited: false,
             incident: None,
         };
@@ -162,6 +190,8 @@ impl HeldLocks {
             count: Cell::new(0),
             locks: std::array::from_fn(|_| Cell::new(none)),
             incidents: RefCell::default(),
+            // No call returns there, and none from nowhere is looked at.
+            traced: Cell::new(usize::MAX),
             unreported: Cell::new(false),
         }
     }
@@ -179,11 +209,12 @@ impl HeldLocks {
             let mut lock = place.get();
             if std::ptr::eq(lock.fiber, fiber) {
                 let (incident, is_new) = incidents.wait(fiber, &lock);
-                (lock.waited, lock.incident) = (true, incident);
+                (lock.waited, lock.traced, lock.incident) = (true, false, incident);
                 place.set(lock);
                 self.unreported.set(self.unreported.get() || is_new);
             }
         }
+        self.traced.set(incidents.untraced());
     }
 
     /// Forgets what `fiber` held, which is at its end.
@@ -232,6 +263,8 @@ pub(super) struct Lock {
     fiber: *const Fiber,
     pub(super) address: usize,
     pub(super) site: Site,
+    /// Whether the stack was looked at when it was locked.
+    pub(super) traced: bool,
     /// Whether its holder has waited with it.
     waited: bool,
     /// Of the last wait with it, if that was noted.

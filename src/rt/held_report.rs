@@ -13,6 +13,10 @@ use super::held::{Lock, Site};
 pub(super) struct Incidents {
     list: Vec<Incident>,
     seen: Vec<Seen>,
+    /// The place of the last lock that was looked at as a whole, and its stack.
+    trace: Option<(usize, Backtrace)>,
+    /// The place of a lock that shall be.
+    untraced: Option<usize>,
 }
 
 struct Incident {
@@ -21,6 +25,8 @@ struct Incident {
     /// Who held the mutex, where it was locked, and where its holder waits.
     holder: Who,
     locked: Site,
+    /// The whole stack of a later lock there.
+    trace: Option<Backtrace>,
     waits: Option<Backtrace>,
     reported: bool,
 }
@@ -50,6 +56,7 @@ impl Incidents {
         let seen = seen.map(|index| &mut self.seen[index]);
         if let Some(seen) = &seen
             && seen.times >= ENOUGH
+            && !lock.traced
         {
             return (Some(seen.incident), false);
         }
@@ -65,11 +72,28 @@ impl Incidents {
         } else if self.seen.len() < MOST {
             self.seen.push(Seen { lock: place, depth, times: 1, incident: index });
         }
-        let (mutex, holder) = (lock.address, Who::new(fiber));
-        let waits = Some(waits);
-        let new = Incident { kind: Kind::Wait, mutex, holder, locked, waits, reported: false };
-        let added = known.is_none() && self.add(new);
-        (known.or(added.then_some(index)), added)
+        if let Some(known) = known {
+            let incident = &mut self.list[known];
+            let trace = self.trace.take_if(|(traced, _)| lock.traced && *traced == place);
+            let is_new = incident.trace.is_none() && trace.is_some();
+            if let (true, Some((_, trace))) = (is_new, trace) {
+                (incident.trace, incident.reported) = (Some(trace), false);
+                (incident.mutex, incident.holder) = (lock.address, Who::new(fiber));
+            }
+            self.untraced = incident.trace.is_none().then_some(place);
+            return (Some(known), is_new);
+        }
+        let added = self.add(Incident {
+            kind: Kind::Wait,
+            mutex: lock.address,
+            holder: Who::new(fiber),
+            locked,
+            trace: None,
+            waits: Some(waits),
+            reported: false,
+        });
+        self.untraced = added.then_some(place);
+        (added.then_some(index), added)
     }
 
     /// `fiber`, which runs, wants what another coroutine of the worker holds.
@@ -81,16 +105,29 @@ impl Incidents {
             Kind::Wait => false,
         });
         if !known {
-            let waits = lock.incident.and_then(|index| self.list.get(index)?.waits.clone());
+            let wait = lock.incident.and_then(|index| self.list.get(index));
+            let waits = wait.and_then(|wait| wait.waits.clone());
+            let trace = wait.and_then(|wait| wait.trace.clone());
             self.add(Incident {
                 kind: Kind::Deadlock(Who::new(fiber), wants),
                 mutex: lock.address,
                 holder: Who::new(lock.fiber()),
                 locked,
+                trace,
                 waits,
                 reported: false,
             });
         }
+    }
+
+    /// The place of the last wait's lock, if its stack is not known; else what is no place.
+    pub(super) fn untraced(&mut self) -> usize {
+        self.untraced.take().unwrap_or(usize::MAX)
+    }
+
+    /// Keeps the stack of a lock at `place`, which is being noted, for the wait that may follow.
+    pub(super) fn trace(&mut self, place: usize) {
+        self.trace = Some((place, Backtrace::capture()));
     }
 
     /// The texts that nobody has read yet.
@@ -131,7 +168,9 @@ impl fmt::Display for Incident {
                  a wait: a deadlock, were it not suspended until the mutex is free. It locks at{wants}"
             )?,
         }
-        write!(f, "\n  {holder} locked it at{}", Backtrace::from(self.locked))?;
+        let call = || Backtrace::from(self.locked);
+        let locked = self.trace.clone().unwrap_or_else(call);
+        write!(f, "\n  {holder} locked it at{locked}")?;
         self.waits.iter().try_for_each(|waits| write!(f, "\n  and waits at{waits}"))
     }
 }

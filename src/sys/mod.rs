@@ -5,7 +5,7 @@
 //! [`c`] is always the real function: its own I/O never passes through its hooks.
 
 #[cfg(feature = "hook")]
-pub(crate) mod cond;
+pub(crate) mod kinds;
 #[cfg(feature = "hook")]
 mod raw;
 #[cfg(feature = "hook")]

@@ -336,14 +336,27 @@ int main(int argc, char** argv) {
     // A new one each time, and without tables of users: to make them takes seconds.
     std::filesystem::remove_all(folder.path("data"));
     std::filesystem::create_directory(folder.path("data"));
-    return Process(
-        folder, {argv[1], "--no-defaults", "--user=root", "--skip-grant-tables", "--skip-log-bin",
-                 "--datadir=" + folder.path("data"), "--socket=" + socket_path,
-                 "--port=" + std::to_string(number), "--bind-address=127.0.0.1",
-                 "--ssl-cert=" + certificate, "--ssl-key=" + folder.path("key.pem"),
-                 "--max-connections=500", "--back-log=500", "--max-allowed-packet=64M",
-                 "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=256M",
-                 "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"});
+    return Process(folder, {argv[1],
+                            "--no-defaults",
+                            "--user=root",
+                            "--skip-grant-tables",
+                            "--skip-log-bin",
+                            "--datadir=" + folder.path("data"),
+                            "--socket=" + socket_path,
+                            "--port=" + std::to_string(number),
+                            "--bind-address=127.0.0.1",
+                            "--ssl-cert=" + certificate,
+                            "--ssl-key=" + folder.path("key.pem"),
+                            "--max-connections=500",
+                            "--back-log=500",
+                            "--connect-timeout=120",
+                            "--net-read-timeout=120",
+                            "--net-write-timeout=120",
+                            "--max-allowed-packet=64M",
+                            "--innodb-buffer-pool-size=64M",
+                            "--innodb-log-file-size=256M",
+                            "--innodb-flush-method=nosync",
+                            "--innodb-flush-log-at-trx-commit=0"});
   };
   auto restart = [&] {
     port = start_on_free_port(folder, server, start, [](int number) {

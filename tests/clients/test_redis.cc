@@ -27,7 +27,11 @@ std::string socket_path;
 Context dial(int i = 0) {
   bool tcp = i % 2 == 0;
   Context context(tcp ? redisConnect("127.0.0.1", port) : redisConnectUnix(socket_path.c_str()));
-  CHECK(context && !context->err);
+  CHECK(context);
+  if (context->err) {
+    std::cerr << context->errstr << '\n';
+    std::exit(1);
+  }
   return context;
 }
 
@@ -190,7 +194,8 @@ int main(int argc, char** argv) {
   auto restart = [&] {
     port = start_on_free_port(folder, server, start, [](int number) {
       Context context(redisConnect("127.0.0.1", number));
-      return context && !context->err;
+      // It listens before it has all of its sockets.
+      return context && !context->err && command(context, "PING");
     });
   };
   restart();
