@@ -16,6 +16,11 @@ pub fn report() -> String {
     let Some(own) = objects.iter().find(|object| object.contains(own)) else {
         return "no report: this code is in no object that the dynamic linker knows\n".to_owned();
     };
+    if NAMES.iter().all(|name| find(name) == 0) {
+        return "no shared library here: all calls of the program lead to the hooks, and only \
+                look-ups of hosts do not\n"
+            .to_owned();
+    }
     let mut hooked = Vec::new();
     let mut taken = Vec::new();
     for name in NAMES {

@@ -12,6 +12,7 @@ use super::fiber::Fiber;
 use super::held_report::Incidents;
 use super::task;
 use super::worker::{self, Worker};
+use crate::sys::valgrind;
 
 /// The calling coroutine, as one that locks and unlocks.
 #[derive(Clone, Copy)]
@@ -111,7 +112,8 @@ impl Holder {
     #[cold]
     pub(crate) fn report_deadlock(self, address: usize) {
         let held = &self.worker.held;
-        // Where locks suspend nothing is told, and no wait is noted. And one that was handed the mutex and has not run since does no harm.
+        // Where locks suspend nothing is told, and no wait is noted. And one that was handed the mutex
+        // and has not run since does no harm.
         if let Some(lock) = held.other(self.fiber, address).filter(|lock| lock.waited) {
             DEADLOCKS.fetch_add(1, Ordering::Relaxed);
             if let Ok(mut incidents) = held.incidents.try_borrow_mut() {
@@ -126,6 +128,9 @@ impl Holder {
     #[inline]
     pub(crate) fn site(self, address: usize, frame: usize) -> Site {
         let mut site = Site([address, 0, 0, 0]);
+        if !self.worker.held.walks {
+            return site;
+        }
         let mut frame = frame;
         for level in &mut site.0[1..] {
             // Code without frame pointers has anything there. Two words of this stack can be read,
@@ -163,6 +168,8 @@ pub(super) struct HeldLocks {
     is_watched: bool,
     is_told: bool,
     suspend: bool,
+    /// Whether callers of callers are looked for.
+    walks: bool,
     count: Cell<usize>,
     /// In the order of locking. What is locked beyond these is not watched.
     locks: [Cell<Lock>; MOST_LOCKS],
@@ -187,6 +194,8 @@ impl HeldLocks {
             // To wait with a lock is no fault where a lock suspends.
             is_told: lock_check && !hook_locks,
             suspend: hook_locks,
+            // It would tell of each read of what only may be a frame.
+            walks: !valgrind::is_running(),
             count: Cell::new(0),
             locks: std::array::from_fn(|_| Cell::new(none)),
             incidents: RefCell::default(),

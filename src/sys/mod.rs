@@ -12,6 +12,8 @@ mod raw;
 mod raw_lock;
 #[cfg(feature = "hook")]
 pub(crate) mod real;
+#[cfg(feature = "hook")]
+pub(crate) mod valgrind;
 
 /// libc, with nothing of it replaced by hooks.
 #[cfg(not(feature = "hook"))]

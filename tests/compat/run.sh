@@ -2,8 +2,7 @@
 # tests/compat/run.sh FOLDER
 #
 # Runs the server, the forwarding server and the client that are in FOLDER, and curl. Programs of
-# 2016 take
-# their ports as numbers: one that is in use is given up for another.
+# 2016 take their ports as numbers: one that is in use is given up for another.
 
 set -euo pipefail
 folder=$1

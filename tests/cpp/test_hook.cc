@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "suspends.hpp"
 #include "workers.hpp"
 
 using namespace std::chrono_literals;
@@ -29,30 +30,6 @@ extern "C" void blocking_library_post(sem_t* semaphore);
 namespace {
 
 const char* opened_library = nullptr;
-
-// Calls `wait` on one end of a socket pair in a hooked coroutine. Another coroutine of the same
-// worker writes to the other end: if the call blocked the worker, it never would.
-template <typename Wait>
-void suspends(Wait wait) {
-  fastrpc::spawn([wait] {
-    int fds[2];
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-    // It must not last for ever if it blocks.
-    timeval limit{10, 0};
-    CHECK(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
-    auto writer = fastrpc::spawn([fd = fds[1]] {
-      fastrpc::sleep_for(5ms);
-      CHECK(write(fd, "x", 1) == 1);
-    });
-    {
-      fastrpc::hook::Guard hooked;
-      CHECK(wait(fds[0]) == 'x');
-    }
-    writer.join();
-    close(fds[0]);
-    close(fds[1]);
-  }).join();
-}
 
 void the_programs_own_calls_suspend() {
   suspends([](int fd) {

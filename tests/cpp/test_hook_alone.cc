@@ -11,57 +11,45 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
-#include <functional>
 #include <mutex>
 #include <thread>
 
 #include "check.hpp"
+#include "suspends.hpp"
 
 using namespace std::chrono_literals;
 
 namespace {
 
-// Whether `wait` on one end of a pair lets another coroutine of the worker write to the other end.
-void suspends(std::function<bool(int fd)> wait) {
-  fastrpc::spawn([wait] {
-    int fds[2];
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-    timeval limit{10, 0};
-    CHECK(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
-    auto writer = fastrpc::spawn([fd = fds[1]] {
-      fastrpc::sleep_for(5ms);
-      CHECK(write(fd, "x", 1) == 1);
-    });
-    fastrpc::hook::Guard hooked;
-    CHECK(wait(fds[0]));
-    writer.join();
-    CHECK(close(fds[0]) == 0);
-    CHECK(close(fds[1]) == 0);
-  }).join();
+// The same for a call that says whether it found what it waited for.
+template <typename Wait>
+void finds(Wait wait) {
+  suspends([wait](int fd) { return wait(fd) ? 'x' : 0; });
 }
 
 void waits_suspend() {
-  suspends([](int fd) {
+  finds([](int fd) {
     char byte = 0;
     return read(fd, &byte, 1) == 1 && byte == 'x';
   });
-  suspends([](int fd) {
+  finds([](int fd) {
     char byte = 0;
     return recv(fd, &byte, 1, 0) == 1 && byte == 'x';
   });
-  suspends([](int fd) {
+  finds([](int fd) {
     pollfd entry{fd, POLLIN, 0};
     return poll(&entry, 1, 10000) == 1 && entry.revents == POLLIN;
   });
-  suspends([](int fd) {
+  finds([](int fd) {
     fd_set set;
     FD_ZERO(&set);
     FD_SET(fd, &set);
     timeval limit{10, 0};
     return select(fd + 1, &set, nullptr, nullptr, &limit) == 1 && FD_ISSET(fd, &set);
   });
-  suspends([](int fd) {
+  finds([](int fd) {
     int epoll = epoll_create1(0);
     epoll_event event{};
     event.events = EPOLLIN;
@@ -70,7 +58,7 @@ void waits_suspend() {
     CHECK(close(epoll) == 0);
     return found;
   });
-  suspends([](int fd) {
+  finds([](int fd) {
     // Far longer than the writer sleeps.
     char byte;
     return usleep(50000) == 0 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
@@ -164,6 +152,10 @@ void locks_are_libcs() {
   CHECK(fastrpc::hook::deadlocks_averted() == 1);
 }
 
+void the_report_tells_what_kind_of_program_it_is() {
+  CHECK(fastrpc::hook::report().find("no shared library here") == 0);
+}
+
 }  // namespace
 
 int main() {
@@ -172,4 +164,5 @@ int main() {
   RUN(numbers_are_addresses);
   RUN(semaphores_wake_coroutines_and_threads);
   RUN(locks_are_libcs);
+  RUN(the_report_tells_what_kind_of_program_it_is);
 }
