@@ -2,7 +2,7 @@
 #include <fastrpc/http_maker.hpp>
 #include <fastrpc/rpc_server.hpp>
 
-#include "common/setup.hpp"
+#include "common/serve.hpp"
 
 namespace {
 
@@ -20,9 +20,8 @@ int main(int argc, char** argv) {
                              {{"core", "-1", "run on this core alone; -1: anywhere"},
                               {"style", "route", "how it answers: route or handler"}});
   bench::PinToCore(arguments.Integer("core"));
-  try {
-    Hello hello;
-    fastrpc::RpcServer server("127.0.0.1", 0);
+  Hello hello;
+  return bench::Serve(0, [&](auto& server) {
     if (arguments.Text("style") == "handler") {
       server.RegiHttpHandler(&hello);
     } else {
@@ -30,11 +29,5 @@ int main(int argc, char** argv) {
         response.text("hello");
       });
     }
-    server.listen();
-    bench::AnnouncePort(server.port());
-    server.wait();
-  } catch (const fastrpc::Error& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
+  });
 }

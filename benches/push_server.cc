@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "common/push.hpp"
-#include "common/setup.hpp"
+#include "common/serve.hpp"
 #include "echo.pb.h"
 
 namespace {
@@ -32,15 +32,6 @@ class Service final : public echo::EchoService {
 
 int main(int argc, char** argv) {
   auto options = bench::ParseServer(argc, argv, "fastrpc's server that pushes, one worker thread.");
-  try {
-    Service service;
-    fastrpc::RpcServer server("127.0.0.1", options.port);
-    server.add_service(service);
-    server.listen();
-    bench::AnnouncePort(server.port());
-    server.wait();
-  } catch (const fastrpc::Error& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
+  Service service;
+  return bench::Serve(options.port, [&](auto& server) { server.add_service(service); });
 }

@@ -1,10 +1,11 @@
 //! Where the program's allocator is, if it is a library of its own. Found without taking memory, for
 //! the first to ask may be the allocator itself.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::CStr;
 use std::ops::Range;
-use std::slice;
 use std::sync::OnceLock;
+
+use crate::sys::objects;
 
 /// Whether `address` is in the library that defines `malloc`, unless that is libc, whose own locks no
 /// hook sees, or the program itself, of which no part can be told from another.
@@ -23,37 +24,16 @@ fn find() -> Range<usize> {
     if others.iter().any(|other| malloc.contains(other)) { 0..0 } else { malloc }
 }
 
-fn address_of(name: &std::ffi::CStr) -> usize {
+fn address_of(name: &CStr) -> usize {
     // SAFETY: a C string.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) as usize }
 }
 
 /// Where the loaded object lies that has `address`.
 fn object_with(address: usize) -> Range<usize> {
-    let mut question = (address, 0..0);
-    // SAFETY: the function takes the pair that it is given here.
-    unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut question).cast()) };
-    question.1
-}
-
-unsafe extern "C" fn look(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    question: *mut c_void,
-) -> c_int {
-    // SAFETY: valid during the call, by dl_iterate_phdr(3).
-    let info = unsafe { &*info };
-    // SAFETY: as above.
-    let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-    // SAFETY: the pair of `object_with`.
-    let (address, place) = unsafe { &mut *question.cast::<(usize, Range<usize>)>() };
-    let segments = headers.iter().filter(|header| header.p_type == libc::PT_LOAD).map(|header| {
-        let start = info.dlpi_addr as usize + header.p_vaddr as usize;
-        start..start + header.p_memsz as usize
+    let whole = objects::find(|object| {
+        let whole = object.segments().reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
+        whole.filter(|whole| whole.contains(&address))
     });
-    let whole = segments.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end));
-    let found = whole.filter(|whole| whole.contains(address));
-    let done = found.is_some();
-    *place = found.unwrap_or(0..0);
-    done.into()
+    whole.unwrap_or(0..0)
 }

@@ -1,8 +1,11 @@
 //! Who is hooked in this process, and who is not.
 
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString};
 use std::fmt::Write;
+use std::ops::Range;
 use std::slice;
+
+use crate::sys::objects;
 
 /// Which functions of libc lead to the hooks in this process, and which loaded objects call others
 /// past them: a text for people.
@@ -81,7 +84,7 @@ struct Object {
     name: String,
     base: usize,
     /// Where its segments lie.
-    segments: Vec<(usize, usize)>,
+    segments: Vec<Range<usize>>,
     dynamic: *const Entry,
 }
 
@@ -113,7 +116,7 @@ struct Symbol {
 
 impl Object {
     fn contains(&self, address: usize) -> bool {
-        self.segments.iter().any(|(start, end)| (*start..*end).contains(&address))
+        self.segments.iter().any(|segment| segment.contains(&address))
     }
 
     fn name(&self) -> &str {
@@ -181,36 +184,18 @@ impl Object {
 }
 
 fn objects() -> Vec<Object> {
-    let mut objects: Vec<Object> = Vec::new();
-    // SAFETY: the function takes the vector that it is given here.
-    unsafe { libc::dl_iterate_phdr(Some(add_object), (&raw mut objects).cast()) };
-    objects
-}
-
-unsafe extern "C" fn add_object(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    objects: *mut c_void,
-) -> c_int {
-    // SAFETY: valid during the call, by dl_iterate_phdr(3).
-    let info = unsafe { &*info };
-    // SAFETY: the vector of `objects`, which nobody else uses now.
-    let objects = unsafe { &mut *objects.cast::<Vec<Object>>() };
-    let base = info.dlpi_addr as usize;
-    // SAFETY: as for `info`.
-    let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-    // SAFETY: as for `info`.
-    let name = unsafe { CStr::from_ptr(info.dlpi_name) }.to_string_lossy().into_owned();
-    let place = |header: &libc::Elf64_Phdr| base + header.p_vaddr as usize;
-    let segments = headers
-        .iter()
-        .filter(|header| header.p_type == libc::PT_LOAD)
-        .map(|header| (place(header), place(header) + header.p_memsz as usize))
-        .collect();
-    let dynamic = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC).map(place);
-    let dynamic = dynamic.unwrap_or(0) as *const Entry;
-    objects.push(Object { name, base, segments, dynamic });
-    0
+    let mut list = Vec::new();
+    objects::find(|object| {
+        let dynamic = object.headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC);
+        list.push(Object {
+            name: object.name.to_string_lossy().into_owned(),
+            base: object.base,
+            segments: object.segments().collect(),
+            dynamic: dynamic.map_or(0, |header| object.place(header).start) as *const Entry,
+        });
+        None::<()>
+    });
+    list
 }
 
 const DT_PLTRELSZ: i64 = 2;

@@ -7,6 +7,7 @@ use log::Level;
 
 use super::fiber::Fiber;
 use super::held::{Lock, Site};
+use crate::sys::objects;
 
 /// What one worker has seen.
 #[derive(Default)]
@@ -284,29 +285,13 @@ fn follows_call(address: usize) -> bool {
 
 /// Whether an address is in a segment that is executable.
 fn is_code(address: usize) -> bool {
-    let mut question = (address, false);
-    // SAFETY: the function takes the pair that it is given here.
-    unsafe { libc::dl_iterate_phdr(Some(look_for_code), (&raw mut question).cast()) };
-    question.1
-}
-
-unsafe extern "C" fn look_for_code(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    question: *mut c_void,
-) -> c_int {
-    // SAFETY: valid during the call, by dl_iterate_phdr(3).
-    let info = unsafe { &*info };
-    // SAFETY: as above.
-    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-    // SAFETY: the pair of `is_code`.
-    let (address, found) = unsafe { &mut *question.cast::<(usize, bool)>() };
-    *found = headers.iter().any(|header| {
-        let start = info.dlpi_addr as usize + header.p_vaddr as usize;
-        let code = header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0;
-        code && (start..start + header.p_filesz as usize).contains(address)
+    let code = objects::find(|object| {
+        object.headers.iter().find_map(|header| {
+            let code = header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0;
+            (code && object.place(header).contains(&address)).then_some(())
+        })
     });
-    (*found).into()
+    code.is_some()
 }
 
 /// What the dynamic linker knows of a return address.

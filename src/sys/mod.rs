@@ -7,6 +7,8 @@
 #[cfg(feature = "hook")]
 pub(crate) mod kinds;
 #[cfg(feature = "hook")]
+pub(crate) mod objects;
+#[cfg(feature = "hook")]
 mod raw;
 #[cfg(feature = "hook")]
 mod raw_lock;
