@@ -24,6 +24,7 @@ pub mod bench;
 mod blocking;
 mod engine;
 mod fiber;
+mod float;
 #[cfg(feature = "hook")]
 mod held;
 #[cfg(feature = "hook")]

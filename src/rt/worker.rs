@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use super::address::AddressWaits;
 use super::engine::{self, Coroutine};
 use super::fiber::{Fiber, FiberPool};
+use super::float::FloatControl;
 #[cfg(feature = "hook")]
 use super::held::HeldLocks;
 use super::poller::Poller;
@@ -46,6 +47,8 @@ pub(crate) struct Worker {
     #[cfg(feature = "hook")]
     pub(super) held: HeldLocks,
     cxx_globals: *mut CxxGlobals,
+    /// With which coroutines begin: the thread's.
+    float_control: FloatControl,
 }
 
 impl Worker {
@@ -77,6 +80,7 @@ impl Worker {
             held: HeldLocks::new(start::lock_options()),
             poller,
             cxx_globals: cxx_globals(),
+            float_control: FloatControl::save(),
         }));
         CURRENT.set(worker);
         Ok(worker)
@@ -116,8 +120,10 @@ impl Worker {
             self.held.note_wait(fiber);
         }
         let exceptions = self.save_exceptions();
+        let float_control = FloatControl::save();
         engine::suspend();
         self.running.set(fiber);
+        float_control.restore();
         self.restore_exceptions(exceptions);
         errno.restore();
     }
@@ -136,6 +142,7 @@ impl Worker {
     #[inline]
     pub(super) fn started(&self, fiber: *const Fiber) {
         self.running.set(fiber);
+        self.float_control.restore();
         self.restore_exceptions(CxxGlobals::NONE);
     }
 

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cfenv>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -68,6 +69,33 @@ void exceptions_in_flight_belong_to_the_coroutine() {
   int right = 0;
   for (auto& coroutine : coroutines) right += coroutine.join();
   CHECK(right == 4);
+}
+
+// What 1/3 is says how it was rounded; x87 has a control word of its own, which fegetround() reads.
+float third() {
+  volatile float one = 1, three = 3;
+  return one / three;
+}
+
+void rounding_belongs_to_the_coroutine() {
+  float nearest = third();
+  auto rounds = [&](int mode) {
+    return fastrpc::spawn([mode, nearest] {
+      // Not that of a coroutine before, which may have had this stack.
+      CHECK(fegetround() == FE_TONEAREST && third() == nearest);
+      CHECK(fesetround(mode) == 0);
+      float rounded = third();
+      for (int i = 0; i < 3; ++i) {
+        i == 1 ? fastrpc::sleep_for(1ms) : fastrpc::yield();
+        CHECK(fegetround() == mode && third() == rounded);
+      }
+      return rounded;
+    });
+  };
+  auto up = rounds(FE_UPWARD), down = rounds(FE_DOWNWARD), same = rounds(FE_TONEAREST);
+  CHECK(down.join() < up.join());
+  CHECK(same.join() == nearest);
+  for (int i = 0; i < 4; ++i) rounds(FE_TONEAREST).join();
 }
 
 thread_local int thread_slot = 0;
@@ -345,6 +373,7 @@ int main() {
 #endif
   RUN(results_and_exceptions_reach_the_joiner);
   RUN(exceptions_in_flight_belong_to_the_coroutine);
+  RUN(rounding_belongs_to_the_coroutine);
   RUN(errno_thread_locals_and_mutexes_survive_a_wait);
   RUN(locks_work_between_threads_and_coroutines);
   RUN(a_queue_hands_over_between_a_thread_and_a_coroutine);
