@@ -28,6 +28,10 @@ pub fn report() -> String {
     let mut taken = Vec::new();
     for name in NAMES {
         let address = find(name);
+        if address == 0 {
+            // Neither libc has it here nor anybody else, so that nobody can call it.
+            continue;
+        }
         match objects.iter().find(|object| object.contains(address)) {
             Some(object) if object.base == own.base => hooked.push(*name),
             Some(object) => taken.push(format!("{name} ({})", object.name())),
@@ -307,7 +311,10 @@ mod tests {
     fn this_program_is_hooked() {
         let report = report();
         let hooked = report.lines().find_map(|line| line.strip_prefix("hooked: ")).unwrap();
-        assert_eq!(hooked.split(' ').collect::<Vec<_>>(), NAMES, "{report}");
+        // glibc lacks some on some machines.
+        let names: Vec<_> = NAMES.iter().copied().filter(|name| find(name) != 0).collect();
+        assert!(names.contains(&"read") && names.len() + 2 > NAMES.len(), "{names:?}");
+        assert_eq!(hooked.split(' ').collect::<Vec<_>>(), names, "{report}");
         assert!(report.contains("taken by others: none\n"), "{report}");
     }
 }

@@ -42,7 +42,7 @@ pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocke
     match Kind::of(fd) {
         Kind::Socket => {
             forget(fd);
-            if got == -1 && errno::get() == libc::EAGAIN {
+            if got == -1 && (errno::get() == libc::EAGAIN || is_unsupported()) {
                 return Err(IsSocket);
             }
         }
@@ -99,7 +99,7 @@ pub(super) unsafe fn write(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSock
         Kind::Socket => {
             forget(fd);
             match first {
-                -1 if errno::get() == libc::EAGAIN => return Err(IsSocket),
+                -1 if errno::get() == libc::EAGAIN || is_unsupported() => return Err(IsSocket),
                 // With a part gone an error is for the next call, and so is its signal.
                 1.. => {
                     let rest = message::rest(parts, first as usize);

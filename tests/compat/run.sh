@@ -1,11 +1,11 @@
 #!/bin/bash
-# tests/compat/run.sh FOLDER
+# tests/compat/run.sh FOLDER [EMULATOR...]
 #
 # Runs the server, the forwarding server and the client that are in FOLDER, and curl. Programs of
 # 2016 take their ports as numbers: one that is in use is given up for another.
 
 set -euo pipefail
-folder=$1
+folder=$1 emulator=("${@:2}")
 pids=()
 # The servers have no other way to end.
 trap 'kill "${pids[@]}" 2>/dev/null; wait' EXIT
@@ -16,7 +16,7 @@ serve() {
     shift
     for tries in {1..20}; do
         port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-        "$folder/$program" "$port" "$@" &
+        "${emulator[@]}" "$folder/$program" "$port" "$@" &
         pid=$!
         if listens "$pid"; then
             pids+=("$pid")
@@ -41,7 +41,7 @@ listens() {
 serve server 2
 server=$port
 serve forward "$server"
-timeout 100 "$folder/client" "$port" "$server"
+timeout 100 "${emulator[@]}" "$folder/client" "$port" "$server"
 
 # The same port serves browsers.
 url=http://127.0.0.1:$server
