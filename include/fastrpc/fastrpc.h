@@ -1128,7 +1128,7 @@ fastrpc_status fastrpc_server_stats_get(const struct fastrpc_server *server,
                                         struct fastrpc_server_stats *stats);
 
 // Frees a server. If it was not stopped it stops at once: calls in flight are answered with error
-// 2003.
+// 2003. The `drop` of a callback may run a moment later, with the last that a connection does.
 //
 // `server`: NULL does nothing; not to be called while another call uses it. Any thread; never
 // suspends.

@@ -134,6 +134,7 @@ static void a_call_is_answered(void) {
   fastrpc_response* response = NULL;
   fastrpc_error* error = NULL;
 
+  CHECK(fastrpc_semaphore_new(0, &dropped) == FASTRPC_OK);
   CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);
   CHECK(fastrpc_server_add_method(server, "t.Echo", 6, "Say", 3, echo, &drops, count_drop, NULL) ==
         FASTRPC_OK);
@@ -151,6 +152,9 @@ static void a_call_is_answered(void) {
   fastrpc_client_free(client);
   CHECK(fastrpc_server_stop(server, 1000000000) == FASTRPC_OK);
   fastrpc_server_free(server);
+  CHECK(fastrpc_semaphore_acquire(dropped, 1, 10000000000) == FASTRPC_OK);
+  fastrpc_semaphore_free(dropped);
+  dropped = NULL;
 }
 
 static void a_handler_answers_in_every_way(void) {
