@@ -83,6 +83,8 @@ def parse_arguments():
     parser.add_argument("--prefix", type=pathlib.Path,
                         help="measure the fastrpc installed there (default: this tree, installed "
                              "to build/bench/prefix)")
+    parser.add_argument("--peers", action="append", default=[], metavar="PREFIX",
+                        help="where a peer is installed that apt has not: brpc")
     parser.add_argument("--build-dir", type=pathlib.Path, default=ROOT / "build" / "bench")
     parser.add_argument("--no-build", dest="build", action="store_false",
                         help="use the C++ programs as they are, and no Rust ones")
@@ -119,7 +121,7 @@ def build_cpp(options):
         prefix = options.build_dir / "prefix"
         build([ROOT / "scripts" / "install", prefix], DESTDIR="")
     build(["cmake", "-S", ROOT / "benches", "-B", options.build_dir,
-           f"-DCMAKE_PREFIX_PATH={prefix.resolve()}"])
+           f"-DCMAKE_PREFIX_PATH={';'.join([str(prefix.resolve()), *options.peers])}"])
     build(["cmake", "--build", options.build_dir, "--parallel"])
 
 

@@ -5,6 +5,9 @@ import html
 COLOURS = {
     "floor": "#c3c7cd",
     "grpc": "#8a919c",
+    "brpc": "#6b7f9c",
+    "brpc-done": "#8fa0b8",
+    "brpc-raw": "#c5cfdd",
     "fastrpc": "#0f766e",
     "fastrpc-done": "#2a857c",
     "fastrpc-rust": "#3b9c92",

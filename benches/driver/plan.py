@@ -80,6 +80,10 @@ def contenders(bin_dir, native):
     known = [
         Contender("floor", "bare epoll", *programs("floor_server", "floor_client")),
         Contender("grpc", "gRPC C++", *programs("grpc_server", "grpc_client")),
+        Contender("brpc", "brpc", *programs("brpc_server", "brpc_client")),
+        Contender("brpc-done", "brpc, with done", (str(bin_dir / "brpc_server"),),
+                  (str(bin_dir / "brpc_client"), "--style", "done")),
+        Contender("brpc-raw", "brpc, raw client", *programs("brpc_server", "baidu_client")),
         Contender("fastrpc", "fastrpc C++", *programs("fastrpc_server", "fastrpc_client")),
         Contender("fastrpc-done", "fastrpc C++, with done", (str(bin_dir / "fastrpc_server"),),
                   (str(bin_dir / "fastrpc_client"), "--style", "done")),

@@ -1,14 +1,14 @@
 """The figures as an aligned table."""
 
 COLUMNS = ["", "calls/s", "min", "max", "p50 us", "p99 us", "server us/call", "client us/call",
-           "x gRPC", "x floor"]
+           "x gRPC", "x brpc", "x floor"]
 
 
 def number(value, digits=0):
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def row(title, result, grpc, floor):
+def row(title, result, references):
     if result.failure and not result.values("calls_per_second"):
         return [title, "failed: " + result.failure]
     rates = result.values("calls_per_second")
@@ -21,8 +21,7 @@ def row(title, result, grpc, floor):
         number(result.median("p99_us"), 1),
         number(result.median("server_cpu_us"), 2),
         number(result.median("client_cpu_us"), 2),
-        number(result.ratio(grpc, "calls_per_second"), 2),
-        number(result.ratio(floor, "calls_per_second"), 2),
+        *(number(result.ratio(reference, "calls_per_second"), 2) for reference in references),
     ]
 
 
@@ -30,9 +29,8 @@ def table(results, contenders, workloads):
     """Lines of text: one block per workload."""
     blocks = []
     for workload in workloads:
-        grpc = results.get((workload, "grpc"))
-        floor = results.get((workload, "floor"))
-        rows = [row(contender.title, results[workload, contender.name], grpc, floor)
+        references = [results.get((workload, name)) for name in ("grpc", "brpc", "floor")]
+        rows = [row(contender.title, results[workload, contender.name], references)
                 for contender in contenders if (workload, contender.name) in results]
         blocks.append((str(workload), rows))
 
