@@ -96,7 +96,7 @@ class Controller : public detail::ControllerBase {
   // been answered, where that is done. At most once per call. An exception that leaves it is
   // logged.
   void NotifyOnCancel(google::protobuf::Closure* callback) override {
-    if (IsCanceled()) return detail::run_logged(callback);
+    if (IsCanceled()) return detail::notify_canceled(callback);
     on_end_ = callback;
   }
 

@@ -27,8 +27,8 @@ class [[nodiscard]] Coroutine {
  public:
   Coroutine() = default;
 
-  // Waits for the end. Gives the result, or rethrows the exception that left the function. Throws
-  // an Error if the wait was cancelled, or if it was joined before.
+  // Waits for the end. Gives the result, or rethrows the exception that left the function; if nobody
+  // joins, that is logged. Throws an Error if the wait was cancelled, or if it was joined before.
   T join() {
     wait(detail::kNever).value();
     return outcome_->take();
@@ -92,7 +92,7 @@ auto spawn(const SpawnOptions& options, F function, std::nothrow_t)
   using T = std::invoke_result_t<F&>;
   static_assert(!std::is_reference_v<T>, "return a value or a pointer");
   using Shared = std::shared_ptr<detail::Job<F, T>>;
-  auto job = std::make_shared<detail::Job<F, T>>(std::move(function));
+  auto job = std::make_shared<detail::Job<F, T>>("a coroutine", std::move(function));
   Coroutine<T> coroutine;
   coroutine.outcome_ = job;
   auto run = [](void* user) { (*static_cast<Shared*>(user))->run_once(); };

@@ -31,11 +31,11 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
 
-  // Once, when the handler is registered.
+  // Once, when the handler is registered; which fails if an exception leaves it.
   virtual void Init(CASyncSvr* /*svr*/) {}
   // Answers by `request->response` and `done`, at once or later, on any thread.
   virtual void OnRec(HttpRequest* /*request*/, google::protobuf::Closure* done) { done->Run(); }
-  // Once, when the server is destroyed and no handler runs any more.
+  // Once, when the server is destroyed and no handler runs any more. An exception is logged.
   virtual void Finish(CASyncSvr* /*svr*/) {}
 };
 

@@ -143,12 +143,12 @@ class RpcServer {
         .value();
   }
   // Answers the requests of HTTP that no route fits by a handler in the original's spelling, which
-  // it keeps. Throws if that is done already.
+  // it keeps. Throws if that is done already, or if an exception leaves Init().
   void add_http_handler(std::shared_ptr<HttpHandler> handler) {
     add_handler(std::move(handler)).value();
   }
-  // The original's spelling, for a handler that must outlive the server. False if it is NULL or
-  // there is one already.
+  // The original's spelling, for a handler that must outlive the server. False if it is NULL, if
+  // there is one already, or, with a record in the log, if an exception leaves Init().
   bool RegiHttpHandler(HttpHandler* handler) {
     return add_handler({std::shared_ptr<void>(), handler}).ok();
   }
@@ -244,7 +244,11 @@ class RpcServer {
       fastrpc_server_stop(handle.get(), 0);
       if (!running->wait_for_others(grace))
         fastrpc::log(FASTRPC_LOG_ERROR, "a server was destroyed while its methods still run");
-      if (http_handler != nullptr) http_handler->Finish(&svr);
+      if (http_handler != nullptr) finish(*http_handler);
+    }
+
+    void finish(HttpHandler& handler) {
+      (void)detail::run_logged("HttpHandler::Finish", [&] { handler.Finish(&svr); });
     }
 
     detail::Handle<fastrpc_server, fastrpc_server_free> handle;
@@ -276,10 +280,11 @@ class RpcServer {
     auto user = std::make_unique<Registration>(Registration{handler, end_->running, &end_->svr});
     if (end_->http_handler != nullptr) return Error(FASTRPC_ESTATE);
     // The first request may come at once.
-    handler->Init(&end_->svr);
+    auto begun = detail::run_logged("HttpHandler::Init", [&] { handler->Init(&end_->svr); });
+    if (!begun) return begun;
     auto added = add_route({}, {}, detail::HttpCall::serve, std::move(user));
     if (!added) {
-      handler->Finish(&end_->svr);
+      end_->finish(*handler);
       return added;
     }
     end_->http_handler = std::move(handler);

@@ -54,19 +54,20 @@ class thread_pool {
   // Error if it did not run.
   template <typename F>
   auto run(F&& function) -> std::invoke_result_t<F&> {
-    detail::Outcome<std::invoke_result_t<F&>> outcome;
+    detail::Outcome<std::invoke_result_t<F&>> outcome(kJob);
     run_into(outcome, function).value();
     return outcome.take();
   }
   template <typename F>
   auto run(F&& function, std::nothrow_t) -> Result<std::invoke_result_t<F&>> {
-    detail::Outcome<std::invoke_result_t<F&>> outcome;
+    detail::Outcome<std::invoke_result_t<F&>> outcome(kJob);
     if (auto ran = run_into(outcome, function); !ran) return ran.error();
     return outcome.take(std::nothrow);
   }
 
   // The same, for no longer than that. A function that has not begun then never will; one that has
-  // goes on: it must not refer to what may be gone. Throws an Error after the time.
+  // goes on: it must not refer to what may be gone, and an exception is logged. Throws an Error
+  // after the time.
   template <typename Rep, typename Period, typename F>
   auto run_for(std::chrono::duration<Rep, Period> time, F function) -> std::invoke_result_t<F&> {
     auto job = make_job(std::move(function));
@@ -118,6 +119,8 @@ class thread_pool {
   }
 
  private:
+  static constexpr const char* kJob = "a job of a thread pool";
+
   explicit thread_pool(fastrpc_pool* handle) : handle_(handle) {}
 
   static ThreadPoolOptions with(std::size_t threads) {
@@ -154,7 +157,7 @@ class thread_pool {
   static auto make_job(F function) {
     using T = std::invoke_result_t<F&>;
     static_assert(!std::is_reference_v<T>, "return a value or a pointer");
-    return std::make_shared<detail::Job<F, T>>(std::move(function));
+    return std::make_shared<detail::Job<F, T>>(kJob, std::move(function));
   }
 
   template <typename Job>
@@ -176,7 +179,7 @@ template <typename F>
 auto blocking(F&& function) -> std::invoke_result_t<F&> {
   using T = std::invoke_result_t<F&>;
   static_assert(!std::is_reference_v<T>, "return a value or a pointer");
-  detail::Outcome<T> outcome;
+  detail::Outcome<T> outcome("a blocking call");
   auto call = [&] { outcome.run(function); };
   auto run = [](void* user) { (*static_cast<decltype(call)*>(user))(); };
   detail::ErrorSlot error;

@@ -36,11 +36,14 @@ pub(super) fn call_out(call: impl FnOnce()) -> Result<(), String> {
         .map_err(|exception| exception.what().to_owned())
 }
 
+/// [`call_out`] for callbacks whose end somebody may wait for, or not: an exception is logged too.
+pub(super) fn call_out_told(what: &str, call: impl FnOnce()) -> Result<(), String> {
+    call_out(call).inspect_err(|text| log::error!("an exception left {what}: {text}"))
+}
+
 /// [`call_out`] for callbacks nobody waits for: an exception is logged.
 pub(super) fn call_out_logged(what: &str, call: impl FnOnce()) {
-    if let Err(text) = call_out(call) {
-        log::error!("an exception left {what}: {text}");
-    }
+    let _ = call_out_told(what, call);
 }
 
 /// User data and the function that frees it.

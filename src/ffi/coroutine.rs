@@ -9,7 +9,7 @@ use crate::rt::{self, JoinHandle};
 use crate::sync::WaitGroup;
 
 use super::arg::{self, Options, deadline, is_try};
-use super::callback::{UserData, call_out, fastrpc_drop, fastrpc_function};
+use super::callback::{UserData, call_out_told, fastrpc_drop, fastrpc_function};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
@@ -270,11 +270,8 @@ impl Body {
         let (function, user) = (self.function, self.user.take());
         let data = user.as_ref().map_or(ptr::null_mut(), UserData::get);
         // SAFETY: the user gave this function for this data, which `user` keeps alive.
-        let outcome = call_out(|| unsafe { function(data) });
+        let outcome = call_out_told("a coroutine", || unsafe { function(data) });
         drop(user);
-        if let Err(exception) = &outcome {
-            log::error!("an exception left a coroutine: {exception}");
-        }
         let _ = self.end.outcome.set(outcome);
     }
 }

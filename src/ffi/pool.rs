@@ -6,7 +6,9 @@ use std::ptr;
 use crate::pool::{self, JobError, ThreadPool};
 
 use super::arg::{self, Options, deadline};
-use super::callback::{UserData, call_out, call_out_logged, fastrpc_drop, fastrpc_function};
+use super::callback::{
+    UserData, call_out, call_out_logged, call_out_told, fastrpc_drop, fastrpc_function,
+};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, need, take};
@@ -112,8 +114,8 @@ pub unsafe extern "C" fn fastrpc_pool_new(
 /// ended or will never begin when this returns, also in a cancelled coroutine: it may use what is
 /// the caller's. Otherwise it has not, if this fails with FASTRPC_ETIMEDOUT or FASTRPC_ECANCELED
 /// and it had begun: it then goes on, and `drop` runs at its end. Fails with these two,
-/// FASTRPC_EEXCEPTION (an exception left it), FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no
-/// thread could be started). Waits for room, if too many jobs wait. Any thread; may suspend.
+/// FASTRPC_EEXCEPTION (an exception left it, which is logged too), FASTRPC_ECLOSED (shut down),
+/// FASTRPC_ENOMEM (no thread could be started). Waits for room, if too many jobs wait. Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_pool_run(
     pool: *const fastrpc_pool,
@@ -131,7 +133,7 @@ pub unsafe extern "C" fn fastrpc_pool_run(
         let pool = unsafe { need(pool) }?;
         let job = move || {
             // SAFETY: the user gave this function for this data.
-            call_out(|| unsafe { function(user.get()) })
+            call_out_told("a job of a thread pool", || unsafe { function(user.get()) })
         };
         let ended = if timeout < 0 { pool.run(job) } else { pool.run_by(deadline(timeout), job) };
         ended?.map_err(|exception| Failure::new(FASTRPC_EEXCEPTION, exception))

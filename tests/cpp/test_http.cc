@@ -9,12 +9,12 @@
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/http_maker.hpp>
 #include <fastrpc/rpc_server.hpp>
+#include <fastrpc/thread_pool.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "records.hpp"
 #include "workers.hpp"
 
 using fastrpc::RpcServer;
@@ -32,35 +33,6 @@ using google::protobuf::Closure;
 using namespace std::chrono_literals;
 
 namespace {
-
-// What was logged.
-class Records {
- public:
-  void add(std::string_view line) {
-    std::lock_guard<std::mutex> guard(lock_);
-    text_.append(line).append("\n");
-  }
-  // Whether a record has this text, or gets it within a bounded time.
-  bool says(std::string_view text) {
-    for (int i = 0; i < 20'000; ++i) {
-      {
-        std::lock_guard<std::mutex> guard(lock_);
-        if (text_.find(text) != std::string::npos) return true;
-      }
-      std::this_thread::sleep_for(1ms);
-    }
-    return false;
-  }
-
- private:
-  std::mutex lock_;
-  std::string text_;
-};
-
-Records& records() {
-  static Records records;
-  return records;
-}
 
 // A client by hand.
 class Peer {
@@ -266,9 +238,18 @@ void limits() {
   options.http_max_head = 1000;
   RpcServer server("127.0.0.1", 0, options);
   server.route("POST", "/size", size);
+  // Lets the failure of the body leave the handler.
+  server.route("POST", "/body", [](request& req, response& res) { res.text(req.body()); });
   server.listen();
   CHECK(ends_with(ask(server, "POST", "/size", "", "0123456789"), "\r\n\r\n10"));
   CHECK(has(ask(server, "POST", "/size", "", "0123456789a"), "HTTP/1.1 413 "));
+  std::string chunked = "Transfer-Encoding: chunked\r\n";
+  CHECK(ends_with(ask(server, "POST", "/body", chunked + "\r\n1\r\nx\r\n0\r\n"), "\r\n\r\nx"));
+  for (auto [body, status] : {std::pair("b\r\n0123456789a\r\n0\r\n", "HTTP/1.1 413 "),
+                              std::pair("zz\r\n", "HTTP/1.1 400 ")}) {
+    CHECK(has(ask(server, "POST", "/body", chunked + "\r\n" + body), status));
+    CHECK(records().says("an exception left the handler of POST /body"));
+  }
   CHECK(
       has(ask(server, "POST", "/size", "X: " + std::string(2000, 'x') + "\r\n"), "HTTP/1.1 431 "));
 }
@@ -399,6 +380,15 @@ void done_whenever() {
   auto thrown = [](fastrpc::HttpRequest*, Closure*) { throw std::runtime_error("by a handler"); };
   CHECK(has(answer(thrown), "HTTP/1.1 500 "));
   CHECK(records().says("an exception left an HttpHandler: by a handler"));
+  fastrpc::thread_pool pool(1);
+  auto pooled = [&pool](fastrpc::HttpRequest* request, Closure* done) {
+    pool.async([request, done] {
+      CHECK(!fastrpc::this_coroutine::exists());
+      request->response = made("from a pool");
+      done->Run();
+    });
+  };
+  CHECK(ends_with(answer(pooled), "from a pool"));
   // A guard runs `done` while the exception passes: the exception is the answer.
   struct RunAtEnd {
     explicit RunAtEnd(Closure* closure) : done(closure) {}
@@ -418,6 +408,61 @@ void done_whenever() {
     request->response = made("by a guard");
   };
   CHECK(ends_with(answer(quiet), "by a guard"));
+}
+
+// The connection stays, and the server ends all the same.
+void done_never() {
+  fastrpc::queue<Closure*> kept(1);
+  Handler handler([&kept](fastrpc::HttpRequest*, Closure* done) { kept.push(done); });
+  auto server = std::make_unique<RpcServer>("127.0.0.1", 0);
+  CHECK(server->RegiHttpHandler(&handler));
+  server->route("GET", "/other", [](request&, response& res) { res.text("served"); });
+  server->listen();
+  Peer peer(*server);
+  peer.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  Closure* done = kept.pop();
+  CHECK(ends_with(ask(*server, "GET", "/other"), "served"));
+  server.reset();
+  CHECK(handler.finished && peer.rest().empty());
+  done->Run();
+}
+
+// An exception out of Init() is an error of the registration; one out of Finish() is logged.
+void exceptions_at_both_ends() {
+  struct Ends : fastrpc::HttpHandler {
+    void Init(fastrpc::CASyncSvr*) override {
+      if (init_throws) throw std::runtime_error("at the beginning");
+    }
+    void OnRec(fastrpc::HttpRequest* request, Closure* done) override {
+      request->response = made("in between");
+      done->Run();
+    }
+    void Finish(fastrpc::CASyncSvr*) override {
+      ++finished;
+      throw std::runtime_error("at the end");
+    }
+    bool init_throws = true;
+    int finished = 0;
+  };
+  auto handler = std::make_shared<Ends>();
+  {
+    RpcServer server("127.0.0.1", 0);
+    CHECK(!server.RegiHttpHandler(handler.get()));
+    CHECK(records().says("an exception left HttpHandler::Init: at the beginning"));
+    try {
+      server.add_http_handler(handler);
+      CHECK(!"it threw");
+    } catch (const fastrpc::Error& e) {
+      CHECK(e.text() == "at the beginning" && e.status() == FASTRPC_EEXCEPTION);
+    }
+    handler->init_throws = false;
+    server.add_http_handler(handler);
+    server.listen();
+    CHECK(ends_with(ask(server, "GET", "/"), "in between"));
+    CHECK(handler->finished == 0);
+  }
+  CHECK(handler->finished == 1);
+  CHECK(records().says("an exception left HttpHandler::Finish: at the end"));
 }
 
 // After the client, or the server, has gone.
@@ -455,8 +500,7 @@ void done_too_late() {
 
 int main() {
   configure_workers();
-  fastrpc::set_log(FASTRPC_LOG_WARN,
-                   [](int, std::string_view, std::string_view line) { records().add(line); });
+  records().listen();
   RUN(routes);
   RUN(streams);
   RUN(answers_later);
@@ -464,6 +508,8 @@ int main() {
   RUN(times);
   RUN(the_original_handler);
   RUN(done_whenever);
+  RUN(done_never);
   RUN(done_too_late);
+  RUN(exceptions_at_both_ends);
   google::protobuf::ShutdownProtobufLibrary();
 }

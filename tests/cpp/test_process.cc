@@ -10,11 +10,13 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "check.hpp"
@@ -195,6 +197,40 @@ void a_unix_socket_and_its_exceptions() {
   CHECK(parent.end() == SIGTERM);
 }
 
+// What an exception says is in the log, the process is made again, and the other one serves.
+int fail_or_serve(int listen_fd) {
+  if (fastrpc::process_index() == 1) throw std::runtime_error("as the test wants it");
+  return serve(listen_fd);
+}
+void an_exception_is_logged_and_the_process_made_again() {
+  int port = fastrpc::prefork("127.0.0.1", 0).port();
+  std::FILE* log = std::tmpfile();
+  CHECK(log != nullptr);
+  Parent parent([&] {
+    CHECK(dup2(fileno(log), STDERR_FILENO) >= 0);
+    configure_workers();
+    return fastrpc::StartWithMultProc("127.0.0.1", static_cast<unsigned short>(port), fail_or_serve,
+                                      2);
+  });
+  in_child([port] {
+    while (pid_of(*connect("127.0.0.1", port)) == 0) fastrpc::sleep_for(10ms);
+  });
+  // Twice: it was made again.
+  auto said = [log] {
+    std::string text(1 << 16, '\0');
+    std::rewind(log);
+    text.resize(std::fread(text.data(), 1, text.size(), log));
+    std::string_view line = "an exception left the function of process 1: as the test wants it";
+    auto first = text.find(line);
+    return first != text.npos && text.find(line, first + 1) != text.npos;
+  };
+  for (int i = 0; i < 2000 && !said(); ++i) std::this_thread::sleep_for(10ms);
+  CHECK(said());
+  kill(parent.pid, SIGTERM);
+  CHECK(parent.end() == 0);
+  std::fclose(log);
+}
+
 void processes_may_end_by_themselves() {
   fastrpc::ProcessOptions options;
   options.processes = 3;
@@ -248,6 +284,7 @@ int main() {
   RUN(processes_share_a_port_and_are_made_again);
   RUN(calls_in_flight_are_answered);
   RUN(a_unix_socket_and_its_exceptions);
+  RUN(an_exception_is_logged_and_the_process_made_again);
   RUN(processes_may_end_by_themselves);
   RUN(it_is_too_late_once_the_runtime_has_started);
   RUN(what_cannot_be_bound_is_an_error);

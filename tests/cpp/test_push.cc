@@ -6,6 +6,9 @@
 #include <fastrpc/rpc_server.hpp>
 #include <fastrpc/thread_pool.hpp>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +24,7 @@
 
 #include "check.hpp"
 #include "echo.pb.h"
+#include "records.hpp"
 #include "workers.hpp"
 
 using google::protobuf::Closure;
@@ -268,6 +272,54 @@ void a_slow_client() {
   CHECK(seen.next().second == "last");
 }
 
+// A client that reads nothing: beyond the bound on what it leaves untaken, pushes are refused, and
+// others are served.
+void a_client_that_takes_nothing() {
+  fastrpc::ServerOptions options;
+  options.max_unsent = 100'000;
+  auto service = std::make_shared<Service>();
+  fastrpc::RpcServer server("127.0.0.1", 0, options);
+  server.add_service(service);
+  server.listen();
+
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<std::uint16_t>(server.port()));
+  CHECK(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  std::string call =
+      "POST / HTTP/1.1\r\nop: echo.EchoService.Echo\r\ncli_id: 1\r\nContent-Length: 3\r\n\r\n"
+      "\x0a\x01x";
+  CHECK(send(fd, call.data(), call.size(), 0) == static_cast<ssize_t>(call.size()));
+  auto [connection, flow] = service->joined.next();
+  auto message = news(std::string(10'000, 'x'));
+  int sent = 0;
+  while (fastrpc::RpcServer::PushToClient(flow.first, flow.second, &message)) CHECK(++sent < 10'000);
+  CHECK(sent >= 9);
+  auto refused = connection.push(message, std::nothrow);
+  CHECK(!refused && refused.error().status() == FASTRPC_ELIMIT && connection.is_open());
+  std::string raw = "POST / HTTP/1.1\r\nmes_name: a.B\r\nContent-Length: 2\r\n\r\nok";
+  raw.append(100'000, ' ');
+  CHECK(!fastrpc::RpcServer::PushRawDataToClient(flow.first, flow.second, raw));
+
+  // It takes what there is: pushes are accepted again.
+  std::string buffer(1 << 20, '\0');
+  for (int i = 0; i < 2000; ++i) {
+    if (connection.push(message, std::nothrow)) break;
+    CHECK(recv(fd, buffer.data(), buffer.size(), 0) > 0);
+  }
+  CHECK(connection.push("a.B", "ok", std::nothrow));
+  close(fd);
+}
+
+// 32 bits that have overflown name nobody.
+void numbers_beyond_32_bits() {
+  using fastrpc::detail::flow_of;
+  CHECK(flow_of(1) == 1 && flow_of(0xffff'ffff) == 0xffff'ffff);
+  CHECK(flow_of(0x1'0000'0000) == 0 && flow_of(0x1'0000'0001) == 0);
+}
+
 void handlers_call_and_throw() {
   for (auto protocol : kBoth) {
     Fixture f(protocol);
@@ -298,10 +350,14 @@ void handlers_call_and_throw() {
     CHECK(f.call(*second, "join") == "join");
     second.reset();
     CHECK(seen.next() == "closed");
+    for (int i = 0; i < 2; ++i)
+      CHECK(records().says("the handler of pushes", "from a push handler"));
+    CHECK(records().says("the handler of closed connections", "from a close handler"));
     f.server->stop();
     std::vector<std::string> last{seen.next(), seen.next()};
     CHECK((last == std::vector<std::string>{"lost", "closed"}) ||
           (last == std::vector<std::string>{"closed", "lost"}));
+    CHECK(records().says("the handler of lost connections", "from a loss handler"));
   }
 }
 
@@ -365,12 +421,15 @@ void messages_by_name() {
 int main(int argc, char** argv) {
   if (argc == 3) return be_client(std::atoi(argv[2]));
   configure_workers();
+  records().listen();
   RUN(messages_by_name);
   RUN(pushes_from_anywhere);
   RUN(the_original_spelling);
   RUN(a_connection_that_is_gone);
   RUN(who_takes_no_pushes);
   RUN(a_slow_client);
+  RUN(a_client_that_takes_nothing);
+  RUN(numbers_beyond_32_bits);
   RUN(handlers_call_and_throw);
   RUN(handlers_may_be_replaced);
   a_killed_client(argv[0]);

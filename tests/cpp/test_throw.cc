@@ -3,10 +3,11 @@
 #include <fastrpc/rpc_client.hpp>
 #include <fastrpc/rpc_server.hpp>
 
-#include <algorithm>
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 
 #include "check.hpp"
 #include "echo.pb.h"
+#include "records.hpp"
 #include "workers.hpp"
 
 using namespace std::chrono_literals;
@@ -21,43 +23,6 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Odd {};
-
-// The library's log. Leaked: workers may write to it until the very end.
-class Log {
- public:
-  void add(std::string_view text) {
-    std::lock_guard<std::mutex> guard(lock_);
-    lines_.emplace_back(text);
-  }
-  // Whether there is a line of these two parts, now or soon.
-  bool says(std::string_view what, std::string_view why) {
-    for (int i = 0; i < 3000; ++i) {
-      if (find(what, why)) return true;
-      fastrpc::sleep_for(10ms);
-    }
-    std::fprintf(stderr, "no record of '%s' and '%s'\n", what.data(), why.data());
-    return false;
-  }
-
- private:
-  bool find(std::string_view what, std::string_view why) {
-    std::lock_guard<std::mutex> guard(lock_);
-    auto found = std::find_if(lines_.begin(), lines_.end(), [&](const std::string& line) {
-      return line.find(what) != line.npos && line.find(why) != line.npos;
-    });
-    if (found == lines_.end()) return false;
-    lines_.erase(found);
-    return true;
-  }
-
-  std::mutex lock_;
-  std::vector<std::string> lines_;
-};
-
-Log& records() {
-  static auto* log = new Log;
-  return *log;
-}
 
 // The callbacks: each throws what its user data says.
 void throw_it(void* user) {
@@ -112,6 +77,22 @@ void coroutines() {
   CHECK(records().says("a coroutine", "c-4"));
   CHECK(fastrpc::ProcessWithNewCro([] { throw std::runtime_error("c-5"); }));
   CHECK(records().says("a coroutine", "c-5"));
+  auto joined = fastrpc::spawn([] { throw std::runtime_error("c-6"); });
+  CHECK(joined.join(std::nothrow).error().text() == "c-6");
+  CHECK(records().says("a coroutine", "c-6"));
+  // Nobody joins: before its end, and after it.
+  fastrpc::wait_group left(1);
+  (void)fastrpc::spawn([&left] {
+    left.wait();
+    throw std::runtime_error("c-7");
+  });
+  left.done();
+  CHECK(records().says("a coroutine", "c-7"));
+  auto ended = fastrpc::spawn([] { throw std::runtime_error("c-8"); });
+  CHECK(ended.wait_for(20s));
+  CHECK(!records().take("c-8"));
+  ended.detach();
+  CHECK(records().take("a coroutine", "c-8"));
   CHECK(fastrpc::spawn([] { return 1; }).join() == 1);
 }
 
@@ -126,6 +107,10 @@ void timers() {
   CHECK(records().says("a drop callback", "t-2"));
   auto later = fastrpc::Timer::after(1ms, [] { throw std::runtime_error("t-3"); });
   CHECK(records().says("a timer", "t-3"));
+  auto once = fastrpc::after(1ms, [] { throw std::runtime_error("t-4"); });
+  CHECK(records().says("a timer", "t-4"));
+  auto again = fastrpc::every(1ms, [] { throw std::runtime_error("t-5"); });
+  for (int i = 0; i < 3; ++i) CHECK(records().says("a timer", "t-5"));
 }
 
 void pools() {
@@ -135,13 +120,39 @@ void pools() {
   CHECK(fastrpc_pool_run(pool, throw_it, text("p-1"), throw_it, -1, &error) == FASTRPC_EEXCEPTION);
   CHECK(std::string(fastrpc_error_text(error)) == "p-1");
   fastrpc_error_free(error);
-  CHECK(records().says("drop", "p-1"));
+  CHECK(records().says("a drop callback", "p-1"));
+  CHECK(records().says("a job of a thread pool", "p-1"));
   CHECK(fastrpc_pool_run_async(pool, throw_it, text("p-2"), nullptr, nullptr) == FASTRPC_OK);
-  CHECK(records().says("a thread pool", "p-2"));
+  CHECK(records().says("a job of a thread pool", "p-2"));
+  // Its caller has gone.
+  fastrpc_error* late = nullptr;
+  auto linger = [](void*) {
+    fastrpc::sleep_for(50ms);
+    throw_it(text("p-3"));
+  };
+  CHECK(fastrpc_pool_run(pool, linger, nullptr, nullptr, 10'000'000, &late) == FASTRPC_ETIMEDOUT);
+  fastrpc_error_free(late);
+  CHECK(records().says("a job of a thread pool", "p-3"));
   CHECK(fastrpc_blocking(throw_it, nullptr, &error) == FASTRPC_EEXCEPTION);
   CHECK(std::string(fastrpc_error_text(error)).find("Odd") != std::string::npos);
   fastrpc_error_free(error);
   fastrpc_pool_free(pool);
+
+  fastrpc::thread_pool threads(1);
+  auto failing = [](const char* why) { return [why] { throw std::runtime_error(why); }; };
+  CHECK(threads.run(failing("p-4"), std::nothrow).error().text() == "p-4");
+  CHECK(records().says("a job of a thread pool", "p-4"));
+  threads.async(failing("p-5"));
+  CHECK(records().says("a job of a thread pool", "p-5"));
+  auto slow = [] {
+    fastrpc::sleep_for(50ms);
+    throw std::runtime_error("p-6");
+  };
+  CHECK(threads.run_for(10ms, slow, std::nothrow).error().is_timeout());
+  CHECK(records().says("a job of a thread pool", "p-6"));
+  CHECK(threads.run_for(20s, failing("p-7"), std::nothrow).error().text() == "p-7");
+  CHECK(records().says("a job of a thread pool", "p-7"));
+  CHECK(threads.run([] { return 1; }) == 1);
 }
 
 void locals_and_queues() {
@@ -312,24 +323,50 @@ void protobuf_services() {
   echo::EchoService::Stub(&closed).Echo(&controller, &request, &response,
                                         google::protobuf::NewCallback(throw_from_closure, "d-3"));
   CHECK(records().says("an exception left", "d-3"));
+
+  // Of the client's side: at the end of the call, at StartCancel(), and after it.
+  auto notified = [](const char* why) {
+    return google::protobuf::NewCallback(throw_from_closure, why);
+  };
+  controller.Reset();
+  controller.NotifyOnCancel(notified("n-2"));
+  stub.Echo(&controller, &request, &response, nullptr);
+  CHECK(!controller.Failed() && records().says("NotifyOnCancel", "n-2"));
+  controller.NotifyOnCancel(notified("n-3"));
+  controller.StartCancel();
+  CHECK(records().says("NotifyOnCancel", "n-3"));
+  controller.NotifyOnCancel(notified("n-4"));
+  CHECK(records().says("NotifyOnCancel", "n-4"));
 }
 
 // Nobody is left to tell but stderr.
 void the_log_itself() {
+  std::FILE* file = std::tmpfile();
+  int saved = dup(STDERR_FILENO);
+  CHECK(file != nullptr && saved >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
   auto sink = [](void* user, std::int32_t, const char*, std::size_t, const char*, std::size_t) {
     throw_it(user);
   };
   CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, sink, text("l-1"), throw_it, nullptr) == FASTRPC_OK);
   fastrpc::log(FASTRPC_LOG_WARN, "something");
+  fastrpc::spawn([] { fastrpc::log(FASTRPC_LOG_WARN, "something in a coroutine"); }).join();
   CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, nullptr, nullptr, nullptr, nullptr) == FASTRPC_OK);
+  CHECK(dup2(saved, STDERR_FILENO) >= 0);
+  std::rewind(file);
+  std::string said(4096, '\0');
+  said.resize(std::fread(said.data(), 1, said.size(), file));
+  std::fclose(file);
+  close(saved);
+  auto line = said.find("an exception left the log callback: l-1");
+  CHECK(line != said.npos && said.find("the log callback: l-1", line + 40) != said.npos);
+  CHECK(said.find("an exception left a drop callback: l-1") != said.npos);
 }
 
 }  // namespace
 
 int main() {
   configure_workers();
-  fastrpc::set_log(FASTRPC_LOG_WARN,
-                   [](int, std::string_view, std::string_view line) { records().add(line); });
+  records().listen(FASTRPC_LOG_INFO);
   RUN(coroutines);
   RUN(timers);
   RUN(pools);

@@ -35,12 +35,7 @@ class RpcMgr {
   static int RunOutSideQueue(unsigned msec) {
     PbClosure* done = GetOutSideQueue(msec);
     if (done == nullptr) return 0;
-    fastrpc::detail::Outcome<void> outcome;
-    auto run = [done] { done->Run(); };
-    outcome.run(run);
-    if (auto ended = outcome.take(std::nothrow); !ended)
-      fastrpc::log(FASTRPC_LOG_ERROR,
-                   "an exception left the outside queue: " + ended.error().text());
+    (void)fastrpc::detail::run_logged("the outside queue", [done] { done->Run(); });
     return 1;
   }
 

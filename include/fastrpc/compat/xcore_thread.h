@@ -94,11 +94,7 @@ class XThread : XNoncopyable {
  private:
   void body() {
     id_ = thread_id();
-    fastrpc::detail::Outcome<void> outcome;
-    auto run = [this] { target_->run(); };
-    outcome.run(run);
-    if (auto ended = outcome.take(std::nothrow); !ended)
-      fastrpc::log(FASTRPC_LOG_ERROR, "an exception left a thread: " + ended.error().text());
+    (void)fastrpc::detail::run_logged("a thread", [this] { target_->run(); });
     state_ = STATE_STOPPED;
   }
 

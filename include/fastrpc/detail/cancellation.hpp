@@ -14,23 +14,10 @@
 
 namespace fastrpc::detail {
 
-// Runs a callback that nobody waits for: an exception that leaves it is logged.
-inline void run_logged(google::protobuf::Closure* callback) {
+// Runs a callback of NotifyOnCancel(), if there is one.
+inline void notify_canceled(google::protobuf::Closure* callback) {
   if (callback == nullptr) return;
-#if FASTRPC_HAS_EXCEPTIONS
-  try {
-    callback->Run();
-#ifdef __GLIBCXX__
-  } catch (const abi::__forced_unwind&) {
-    throw;
-#endif
-  } catch (...) {
-    log(FASTRPC_LOG_ERROR,
-        "an exception left the callback of NotifyOnCancel: " + describe(std::current_exception()));
-  }
-#else
-  callback->Run();
-#endif
+  (void)run_logged("the callback of NotifyOnCancel", [callback] { callback->Run(); });
 }
 
 // Whether a controller is cancelled, and the handle of its asynchronous call. Shared by the
@@ -86,7 +73,7 @@ class Cancellation {
       handle_.swap(owned);
       callback = std::exchange(callback_, nullptr);
     }
-    run_logged(callback);
+    notify_canceled(callback);
   }
 
   void notify(Closure* callback) {
@@ -97,7 +84,7 @@ class Cancellation {
         return;
       }
     }
-    run_logged(callback);
+    notify_canceled(callback);
   }
 
   void cancel() {
@@ -110,7 +97,7 @@ class Cancellation {
       callback = std::exchange(callback_, nullptr);
     }
     // It comes first: the call's end may be the end of what it uses.
-    run_logged(callback);
+    notify_canceled(callback);
     Owned owned;
     {
       std::lock_guard<std::mutex> guard(lock_);

@@ -1,7 +1,7 @@
 // Machinery of Coroutine<T> and thread_pool: the function to run, and what became of it.
 #pragma once
 
-#include <fastrpc/error.hpp>
+#include <fastrpc/runtime.hpp>
 
 #include <cstdlib>
 #include <exception>
@@ -18,11 +18,21 @@
 
 namespace fastrpc::detail {
 
-// The result of a function run elsewhere: its value, or the exception that left it.
+// The result of a function run elsewhere: its value, or the exception that left it. The exception
+// is in the log in any case: as news of level INFO when somebody takes it, as an error when nobody
+// does.
 template <typename T>
 class Outcome {
  public:
   using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+  // `what` the function is, for the log: lives for ever.
+  explicit Outcome(const char* what) : what_(what) {}
+  Outcome(const Outcome&) = delete;
+  Outcome& operator=(const Outcome&) = delete;
+  ~Outcome() {
+    if (exception_) tell(FASTRPC_LOG_ERROR);
+  }
 
   template <typename F>
   void run(F& function) {
@@ -43,7 +53,10 @@ class Outcome {
 
   // Moves the value out, or rethrows.
   T take() {
-    if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
+    if (exception_) {
+      tell(FASTRPC_LOG_INFO);
+      std::rethrow_exception(std::exchange(exception_, nullptr));
+    }
     if (!value_) raise(Error(FASTRPC_ESTATE));
     if constexpr (std::is_void_v<T>) {
       value_.reset();
@@ -53,8 +66,8 @@ class Outcome {
     }
   }
 
-  // The same without exceptions.
-  Result<T> take(std::nothrow_t);
+  // The same without exceptions; `level` of the record.
+  Result<T> take(std::nothrow_t, std::int32_t level = FASTRPC_LOG_INFO);
 
  private:
   template <typename F>
@@ -67,6 +80,9 @@ class Outcome {
     }
   }
 
+  void tell(std::int32_t level) const;
+
+  const char* const what_;
   std::optional<Stored> value_;
   std::exception_ptr exception_;
 };
@@ -100,8 +116,17 @@ inline std::string describe(const std::exception_ptr& exception) {
 }
 
 template <typename T>
-Result<T> Outcome<T>::take(std::nothrow_t) {
-  if (exception_) return Error(FASTRPC_EEXCEPTION, FASTRPC_EEXCEPTION, describe(exception_));
+void Outcome<T>::tell(std::int32_t level) const {
+  log(level, "an exception left " + std::string(what_) + ": " + describe(exception_));
+}
+
+template <typename T>
+Result<T> Outcome<T>::take(std::nothrow_t, std::int32_t level) {
+  if (exception_) {
+    tell(level);
+    auto exception = std::exchange(exception_, nullptr);
+    return Error(FASTRPC_EEXCEPTION, FASTRPC_EEXCEPTION, describe(exception));
+  }
   if (!value_) return Error(FASTRPC_ESTATE);
   if constexpr (std::is_void_v<T>) {
     take();
@@ -111,10 +136,18 @@ Result<T> Outcome<T>::take(std::nothrow_t) {
   }
 }
 
+// Runs a function; an exception that leaves it is logged as an error, and is the result.
+template <typename F>
+Result<void> run_logged(const char* what, F function) {
+  Outcome<void> outcome(what);
+  outcome.run(function);
+  return outcome.take(std::nothrow, FASTRPC_LOG_ERROR);
+}
+
 // A function on its way to where it runs, and its outcome.
 template <typename F, typename T>
 struct Job : Outcome<T> {
-  explicit Job(F f) : function(std::move(f)) {}
+  Job(const char* what, F f) : Outcome<T>(what), function(std::move(f)) {}
 
   // Runs once; what the function holds is gone when this returns.
   void run_once() {

@@ -238,7 +238,7 @@ class ServerCall final : public google::protobuf::Closure {
   void end() {
     auto* on_end = std::exchange(controller().on_end_, nullptr);
     answer();
-    run_logged(on_end);
+    notify_canceled(on_end);
     release(nullptr);
   }
 
