@@ -218,8 +218,9 @@ void an_exception_is_logged_and_the_process_made_again() {
   // Twice: it was made again.
   auto said = [log] {
     std::string text(1 << 16, '\0');
-    std::rewind(log);
-    text.resize(std::fread(text.data(), 1, text.size(), log));
+    // The file's offset is the writers'.
+    ssize_t size = pread(fileno(log), text.data(), text.size(), 0);
+    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
     std::string_view line = "an exception left the function of process 1: as the test wants it";
     auto first = text.find(line);
     return first != text.npos && text.find(line, first + 1) != text.npos;

@@ -5,6 +5,8 @@
 #include <fastrpc/hook.hpp>
 #include <fastrpc/pbext.hpp>
 
+#include <sys/socket.h>
+
 #include "closure.h"
 
 using fastrpc::PbClosure;
@@ -20,6 +22,10 @@ inline void co_enable_hook_sys() {
 }
 inline void co_disable_hook_sys() {
   fastrpc_hook_disable();
+}
+// accept(2). What it gives is like any other descriptor, and need not be made known to the hooks.
+inline int co_accept(int fd, sockaddr* address, socklen_t* size) {
+  return ::accept(fd, address, size);
 }
 // False in a plain thread.
 inline bool co_is_enable_sys_hook() {
