@@ -10,6 +10,7 @@
 #include "xcore_atomic.h"
 #include "xcore_rpc_common.h"
 #include "xcore_socket.h"
+#include "xcore_utility.h"
 
 // What RegiExtProcesser() and RegiCloseHandler() take.
 using ext_process = fastrpc::RpcClient::ext_process;
