@@ -2,6 +2,7 @@
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/hook.hpp>
 #include <fastrpc/sync.hpp>
+#include <fastrpc/thread_pool.hpp>
 
 #include <dlfcn.h>
 #include <sys/socket.h>
@@ -62,6 +63,11 @@ void HandOver(std::size_t rounds) {
 
 void SpawnAndJoin(std::size_t times) {
   for (std::size_t i = 0; i < times; ++i) fastrpc::spawn([] {}).join();
+}
+
+void RunInPool(std::size_t times) {
+  static fastrpc::TPMgr pool(1);
+  for (std::size_t i = 0; i < times; ++i) pool.TPRun([] {});
 }
 
 // libc's own functions, past the hooks.
@@ -155,6 +161,7 @@ int main(int argc, char** argv) {
     Report("cpp_yield_ns", 1'000'000, [] { Yield(2, 500'000); });
     Report("cpp_semaphore_ns", 1'000'000, [] { HandOver(500'000); });
     Report("cpp_spawn_join_ns", 500'000, [] { SpawnAndJoin(500'000); });
+    Report("cpp_tprun_ns", 20'000, [] { RunInPool(20'000); });
   }).join();
   CompareHooks();
 }

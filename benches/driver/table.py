@@ -102,6 +102,7 @@ MICRO = {
     "cpp_yield_ns": "C++: yield, two coroutines in turns, ns",
     "cpp_semaphore_ns": "C++: park and unpark through a semaphore, ns",
     "cpp_spawn_join_ns": "C++: spawn and join, one at a time, ns",
+    "cpp_tprun_ns": "C++: a job of TPRun() and the wait for its result, ns",
 }
 
 

@@ -930,8 +930,8 @@ fastrpc_status fastrpc_pool_new(const struct fastrpc_pool_options *options,
 // ended or will never begin when this returns, also in a cancelled coroutine: it may use what is
 // the caller's. Otherwise it has not, if this fails with FASTRPC_ETIMEDOUT or FASTRPC_ECANCELED
 // and it had begun: it then goes on, and `drop` runs at its end. Fails with these two,
-// FASTRPC_EEXCEPTION (an exception left it), FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no
-// thread could be started). Waits for room, if too many jobs wait. Any thread; may suspend.
+// FASTRPC_EEXCEPTION (an exception left it, which is logged too), FASTRPC_ECLOSED (shut down),
+// FASTRPC_ENOMEM (no thread could be started). Waits for room, if too many jobs wait. Any thread; may suspend.
 fastrpc_status fastrpc_pool_run(const struct fastrpc_pool *pool,
                                 fastrpc_function function,
                                 void *user,

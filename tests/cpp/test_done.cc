@@ -15,6 +15,7 @@
 
 #include "check.hpp"
 #include "echo.pb.h"
+#include "records.hpp"
 #include "workers.hpp"
 
 using google::protobuf::Closure;
@@ -134,6 +135,7 @@ void a_second_done_does_nothing() {
     done->Run();
   });
   CHECK(inside.call("a") == "a");
+  CHECK(records().says("done->Run() of a call that is over: ignored"));
   CHECK(inside.lives());
 
   fastrpc::wait_group group(1);
@@ -146,6 +148,7 @@ void a_second_done_does_nothing() {
   });
   CHECK(later.call("b") == "b");
   group.wait();
+  CHECK(records().says("done->Run() of a call that is over: ignored"));
   CHECK(later.lives());
 }
 
@@ -461,6 +464,7 @@ void a_hundred_coroutines_and_threads_call_at_once() {
 
 int main() {
   configure_workers();
+  records().listen();
   RUN(every_call_begins_with_an_empty_response);
   RUN(a_second_done_does_nothing);
   RUN(two_threads_may_race_to_run_done);

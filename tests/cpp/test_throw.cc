@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -113,6 +114,16 @@ void timers() {
   for (int i = 0; i < 3; ++i) CHECK(records().says("a timer", "t-5"));
 }
 
+// A job that outlasts its caller's patience.
+struct Lingering {
+  void wait() {
+    begun = true;
+    gate.wait();
+  }
+  std::atomic<bool> begun{false};
+  fastrpc::wait_group gate{1};
+};
+
 void pools() {
   fastrpc_pool* pool = nullptr;
   fastrpc_error* error = nullptr;
@@ -124,14 +135,15 @@ void pools() {
   CHECK(records().says("a job of a thread pool", "p-1"));
   CHECK(fastrpc_pool_run_async(pool, throw_it, text("p-2"), nullptr, nullptr) == FASTRPC_OK);
   CHECK(records().says("a job of a thread pool", "p-2"));
-  // Its caller has gone.
-  fastrpc_error* late = nullptr;
-  auto linger = [](void*) {
-    fastrpc::sleep_for(50ms);
+  // Its caller has gone; a job that had not begun by then never does.
+  Lingering first;
+  auto linger = [](void* user) {
+    static_cast<Lingering*>(user)->wait();
     throw_it(text("p-3"));
   };
-  CHECK(fastrpc_pool_run(pool, linger, nullptr, nullptr, 10'000'000, &late) == FASTRPC_ETIMEDOUT);
-  fastrpc_error_free(late);
+  while (!first.begun)
+    CHECK(fastrpc_pool_run(pool, linger, &first, nullptr, 20'000'000, nullptr) == FASTRPC_ETIMEDOUT);
+  first.gate.done();
   CHECK(records().says("a job of a thread pool", "p-3"));
   CHECK(fastrpc_blocking(throw_it, nullptr, &error) == FASTRPC_EEXCEPTION);
   CHECK(std::string(fastrpc_error_text(error)).find("Odd") != std::string::npos);
@@ -144,11 +156,13 @@ void pools() {
   CHECK(records().says("a job of a thread pool", "p-4"));
   threads.async(failing("p-5"));
   CHECK(records().says("a job of a thread pool", "p-5"));
-  auto slow = [] {
-    fastrpc::sleep_for(50ms);
+  Lingering second;
+  auto slow = [&second] {
+    second.wait();
     throw std::runtime_error("p-6");
   };
-  CHECK(threads.run_for(10ms, slow, std::nothrow).error().is_timeout());
+  while (!second.begun) CHECK(threads.run_for(20ms, slow, std::nothrow).error().is_timeout());
+  second.gate.done();
   CHECK(records().says("a job of a thread pool", "p-6"));
   CHECK(threads.run_for(20s, failing("p-7"), std::nothrow).error().text() == "p-7");
   CHECK(records().says("a job of a thread pool", "p-7"));
