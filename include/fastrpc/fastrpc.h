@@ -554,8 +554,8 @@ fastrpc_status fastrpc_set_log(int32_t level,
 
 // Writes a record to where the library's own records go.
 //
-// `level`: a FASTRPC_LOG_ level. `text`, `size`: the bytes of an UTF-8 text. Fails with
-// FASTRPC_EINVAL. Any thread; never suspends.
+// `level`: a FASTRPC_LOG_ level. `text`, `size`: the bytes of a text; what is not UTF-8 is
+// replaced. Fails with FASTRPC_EINVAL (there is no such level). Any thread; never suspends.
 fastrpc_status fastrpc_log(int32_t level, const char *text, size_t size);
 
 // Sets all fields to their defaults.

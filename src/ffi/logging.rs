@@ -67,8 +67,8 @@ pub unsafe extern "C" fn fastrpc_set_log(
 
 /// Writes a record to where the library's own records go.
 ///
-/// `level`: a FASTRPC_LOG_ level. `text`, `size`: the bytes of an UTF-8 text. Fails with
-/// FASTRPC_EINVAL. Any thread; never suspends.
+/// `level`: a FASTRPC_LOG_ level. `text`, `size`: the bytes of a text; what is not UTF-8 is
+/// replaced. Fails with FASTRPC_EINVAL (there is no such level). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_log(
     level: i32,
@@ -77,10 +77,10 @@ pub unsafe extern "C" fn fastrpc_log(
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
         // SAFETY: the caller passes `size` readable bytes.
-        let text = unsafe { arg::text(text, size) }?;
+        let text = unsafe { arg::bytes(text.cast(), size) }?;
         let level = level_filter(level).and_then(|level| level.to_level());
         let level = level.ok_or_else(|| Failure::invalid("no such log level"))?;
-        log::log!(target: "program", level, "{text}");
+        log::log!(target: "program", level, "{}", String::from_utf8_lossy(text));
         Ok(())
     })
 }

@@ -353,6 +353,47 @@ void protobuf_services() {
   CHECK(records().says("NotifyOnCancel", "n-4"));
 }
 
+// What an exception says may be in any encoding: what is no UTF-8 is replaced, and the rest is told.
+void other_encodings() {
+  constexpr const char* kGbk = "g-1 \xc4\xe3\xba\xc3 end";
+  fastrpc::log(FASTRPC_LOG_ERROR, kGbk);
+  CHECK(records().says("g-1 ", " end"));
+  fastrpc::spawn_detached([=] { throw std::runtime_error(kGbk); });
+  CHECK(records().says("a coroutine: g-1 ", " end"));
+  CHECK(!fastrpc::spawn([=] { throw std::runtime_error(kGbk); }).join(std::nothrow));
+  CHECK(records().says("a coroutine: g-1 ", " end"));
+
+  struct Gbk : echo::EchoService {
+    void Echo(google::protobuf::RpcController* controller, const echo::EchoRequest*,
+              echo::EchoResponse*, google::protobuf::Closure* done) override {
+      controller->SetFailed(kGbk);
+      done->Run();
+    }
+    void Broken(google::protobuf::RpcController*, const echo::EchoRequest*, echo::EchoResponse*,
+                google::protobuf::Closure*) override {
+      throw std::runtime_error(kGbk);
+    }
+  };
+  for (auto protocol : {fastrpc::Protocol::baidu_std, fastrpc::Protocol::original}) {
+    fastrpc::RpcServer server("127.0.0.1", 0);
+    server.add_service(std::make_shared<Gbk>());
+    server.listen();
+    fastrpc::ClientOptions options;
+    options.protocol = protocol;
+    fastrpc::RpcClient client("127.0.0.1", server.port(), options);
+    echo::EchoService::Stub stub(&client);
+    echo::EchoRequest request;
+    echo::EchoResponse response;
+    fastrpc::CliController controller;
+    stub.Broken(&controller, &request, &response, nullptr);
+    CHECK(controller.ErrorCode() == 2001 && controller.ErrorText().rfind("g-1 ", 0) == 0);
+    CHECK(records().says("echo.EchoService.Broken: g-1 ", " end"));
+    controller.Reset();
+    stub.Echo(&controller, &request, &response, nullptr);
+    CHECK(controller.ErrorCode() == 2001 && controller.ErrorText().rfind("g-1 ", 0) == 0);
+  }
+}
+
 // Nobody is left to tell but stderr.
 void the_log_itself() {
   std::FILE* file = std::tmpfile();
@@ -388,6 +429,7 @@ int main() {
   RUN(calls);
   RUN(pushes_and_ends);
   RUN(protobuf_services);
+  RUN(other_encodings);
   RUN(the_log_itself);
   google::protobuf::ShutdownProtobufLibrary();
 }
