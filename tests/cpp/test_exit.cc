@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -135,6 +136,32 @@ void a_coroutine_may_exit_with_static_servers_and_clients() {
   }
 }
 
+// A pool whose jobs wait and timers whose runs wait, which exit() destroys.
+void anybody_may_exit_with_static_pools_and_timers() {
+  using fastrpc::NewClosure;
+  auto end = [] { std::exit(7); };
+  std::function<void(fastrpc::TPMgr&, fastrpc::TimerMgr&)> ways[] = {
+      [&](auto&, auto&) { end(); },
+      [&](auto&, auto&) { fastrpc::spawn(end).join(); },
+      [&](auto&, auto&) { std::thread(end).join(); },
+      [&](auto& pool, auto&) { pool.TPRun(end); },
+      [&](auto& pool, auto&) { pool.TPAsynRun(end); },
+      [&](auto&, auto& timers) { timers.AddJob(1, NewClosure(end)); },
+  };
+  for (auto& exit_by : ways) {
+    CHECK(status_of_child([&exit_by] {
+            static fastrpc::TPMgr pool(2);
+            static fastrpc::TimerMgr timers;
+            auto wait = [] { (void)fastrpc::sleep_for(20ms, std::nothrow); };
+            timers.AddJob(1, fastrpc::NewPermanentClosure(wait), -1);
+            timers.AddJob(3600000, NewClosure(wait));
+            for (int i = 0; i < 20; ++i) pool.TPAsynRun(wait);
+            exit_by(pool, timers);
+            pause();
+          }) == 7);
+  }
+}
+
 // What a thread still does when its local data is being destroyed.
 void a_thread_may_wait_at_its_very_end() {
   CHECK(status_of_child([] {
@@ -206,6 +233,7 @@ int main() {
   RUN(main_may_exit_with_static_servers_and_clients);
   RUN(a_coroutine_may_exit);
   RUN(a_coroutine_may_exit_with_static_servers_and_clients);
+  RUN(anybody_may_exit_with_static_pools_and_timers);
   RUN(a_thread_may_wait_at_its_very_end);
   RUN(a_method_may_exit);
   RUN(main_may_exit_quickly);

@@ -2,6 +2,7 @@
 // connection; in today's spelling and in the original's, over both protocols.
 #include <fastrpc/fastrpc.hpp>
 #include <fastrpc/pb_mgr.hpp>
+#include <fastrpc/pbext.hpp>
 #include <fastrpc/rpc_client.hpp>
 #include <fastrpc/rpc_server.hpp>
 #include <fastrpc/thread_pool.hpp>
@@ -14,6 +15,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -377,6 +379,37 @@ void handlers_may_be_replaced() {
   CHECK(seen.next() == 2);
 }
 
+// A handler of pushes, one of losses, and the `done` of a call may each destroy the client that
+// called it, and go on.
+void handlers_may_destroy_their_client() {
+  for (auto protocol : kBoth) {
+    for (std::string who : {"push", "loss", "done"}) {
+      Fixture f(protocol);
+      Seen<int> gone;
+      auto destroy = [&](const std::string& by) {
+        if (by != who) return;
+        f.client.reset();
+        fastrpc::yield();
+        gone.put(1);
+      };
+      f.client->on_push([&](auto, auto) { destroy("push"); });
+      f.client->on_close([&](const auto&) { destroy("loss"); });
+      auto connection = f.join().first;
+      connection.push("a.B", "x");
+      if (who == "loss") f.server->stop();
+      echo::EchoRequest request;
+      echo::EchoResponse response;
+      fastrpc::CliController controller;
+      std::function<void()> done = [&] { destroy("done"); };
+      if (who == "done")
+        Stub(f.client.get())
+            .Echo(&controller, &request, &response,
+                  fastrpc::pbext::NewCallback([&done] { done(); }));
+      CHECK(gone.next() == 1);
+    }
+  }
+}
+
 void a_killed_client(const char* program) {
   Fixture f(fastrpc::Protocol::original);
   Seen<std::uint64_t> gone;
@@ -432,6 +465,7 @@ int main(int argc, char** argv) {
   RUN(numbers_beyond_32_bits);
   RUN(handlers_call_and_throw);
   RUN(handlers_may_be_replaced);
+  RUN(handlers_may_destroy_their_client);
   a_killed_client(argv[0]);
   return 0;
 }
