@@ -314,6 +314,31 @@ void the_switch_of_the_hooks_is_the_coroutines_own() {
   }).join();
 }
 
+void co_accept_suspends_its_coroutine_alone() {
+  if (!HOOKS) return;
+  fastrpc::spawn([] {
+    XSocket listener;
+    CHECK(listener.open() && listener.listen(XSockAddr("127.0.0.1", 0)));
+    CHECK(listener.set_nonblock(false));
+    fastrpc::SpawnOptions here;
+    here.worker = fastrpc::this_coroutine::worker();
+    sockaddr_in from = {};
+    auto accepting = fastrpc::spawn(here, [&listener, &from] {
+      co_enable_hook_sys();
+      socklen_t size = sizeof from;
+      return co_accept(listener.get_handle(), reinterpret_cast<sockaddr*>(&from), &size);
+    });
+    // On the same worker: it would never get here if co_accept() blocked.
+    fastrpc::yield();
+    CHECK(!accepting.is_finished());
+    XSocket client;
+    CHECK(client.open() && client.connect(listener.local_addr(), 20000) == 1);
+    XSocket server(accepting.join());
+    CHECK(server.is_open() && XSockAddr(from) == client.local_addr());
+    for (XSocket* socket : {&listener, &client, &server}) socket->close();
+  }).join();
+}
+
 }  // namespace
 
 int main() {
@@ -332,4 +357,5 @@ int main() {
   RUN(the_outside_queue_is_pumped_by_whoever_asks);
   RUN(closures_run_in_coroutines);
   RUN(the_switch_of_the_hooks_is_the_coroutines_own);
+  RUN(co_accept_suspends_its_coroutine_alone);
 }

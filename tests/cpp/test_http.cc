@@ -351,6 +351,10 @@ void the_original_handler() {
   for (const char* bad : {"", "hello", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"})
     CHECK(has(answer(raw(bad)), "HTTP/1.1 500 "));
   CHECK(records().says("a handler's response was not sent"));
+  // A body that is malformed never reaches it.
+  auto never = [](fastrpc::HttpRequest*, Closure*) { CHECK(!"it was called"); };
+  CHECK(has(answer(never, "POST", "/", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+            "HTTP/1.1 400 "));
   // The default: nothing is set.
   fastrpc::HttpHandler nothing;
   RpcServer server("127.0.0.1", 0);
@@ -425,6 +429,27 @@ void done_never() {
   server.reset();
   CHECK(handler.finished && peer.rest().empty());
   done->Run();
+}
+
+// A connection of HTTP has its number, its end is told, and it takes no pushes.
+void connections_have_ends_and_take_no_pushes() {
+  fastrpc::queue<std::uint64_t> ended(4);
+  unsigned flow = 0;
+  Handler handler([&flow](fastrpc::HttpRequest* request, Closure* done) {
+    flow = request->cli_flow;
+    CHECK(!RpcServer::PushRawDataToClient(request->svr, flow, "HTTP/1.1 200 OK\r\n\r\n"));
+    request->response = made("not disturbed");
+    done->Run();
+  });
+  RpcServer server("127.0.0.1", 0);
+  CHECK(server.RegiHttpHandler(&handler));
+  server.on_close([&ended](std::uint64_t connection) { ended.push(connection); });
+  server.listen();
+  for (unsigned i = 1; i <= 2; ++i) {
+    CHECK(ends_with(ask(server, "GET", "/"), "not disturbed"));
+    auto connection = ended.pop_for(20s);
+    CHECK(flow == i && connection && *connection == i);
+  }
 }
 
 // An exception out of Init() is an error of the registration; one out of Finish() is logged.
@@ -510,6 +535,7 @@ int main() {
   RUN(done_whenever);
   RUN(done_never);
   RUN(done_too_late);
+  RUN(connections_have_ends_and_take_no_pushes);
   RUN(exceptions_at_both_ends);
   google::protobuf::ShutdownProtobufLibrary();
 }
