@@ -27,8 +27,9 @@ class [[nodiscard]] Coroutine {
  public:
   Coroutine() = default;
 
-  // Waits for the end. Gives the result, or rethrows the exception that left the function; if nobody
-  // joins, that is logged. Throws an Error if the wait was cancelled, or if it was joined before.
+  // Waits for the end. Gives the result, or rethrows the exception that left the function; if
+  // nobody joins, that is logged. Throws an Error if the wait was cancelled, or if it was joined
+  // before.
   T join() {
     wait(detail::kNever).value();
     return outcome_->take();

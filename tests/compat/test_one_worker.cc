@@ -114,8 +114,8 @@ void all_kinds_of_callbacks_run_one_after_the_other() {
 int main() {
   CHECK(fastrpc::worker_count() == 1);
   RUN(all_kinds_of_callbacks_run_one_after_the_other);
-  for (const char* kind : {"call", "call, after a wait", "page", "push", "close", "done", "AsynRun",
-                           "timer"}) {
+  for (const char* kind :
+       {"call", "call, after a wait", "page", "push", "close", "done", "AsynRun", "timer"}) {
     if (seen[kind] == 0) std::fprintf(stderr, "there was no %s\n", kind);
     CHECK(seen[kind] > 0);
   }

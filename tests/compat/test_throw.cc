@@ -162,7 +162,8 @@ void timers() {
   TimerMgr timers;
   CHECK(timers.AddJob(1, NewClosure(&fail, "a job that runs once")) != 0);
   CHECK(records().says("a timer", "a job that runs once"));
-  CHECK(timers.AddJob(1, NewPermanentClosure(&fail_and_count, &runs, "a job that repeats"), 3) != 0);
+  CHECK(timers.AddJob(1, NewPermanentClosure(&fail_and_count, &runs, "a job that repeats"), 3) !=
+        0);
   for (int i = 0; i < 3; ++i)
     CHECK(runs.trywait(20000) && records().says("a timer", "a job that repeats"));
   XTimer timer;

@@ -353,8 +353,8 @@ void the_original_handler() {
   CHECK(records().says("a handler's response was not sent"));
   // A body that is malformed never reaches it.
   auto never = [](fastrpc::HttpRequest*, Closure*) { CHECK(!"it was called"); };
-  CHECK(has(answer(never, "POST", "/", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
-            "HTTP/1.1 400 "));
+  CHECK(
+      has(answer(never, "POST", "/", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "HTTP/1.1 400 "));
   // The default: nothing is set.
   fastrpc::HttpHandler nothing;
   RpcServer server("127.0.0.1", 0);

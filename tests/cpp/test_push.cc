@@ -297,7 +297,8 @@ void a_client_that_takes_nothing() {
   auto [connection, flow] = service->joined.next();
   auto message = news(std::string(10'000, 'x'));
   int sent = 0;
-  while (fastrpc::RpcServer::PushToClient(flow.first, flow.second, &message)) CHECK(++sent < 10'000);
+  while (fastrpc::RpcServer::PushToClient(flow.first, flow.second, &message))
+    CHECK(++sent < 10'000);
   CHECK(sent >= 9);
   auto refused = connection.push(message, std::nothrow);
   CHECK(!refused && refused.error().status() == FASTRPC_ELIMIT && connection.is_open());

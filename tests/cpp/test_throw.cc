@@ -142,7 +142,8 @@ void pools() {
     throw_it(text("p-3"));
   };
   while (!first.begun)
-    CHECK(fastrpc_pool_run(pool, linger, &first, nullptr, 20'000'000, nullptr) == FASTRPC_ETIMEDOUT);
+    CHECK(fastrpc_pool_run(pool, linger, &first, nullptr, 20'000'000, nullptr) ==
+          FASTRPC_ETIMEDOUT);
   first.gate.done();
   CHECK(records().says("a job of a thread pool", "p-3"));
   CHECK(fastrpc_blocking(throw_it, nullptr, &error) == FASTRPC_EEXCEPTION);
@@ -353,7 +354,8 @@ void protobuf_services() {
   CHECK(records().says("NotifyOnCancel", "n-4"));
 }
 
-// What an exception says may be in any encoding: what is no UTF-8 is replaced, and the rest is told.
+// What an exception says may be in any encoding: what is no UTF-8 is replaced, and the rest is
+// told.
 void other_encodings() {
   constexpr const char* kGbk = "g-1 \xc4\xe3\xba\xc3 end";
   fastrpc::log(FASTRPC_LOG_ERROR, kGbk);
