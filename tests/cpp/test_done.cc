@@ -211,6 +211,21 @@ void an_exception_is_the_answer_also_with_a_guard() {
   CHECK(guarded.lives() && caught.lives() && stray.lives());
 }
 
+void an_exception_may_race_with_done() {
+  fastrpc::thread_pool pool(2);
+  Fixture f([&pool](auto&, auto&, Closure* done) {
+    pool.async([done] { done->Run(); });
+    throw std::runtime_error("raced");
+  });
+  for (int i = 0; i < 300; ++i) {
+    std::string outcome = f.call("run");
+    CHECK(outcome == "run" || outcome == "2001: raced");
+    CHECK(records().says("echo.EchoService.Echo", "raced"));
+  }
+  for (int i = 0; i < 2000 && f.server->stats().in_flight > 0; ++i) fastrpc::sleep_for(10ms);
+  CHECK(f.server->stats().in_flight == 0);
+}
+
 void without_done_the_client_waits_for_its_timeout() {
   Closure* kept = nullptr;
   Fixture f([&kept](auto&, auto&, Closure* done) { kept = done; });
@@ -471,6 +486,7 @@ int main() {
   RUN(done_may_run_in_a_thread_pool);
   RUN(an_exception_after_the_answer_changes_nothing);
   RUN(an_exception_is_the_answer_also_with_a_guard);
+  RUN(an_exception_may_race_with_done);
   RUN(without_done_the_client_waits_for_its_timeout);
   RUN(done_may_run_after_the_connection_and_the_server_have_gone);
   RUN(the_end_of_a_server_waits_for_its_methods);
