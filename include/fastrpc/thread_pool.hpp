@@ -48,10 +48,10 @@ class thread_pool {
     return thread_pool(pool);
   }
 
-  // Runs `function()` on a thread of the pool and gives its result, or rethrows its exception. The
-  // function may refer to what is the caller's: once it has begun, this waits for its end, even
-  // in a cancelled coroutine. In a job of this pool, calls it right here. May suspend; throws an
-  // Error if it did not run.
+  // Runs `function()` on a thread of the pool and gives its result, or rethrows its exception, of
+  // which there is a record of level INFO. The function may refer to what is the caller's: once it
+  // has begun, this waits for its end, even in a cancelled coroutine. In a job of this pool, calls
+  // it right here. May suspend; throws an Error if it did not run.
   template <typename F>
   auto run(F&& function) -> std::invoke_result_t<F&> {
     detail::Outcome<std::invoke_result_t<F&>> outcome(kJob);

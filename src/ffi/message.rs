@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use crate::rpc::Compress;
 
 use super::arg;
-use super::callback::call_out;
+use super::callback::call_out_told;
 use super::error::Failure;
 use super::status::*;
 
@@ -56,8 +56,10 @@ pub(super) unsafe fn message<'a>(
         return Err(Failure::new(FASTRPC_ENOMEM, "no memory for a message of this size"));
     }
     buffer.resize(size, 0);
-    // SAFETY: the user gave this function for this data; the buffer has `size` bytes.
-    let outcome = call_out(|| unsafe { fill(user, buffer.as_mut_ptr(), size) });
+    let outcome = call_out_told("the function that fills a message", || {
+        // SAFETY: the user gave this function for this data; the buffer has `size` bytes.
+        unsafe { fill(user, buffer.as_mut_ptr(), size) }
+    });
     outcome.map_err(|exception| Failure::new(FASTRPC_EEXCEPTION, exception))?;
     Ok(Message::Filled(scratch))
 }

@@ -279,12 +279,14 @@ void calls() {
   CHECK(raw->call("after").empty());
   CHECK(records().says("a handler", "m-after"));
   CHECK(raw->call("fill") == "f-1");
+  CHECK(records().says("the function that fills a message", "f-1"));
 
   fastrpc_call_options options;
   fastrpc_call_options_init(&options, sizeof options);
   options.fill = throw_from_fill;
   options.fill_user = text("f-2");
   CHECK(raw->call("filled", &options) == "f-2");
+  CHECK(records().says("the function that fills a message", "f-2"));
   CHECK(raw->call_async(&options, "f-3") == FASTRPC_EEXCEPTION);
   CHECK(records().says("a drop callback", "f-3"));
   CHECK(raw->call_async(nullptr, "d-1") == FASTRPC_OK);
