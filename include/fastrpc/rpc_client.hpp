@@ -63,10 +63,10 @@ class ClientCall {
     ErrorSlot error;
     // Owned by `ended`, which runs if and only if this succeeds.
     auto* user = call.release();
-    auto called = error.check(fastrpc_client_call_async(
-        client, names.service.data(), names.service.size(), names.method.data(),
-        names.method.size(), nullptr, user->size_, &options, ended, user, nullptr, nullptr,
-        error.out()));
+    auto called = error.check(
+        fastrpc_client_call_async(client, names.service.data(), names.service.size(),
+                                  names.method.data(), names.method.size(), nullptr, user->size_,
+                                  &options, ended, user, nullptr, nullptr, error.out()));
     if (!called) fail_later(std::unique_ptr<ClientCall>(user), called.error());
   }
 
@@ -96,12 +96,11 @@ class ClientCall {
     if (!spawn_detached({}, end, std::nothrow)) end();
   }
 
-  // Whether there is a call to make: the request is whole, and nobody has cancelled.
+  // Whether there is a call to make: the request is whole.
   Result<void> begin() {
     if (controller_ != nullptr) {
       controller_->clear_error();
       controller_->status_ = FASTRPC_OK;
-      if (controller_->IsCanceled()) return Error(FASTRPC_ECANCELED);
     }
     if (!request_->IsInitialized())
       return Error(FASTRPC_EINVAL, kBadRequest,

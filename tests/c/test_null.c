@@ -211,6 +211,9 @@ static void objects_that_are_null(void) {
   CHECK(drops == 2 && calls == 0);
   IS_REFUSED(fastrpc_async_call_cancel, (NULL));
   DOES_NOTHING(fastrpc_async_call_free, (NULL));
+  IS_REFUSED(fastrpc_cancellation_cancel, (NULL));
+  GIVES(false, fastrpc_cancellation_is_canceled, (NULL));
+  DOES_NOTHING(fastrpc_cancellation_reset, (NULL));
   IS_REFUSED(fastrpc_client_close, (NULL));
   DOES_NOTHING(fastrpc_client_free, (NULL));
   size = 7;

@@ -43,6 +43,7 @@ class Cancellation {
     fastrpc_cancellation_reset(&call_);
   }
 
+  // True a little before a call that begins fails with it.
   [[nodiscard]] bool is_canceled() const { return canceled_.load(std::memory_order_acquire); }
   // Only between two calls.
   void reset() {
