@@ -104,7 +104,7 @@ typedef struct fastrpc_client fastrpc_client;
 // A condition variable for fastrpc_mutex. Any thread.
 typedef struct fastrpc_condvar fastrpc_condvar;
 
-// A connection of a server, to push messages to. It may be kept after the connection has ended.
+// A connection of a server, to push messages to or to close. It may be kept after the connection has ended.
 // Any thread.
 typedef struct fastrpc_connection fastrpc_connection;
 
@@ -1269,6 +1269,15 @@ fastrpc_status fastrpc_connection_push_raw(const struct fastrpc_connection *conn
                                            size_t size,
                                            struct fastrpc_error **error);
 
+// Closes a connection, once what was answered and pushed on it before has been sent.
+//
+// Calls that are still in flight are cancelled and their answers dropped; but a request of HTTP is
+// answered first. The function of fastrpc_server_on_close() is called when the client has closed
+// its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone, or closed
+// already). Any thread; never suspends.
+fastrpc_status fastrpc_connection_close(const struct fastrpc_connection *connection,
+                                        struct fastrpc_error **error);
+
 // Frees the handle of a connection, which goes on.
 //
 // `connection`: NULL does nothing. Any thread; never suspends.
@@ -1293,6 +1302,13 @@ fastrpc_status fastrpc_server_push_raw(const struct fastrpc_server *server,
                                        const uint8_t *bytes,
                                        size_t size,
                                        struct fastrpc_error **error);
+
+// Closes the connection of a number. See fastrpc_connection_close().
+//
+// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+fastrpc_status fastrpc_server_close_connection(const struct fastrpc_server *server,
+                                               uint64_t connection,
+                                               struct fastrpc_error **error);
 
 // Has a function called once for each connection that has ended, in a coroutine, as soon as the
 // peer closed its side, whatever calls are still in flight, or when the connection broke or was

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Error;
 use super::answer::Answer;
 use super::conn::Conn;
 use super::error::code;
@@ -13,6 +14,26 @@ use super::slab::Slab;
 use crate::rt;
 
 impl Conn {
+    /// See [`Connection::close`](super::Connection::close).
+    pub(super) fn close(self: &Arc<Self>) -> Result<(), Error> {
+        if self.is_gone() {
+            return Err(Error::gone());
+        }
+        self.set_gone();
+        // Pushes from elsewhere that succeeded before come first.
+        self.mail_close();
+        Ok(())
+    }
+
+    pub(super) fn close_here(&self, local: &Local) {
+        if local.speaks_http.get() {
+            local.draining.set(true);
+        } else {
+            local.closing.set(true);
+        }
+        self.progress(local);
+    }
+
     /// The server is stopping: lets the calls in flight end, then closes.
     pub(super) fn drain(self: &Arc<Self>) {
         let local = self.local();
