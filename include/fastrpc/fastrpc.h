@@ -1271,10 +1271,10 @@ fastrpc_status fastrpc_connection_push_raw(const struct fastrpc_connection *conn
 
 // Closes a connection, once what was answered and pushed on it before has been sent.
 //
-// Calls that are still in flight are cancelled and their answers dropped; but a request of HTTP is
-// answered first. The function of fastrpc_server_on_close() is called when the client has closed
-// its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone, or closed
-// already). Any thread; never suspends.
+// Calls that are still in flight are cancelled, and what answers them later is dropped; but a
+// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the client has closed
+// its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone). Any thread;
+// never suspends.
 fastrpc_status fastrpc_connection_close(const struct fastrpc_connection *connection,
                                         struct fastrpc_error **error);
 

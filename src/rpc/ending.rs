@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Error;
 use super::answer::Answer;
 use super::conn::Conn;
 use super::error::code;
@@ -15,14 +14,10 @@ use crate::rt;
 
 impl Conn {
     /// See [`Connection::close`](super::Connection::close).
-    pub(super) fn close(self: &Arc<Self>) -> Result<(), Error> {
-        if self.is_gone() {
-            return Err(Error::gone());
-        }
+    pub(super) fn close(self: &Arc<Self>) {
         self.set_gone();
         // Pushes from elsewhere that succeeded before come first.
         self.mail_close();
-        Ok(())
     }
 
     pub(super) fn close_here(&self, local: &Local) {

@@ -58,14 +58,15 @@ impl Connection {
 
     /// Closes the connection, once what was answered and pushed on it before has been sent. Calls
     /// that are still in flight are cancelled ([`Call::is_canceled`](super::Call::is_canceled)), and
-    /// their answers are dropped; but a request of HTTP is answered first. Does not wait. The handler
+    /// what answers them later is dropped; but a request of HTTP is answered first. Does not wait. The handler
     /// of closed connections runs as for any other, when the client has closed its side too, or a
     /// second later.
     ///
     /// # Errors
-    /// EFAILEDSOCKET when the connection is gone, or closed already.
+    /// EFAILEDSOCKET when the connection is gone.
     pub fn close(&self) -> Result<(), Error> {
-        self.conn()?.close()
+        self.conn()?.close();
+        Ok(())
     }
 
     fn conn(&self) -> Result<Arc<Conn>, Error> {

@@ -137,7 +137,8 @@ impl Server {
     /// # Errors
     /// As there.
     pub fn close_connection(&self, connection: u64) -> Result<(), Error> {
-        self.shared.connection(connection).ok_or_else(Error::gone)?.close()
+        self.shared.connection(connection).ok_or_else(Error::gone)?.close();
+        Ok(())
     }
 
     /// Runs `handler` once for each connection that has ended, with its number: as soon as the peer
