@@ -135,14 +135,6 @@ using RpcController = Controller;
 // may destroy it. Meanwhile it belongs to the call: other threads may use only what says so.
 class CliController : public detail::ControllerBase {
  public:
-  CliController() = default;
-  ~CliController() override {
-    auto* shared = cancellation_.load(std::memory_order_acquire);
-    if (shared == nullptr) return;
-    shared->end();
-    detail::Cancellation::release(shared);
-  }
-
   // How long the call may take; without it, as long as the client's options say.
   template <typename Rep, typename Period>
   void set_timeout(std::chrono::duration<Rep, Period> time) {
@@ -167,27 +159,19 @@ class CliController : public detail::ControllerBase {
   // The FASTRPC_E number of what went wrong; FASTRPC_EREMOTE if the server said so.
   [[nodiscard]] fastrpc_status status() const { return status_; }
 
-  // Ends an asynchronous call in flight with FASTRPC_ECANCELED, unless its end is on the way; a
-  // call that begins later fails with it at once, until Reset(). The server is not told. A
-  // synchronous call in flight goes on to its answer or its timeout, unless the coroutine that
-  // waits for it is cancelled.
+  // Ends the call in flight, synchronous or not, with FASTRPC_ECANCELED, unless its end is on the
+  // way; a call that begins later fails with it at once, until Reset(). The server is not told.
   //
   // Any thread, also while the call begins or ends, and several times. The controller must live
-  // until this returns; but the `done` that this brings about may destroy it before.
-  void StartCancel() override {
-    auto shared = cancellation().hold();
-    shared->cancel();
-  }
+  // until this returns; but the end of the call that this brings about may destroy it before.
+  void StartCancel() override { cancellation_.cancel(); }
   // Any thread.
-  [[nodiscard]] bool IsCanceled() const override {
-    auto* shared = cancellation_.load(std::memory_order_acquire);
-    return shared != nullptr && shared->is_canceled();
-  }
+  [[nodiscard]] bool IsCanceled() const override { return cancellation_.is_canceled(); }
   // Runs `callback` exactly once: at StartCancel(), where that is called and before the call ends;
   // at once if that came before; or else when the call has ended, before `done`, or the controller
   // is destroyed. At most once per call. An exception that leaves it is logged. Any thread.
   void NotifyOnCancel(google::protobuf::Closure* callback) override {
-    cancellation().notify(callback);
+    cancellation_.notify(callback);
   }
 
   // Back to new; not during a call.
@@ -199,7 +183,7 @@ class CliController : public detail::ControllerBase {
     for (std::string* text :
          {&request_id_, &request_attachment_, &response_attachment_, &remote_side_})
       text->clear();
-    if (auto* shared = cancellation_.load(std::memory_order_acquire)) shared->reset();
+    cancellation_.reset();
   }
   // Takes the error of another one over.
   void CopyFrom(const CliController& other) {
@@ -219,23 +203,7 @@ class CliController : public detail::ControllerBase {
   std::string request_attachment_;
   std::string response_attachment_;
   std::string remote_side_;
-
-  // What StartCancel() and the call share, made by whichever needs it first: most calls need none.
-  detail::Cancellation& cancellation() {
-    detail::Cancellation* shared = cancellation_.load(std::memory_order_acquire);
-    if (shared != nullptr) return *shared;
-    auto* made = new detail::Cancellation;
-    if (cancellation_.compare_exchange_strong(shared, made, std::memory_order_acq_rel))
-      return *made;
-    detail::Cancellation::release(made);
-    return *shared;
-  }
-  // The call has ended.
-  void end_call() {
-    if (auto* shared = cancellation_.load(std::memory_order_acquire)) shared->end();
-  }
-
-  std::atomic<detail::Cancellation*> cancellation_{nullptr};
+  detail::Cancellation cancellation_;
 };
 
 }  // namespace fastrpc

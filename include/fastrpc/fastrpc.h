@@ -104,7 +104,7 @@ typedef struct fastrpc_client fastrpc_client;
 // A condition variable for fastrpc_mutex. Any thread.
 typedef struct fastrpc_condvar fastrpc_condvar;
 
-// A connection of a server, to push messages to. It may be kept after the connection has ended.
+// A connection of a server, to push messages to or to close. It may be kept after the connection has ended.
 // Any thread.
 typedef struct fastrpc_connection fastrpc_connection;
 
@@ -408,6 +408,17 @@ typedef struct fastrpc_client_options {
 // Handles requests. It runs in a new coroutine for each, of several workers at the same time.
 typedef void (*fastrpc_http_handler)(void *user, struct fastrpc_http_exchange *exchange);
 
+// What any thread may end a call by: see `cancellation` of fastrpc_call_options.
+//
+// The caller's memory, all zero at first (`fastrpc_cancellation c = {0}`), never copied or moved.
+// One call at a time uses it. It must live until that call has ended, and may then go although a
+// fastrpc_cancellation_cancel() that ended the call has not returned. After an asynchronous call,
+// fastrpc_cancellation_reset() frees what that has left in it.
+typedef struct fastrpc_cancellation {
+  // The library's.
+  void *state;
+} fastrpc_cancellation;
+
 // What a call says beside its request. See fastrpc_client_call().
 typedef struct fastrpc_call_options {
   // sizeof(fastrpc_call_options).
@@ -434,6 +445,8 @@ typedef struct fastrpc_call_options {
   int32_t compress;
   // Must be 0.
   int32_t reserved;
+  // What any thread may end the call by: the caller's, not used by another call. Default NULL.
+  struct fastrpc_cancellation *cancellation;
 } fastrpc_call_options;
 
 // The end of a call: it owns `response` and `error`, one of which is NULL.
@@ -1256,6 +1269,15 @@ fastrpc_status fastrpc_connection_push_raw(const struct fastrpc_connection *conn
                                            size_t size,
                                            struct fastrpc_error **error);
 
+// Closes a connection, once what was answered and pushed on it before has been sent.
+//
+// Calls that are still in flight are cancelled, and what answers them later is dropped; but a
+// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the client has closed
+// its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone). Any thread;
+// never suspends.
+fastrpc_status fastrpc_connection_close(const struct fastrpc_connection *connection,
+                                        struct fastrpc_error **error);
+
 // Frees the handle of a connection, which goes on.
 //
 // `connection`: NULL does nothing. Any thread; never suspends.
@@ -1280,6 +1302,13 @@ fastrpc_status fastrpc_server_push_raw(const struct fastrpc_server *server,
                                        const uint8_t *bytes,
                                        size_t size,
                                        struct fastrpc_error **error);
+
+// Closes the connection of a number. See fastrpc_connection_close().
+//
+// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+fastrpc_status fastrpc_server_close_connection(const struct fastrpc_server *server,
+                                               uint64_t connection,
+                                               struct fastrpc_error **error);
 
 // Has a function called once for each connection that has ended, in a coroutine, as soon as the
 // peer closed its side, whatever calls are still in flight, or when the connection broke or was
@@ -1544,6 +1573,22 @@ fastrpc_status fastrpc_http_read(const struct fastrpc_http_exchange *exchange,
                                  size_t size,
                                  size_t *count,
                                  struct fastrpc_error **error);
+
+// Ends the call with FASTRPC_ECANCELED, unless it has ended; one that begins later fails with it
+// at once, until fastrpc_cancellation_reset(). The server is not told.
+//
+// Any thread, several times; never suspends.
+fastrpc_status fastrpc_cancellation_cancel(struct fastrpc_cancellation *cancellation);
+
+// Whether fastrpc_cancellation_cancel() was called, since the last reset.
+//
+// `cancellation`: NULL gives false. Any thread; never suspends.
+bool fastrpc_cancellation_is_canceled(const struct fastrpc_cancellation *cancellation);
+
+// Makes it all zero again, for another call or before its memory goes.
+//
+// `cancellation`: NULL does nothing; not to be called during a call. Any thread; never suspends.
+void fastrpc_cancellation_reset(struct fastrpc_cancellation *cancellation);
 
 // Sets all fields to their defaults.
 //

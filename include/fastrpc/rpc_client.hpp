@@ -50,7 +50,7 @@ class ClientCall {
     auto called = begin();
     if (called) called = wait(client);
     if (!called) fail(called.error());
-    if (controller_ != nullptr) controller_->end_call();
+    if (controller_ != nullptr) controller_->cancellation_.end();
     return called;
   }
 
@@ -58,26 +58,16 @@ class ClientCall {
   static void start(fastrpc_client* client, std::unique_ptr<ClientCall> call) {
     auto begun = call->begin();
     if (!begun) return fail_later(std::move(call), begun.error());
-    // A share of its own: the call may be over, and the controller gone, when the handle comes.
-    Cancellation::Hold cancellation;
-    std::uint64_t number = 0;
-    if (call->controller_ != nullptr) {
-      cancellation = call->controller_->cancellation().hold();
-      number = cancellation->begin();
-      if (number == 0) return fail_later(std::move(call), Error(FASTRPC_ECANCELED));
-    }
     auto options = call->options();
     auto names = call->names();
-    fastrpc_async_call* handle = nullptr;
     ErrorSlot error;
     // Owned by `ended`, which runs if and only if this succeeds.
     auto* user = call.release();
-    auto called = error.check(fastrpc_client_call_async(
-        client, names.service.data(), names.service.size(), names.method.data(),
-        names.method.size(), nullptr, user->size_, &options, ended, user, nullptr,
-        cancellation ? &handle : nullptr, error.out()));
-    if (!called) return fail_later(std::unique_ptr<ClientCall>(user), called.error());
-    if (cancellation) cancellation->set_handle(number, handle);
+    auto called = error.check(
+        fastrpc_client_call_async(client, names.service.data(), names.service.size(),
+                                  names.method.data(), names.method.size(), nullptr, user->size_,
+                                  &options, ended, user, nullptr, nullptr, error.out()));
+    if (!called) fail_later(std::unique_ptr<ClientCall>(user), called.error());
   }
 
  private:
@@ -106,12 +96,11 @@ class ClientCall {
     if (!spawn_detached({}, end, std::nothrow)) end();
   }
 
-  // Whether there is a call to make: the request is whole, and nobody has cancelled.
+  // Whether there is a call to make: the request is whole.
   Result<void> begin() {
     if (controller_ != nullptr) {
       controller_->clear_error();
       controller_->status_ = FASTRPC_OK;
-      if (controller_->IsCanceled()) return Error(FASTRPC_ECANCELED);
     }
     if (!request_->IsInitialized())
       return Error(FASTRPC_EINVAL, kBadRequest,
@@ -148,6 +137,7 @@ class ClientCall {
     const std::string& attachment = controller_->request_attachment_;
     c.attachment = reinterpret_cast<const std::uint8_t*>(attachment.data());
     c.attachment_size = attachment.size();
+    c.cancellation = controller_->cancellation_.get();
     return c;
   }
 
@@ -186,7 +176,7 @@ class ClientCall {
 
   // The controller may be gone once `done` has run.
   void end() {
-    if (controller_ != nullptr) controller_->end_call();
+    if (controller_ != nullptr) controller_->cancellation_.end();
     done_->Run();
   }
 

@@ -87,6 +87,15 @@ class RpcServer {
     return push(get(), connection, message);
   }
 
+  // Closes a connection by its number, once what was sent on it has left: see Connection.
+  void close_connection(std::uint64_t connection) {
+    close_connection(connection, std::nothrow).value();
+  }
+  Result<void> close_connection(std::uint64_t connection, std::nothrow_t) {
+    detail::ErrorSlot error;
+    return error.check(fastrpc_server_close_connection(get(), connection, error.out()));
+  }
+
   // Runs `handler(id)` once for each connection that has ended, in a coroutine: as soon as the
   // client closed its side, whatever calls are still in flight, or when the connection broke or
   // was closed. With several workers, several at the same time. Replaces the handler before. An
@@ -114,7 +123,7 @@ class RpcServer {
   bool RegiClientCloseHandler(ext_handler* handler, void* param) {
     if (handler == nullptr) return false;
     on_close([handler, param, svr = &end_->svr](std::uint64_t connection) {
-      handler(svr, detail::flow_of(connection), param);
+      handler(svr->listening(), detail::flow_of(connection), param);
     });
     return true;
   }
@@ -155,12 +164,9 @@ class RpcServer {
 
   // Binds and serves in the background.
   Result<void> listen(std::nothrow_t) {
-    detail::ErrorSlot error;
-    if (listen_fd_ != kNoFd) {
-      int fd = std::exchange(listen_fd_, kGone);
-      return error.check(fastrpc_server_listen_fd(get(), fd, error.out()));
-    }
-    return error.check(fastrpc_server_listen(get(), address_.data(), address_.size(), error.out()));
+    auto bound = bind();
+    if (bound) end_->svr.listening();
+    return bound;
   }
   void listen() { listen(std::nothrow).value(); }
 
@@ -233,13 +239,14 @@ class RpcServer {
     detail::ErrorSlot error;
     auto made = error.check(fastrpc_server_new(&c, &server, error.out()));
     made.value();
-    end_ = std::make_unique<End>(server, options.destructor_grace);
+    end_ = std::make_unique<End>(server, listen_fd_ == kNoFd ? address_ : std::string(),
+                                 options.destructor_grace);
   }
 
   // The server, and its end.
   struct End {
-    End(fastrpc_server* server, std::chrono::nanoseconds time)
-        : handle(server), svr(server), grace(time) {}
+    End(fastrpc_server* server, const std::string& address, std::chrono::nanoseconds time)
+        : handle(server), svr(server, address), grace(time) {}
     ~End() {
       fastrpc_server_stop(handle.get(), 0);
       if (!running->wait_for_others(grace))
@@ -259,6 +266,15 @@ class RpcServer {
   };
 
   fastrpc_server* get() const { return end_->handle.get(); }
+
+  Result<void> bind() {
+    detail::ErrorSlot error;
+    if (listen_fd_ != kNoFd) {
+      int fd = std::exchange(listen_fd_, kGone);
+      return error.check(fastrpc_server_listen_fd(get(), fd, error.out()));
+    }
+    return error.check(fastrpc_server_listen(get(), address_.data(), address_.size(), error.out()));
+  }
 
   template <typename Duration>
   Result<int> serve_until_signal(Duration grace) {

@@ -8,11 +8,12 @@ use crate::rpc::{self, CallHandle, CallOptions, Response};
 
 use super::arg::{self, Options};
 use super::callback::{UserData, call_out_logged, fastrpc_drop};
+use super::cancellation::fastrpc_cancellation;
 use super::client::fastrpc_client;
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::message::{FASTRPC_COMPRESS_NONE, Message, compress, fastrpc_fill_function, message};
-use super::own::{Opaque, Out, OwnedBox, give, need, take};
+use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::response::fastrpc_response;
 use super::status::*;
 
@@ -54,6 +55,8 @@ pub struct fastrpc_call_options {
     pub compress: i32,
     /// Must be 0.
     pub reserved: i32,
+    /// What any thread may end the call by: the caller's, not used by another call. Default NULL.
+    pub cancellation: *mut fastrpc_cancellation,
 }
 
 /// The end of a call: it owns `response` and `error`, one of which is NULL.
@@ -223,6 +226,8 @@ impl<'a> Outgoing<'a> {
             request_id: (!request_id.is_empty()).then_some(request_id),
             attachment,
             compress: compress(given.compress)?,
+            // SAFETY: the caller set NULL or one that outlives the call.
+            cancellation: unsafe { look(given.cancellation) },
         };
         // SAFETY: as above.
         let request = unsafe { message(given.fill, given.fill_user, request, request_size) }?;
@@ -256,8 +261,9 @@ impl Default for fastrpc_call_options {
             fill_user: ptr::null_mut(),
             compress: FASTRPC_COMPRESS_NONE,
             reserved: 0,
+            cancellation: ptr::null_mut(),
         }
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_call_options>() == 7 * size_of::<usize>() + 3 * 8);
+const _: () = assert!(size_of::<fastrpc_call_options>() == 8 * size_of::<usize>() + 3 * 8);

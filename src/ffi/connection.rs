@@ -15,7 +15,7 @@ use super::own::{Opaque, OwnedBox, give, look, need, take};
 use super::server::fastrpc_server;
 use super::status::*;
 
-/// A connection of a server, to push messages to. It may be kept after the connection has ended.
+/// A connection of a server, to push messages to or to close. It may be kept after the connection has ended.
 /// Any thread.
 pub struct fastrpc_connection {
     _private: [u8; 0],
@@ -116,6 +116,24 @@ pub unsafe extern "C" fn fastrpc_connection_push_raw(
     })
 }
 
+/// Closes a connection, once what was answered and pushed on it before has been sent.
+///
+/// Calls that are still in flight are cancelled, and what answers them later is dropped; but a
+/// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the client has closed
+/// its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone). Any thread;
+/// never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_connection_close(
+    connection: *const fastrpc_connection,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        // SAFETY: the caller passes NULL or a live connection.
+        Ok(unsafe { need(connection) }?.close()?)
+    })
+}
+
 /// Frees the handle of a connection, which goes on.
 ///
 /// `connection`: NULL does nothing. Any thread; never suspends.
@@ -167,6 +185,22 @@ pub unsafe extern "C" fn fastrpc_server_push_raw(
         let server = unsafe { need(server) }?;
         // SAFETY: the caller passes readable bytes.
         Ok(server.push_raw(connection, unsafe { arg::bytes(bytes, size) }?)?)
+    })
+}
+
+/// Closes the connection of a number. See fastrpc_connection_close().
+///
+/// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_close_connection(
+    server: *const fastrpc_server,
+    connection: u64,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        // SAFETY: the caller passes NULL or a live server.
+        Ok(unsafe { need(server) }?.close_connection(connection)?)
     })
 }
 

@@ -64,6 +64,8 @@ pub mod http;
 
 pub mod http_request;
 
+pub mod cancellation;
+
 pub mod client_call;
 
 pub mod response;

@@ -9,7 +9,7 @@ use super::error::Failure;
 pub(super) trait Opaque {
     /// What the pointer points to in truth.
     type Rust;
-    /// [`OwnedBox`] or [`SharedArc`].
+    /// [`OwnedBox`], [`SharedArc`] or [`InPlace`].
     type Ownership;
 }
 
@@ -18,6 +18,9 @@ pub(super) enum OwnedBox {}
 
 /// C owns a share of the value, through its one pointer; Rust keeps others.
 pub(super) enum SharedArc {}
+
+/// C gives the memory, all zero at first, and owns the value in it, which has the same layout.
+pub(super) enum InPlace {}
 
 /// Hands `value` to C.
 pub(super) fn give<T: Opaque<Ownership = OwnedBox>>(value: T::Rust) -> *mut T {
@@ -60,7 +63,8 @@ pub(super) unsafe fn take_shared<T: Opaque<Ownership = SharedArc>>(
 /// Looks at a value that C owns. NULL gives `None`.
 ///
 /// # Safety
-/// `pointer` is NULL or came from [`give`] or [`give_shared`] and is not freed during `'a`.
+/// `pointer` is NULL, or came from [`give`] or [`give_shared`] or is C's own memory for a value
+/// [`InPlace`], and is not freed during `'a`.
 pub(super) unsafe fn look<'a, T: Opaque>(pointer: *const T) -> Option<&'a T::Rust> {
     // SAFETY: by the caller's contract; values are never handed out mutably.
     unsafe { pointer.cast::<T::Rust>().as_ref() }

@@ -2,6 +2,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::cancellation::{Cancellation, Waiting};
 use super::channel::Inner;
 use super::letters::{Letter, Then};
 use super::pending::{Done, Outcome, Pending, Slot};
@@ -62,8 +63,8 @@ impl Client {
     /// Calls a method and waits for the answer: a coroutine is suspended, a plain thread blocks.
     ///
     /// # Errors
-    /// See [`Error`]: the server's, or why there is no answer. When the coroutine is cancelled,
-    /// ECANCELED.
+    /// See [`Error`]: the server's, or why there is no answer. When the call or the coroutine is
+    /// cancelled, ECANCELED.
     pub fn call(
         &self,
         service: &str,
@@ -71,6 +72,7 @@ impl Client {
         request: &[u8],
         options: &CallOptions<'_>,
     ) -> Outcome {
+        options.cancellation.map_or(Ok(()), Cancellation::check)?;
         let packed = self.pack(request, options.compress)?;
         let body = packed.as_deref().unwrap_or(request);
         let (request, deadline) = self.request(service, method, body, options);
@@ -80,28 +82,36 @@ impl Client {
                 let pending = Pending::Here { waker: waiter.waker(), outcome: None };
                 let begun = self.inner.begin(local, &request, pending);
                 let key = begun.map_err(|(error, _)| error)?;
-                let waited = waiter.wait(deadline);
+                let waiting = Waiting::Here(&self.inner, key);
+                let waited = during(options.cancellation, &waiting, || waiter.wait(deadline));
                 match self.inner.take_outcome(local, key) {
                     Some(outcome) => outcome,
-                    None => Err(why_not(waited.err(), &self.inner.addr)),
+                    None => Err(why_not(waited?.err(), &self.inner.addr)),
                 }
             }
-            _ => self.call_from_afar(&request, deadline),
+            _ => self.call_from_afar(&request, deadline, options.cancellation),
         }
     }
 
-    fn call_from_afar(&self, request: &Request<'_>, deadline: Deadline) -> Outcome {
+    fn call_from_afar(
+        &self,
+        request: &Request<'_>,
+        deadline: Deadline,
+        cancellation: Option<&Cancellation>,
+    ) -> Outcome {
         let waiter = Waiter::new();
         let slot = Arc::new(Slot::new(waiter.waker()));
         let letter = Letter::Call(Parcel::new(request), Then::Wake(slot.clone()));
-        self.inner.mail(letter).map_err(|refused| refused.0)?;
-        let waited = waiter.wait(deadline);
-        if let Some(outcome) = slot.take() {
-            return outcome;
+        let waited = during(cancellation, &Waiting::Afar(&slot), || {
+            self.inner.mail(letter).map(|()| waiter.wait(deadline).err())
+        })?
+        .map_err(|refused| refused.0)?;
+        let outcome = slot.take();
+        if outcome.is_none() || cancellation.is_some_and(Cancellation::is_canceled) {
+            // The entry is of no use any more. If this fails there is nobody to care.
+            let _ = self.inner.mail(Letter::Forget(slot));
         }
-        // The entry is of no use any more. If this fails there is nobody to care.
-        let _ = self.inner.mail(Letter::Forget(slot));
-        Err(why_not(waited.err(), &self.inner.addr))
+        outcome.unwrap_or_else(|| Err(why_not(waited, &self.inner.addr)))
     }
 
     /// Calls a method and returns at once. `done` runs in a coroutine with the outcome, exactly
@@ -116,11 +126,12 @@ impl Client {
     ) -> CallHandle {
         let inner = self.inner.clone();
         let done: Done = Box::new(done);
-        let packed = match self.pack(request, options.compress) {
+        let may_begin = options.cancellation.map_or(Ok(()), Cancellation::check);
+        let packed = match may_begin.and_then(|()| self.pack(request, options.compress)) {
             Ok(packed) => packed,
             Err(error) => {
                 inner.finish(done, Err(error));
-                return CallHandle { inner, key: Key::Here(0) };
+                return CallHandle::here(inner, 0);
             }
         };
         let body = packed.as_deref().unwrap_or(request);
@@ -129,6 +140,11 @@ impl Client {
             let key = match inner.begin(local, &request, Pending::Async(done)) {
                 Ok(key) => {
                     inner.expire_at(local, key, deadline);
+                    if let Some(cancellation) = options.cancellation
+                        && let Err(error) = cancellation.name(CallHandle::here(inner.clone(), key))
+                    {
+                        inner.end(local, key, || Err(error));
+                    }
                     key
                 }
                 Err((error, Pending::Async(done))) => {
@@ -137,9 +153,17 @@ impl Client {
                 }
                 Err(_) => unreachable!("the entry comes back as it was"),
             };
-            return CallHandle { inner, key: Key::Here(key) };
+            return CallHandle::here(inner, key);
         }
         let key = Arc::new(AtomicU64::new(0));
+        // Before the call can end, with which the end of the cancellation may come.
+        if let Some(cancellation) = options.cancellation {
+            let handle = CallHandle { inner: inner.clone(), key: Key::Afar(key.clone()) };
+            if let Err(error) = cancellation.name(handle) {
+                inner.finish(done, Err(error));
+                return CallHandle::here(inner, 0);
+            }
+        }
         let then = Then::Run { done, deadline, key: key.clone() };
         let letter = Letter::Call(Parcel::new(&request), then);
         if let Err(refused) = inner.mail(letter)
@@ -249,28 +273,47 @@ pub struct CallHandle {
 
 enum Key {
     Here(u64),
-    /// 0 until the call has reached the client's worker.
+    /// 0 until the call has reached the client's worker, [`CANCELED`] if it is to end there.
     Afar(Arc<AtomicU64>),
 }
 
 impl CallHandle {
-    /// Ends the call with ECANCELED, unless it has ended. The server is not told. Does not wait.
-    pub fn cancel(&self) {
-        match (&self.key, self.inner.local()) {
-            (Key::Here(key), Some(local)) => self.inner.cancel(local, *key),
-            (Key::Afar(key), Some(local)) if key.load(Ordering::Acquire) != 0 => {
-                self.inner.cancel(local, key.load(Ordering::Acquire));
-            }
-            (Key::Here(key), _) => {
-                self.mail_cancel(Arc::new(AtomicU64::new(*key)));
-            }
-            (Key::Afar(key), _) => self.mail_cancel(key.clone()),
-        }
+    pub(super) fn here(inner: Arc<Inner>, key: u64) -> CallHandle {
+        CallHandle { inner, key: Key::Here(key) }
     }
 
-    fn mail_cancel(&self, key: Arc<AtomicU64>) {
-        // It fails in a forked child only, where the call will not end anyway.
-        let _ = self.inner.mail(Letter::Cancel(key));
+    /// Ends the call with ECANCELED, unless it has ended. The server is not told. Does not wait.
+    pub fn cancel(&self) {
+        let key = match &self.key {
+            Key::Here(key) => *key,
+            Key::Afar(key) => {
+                match key.compare_exchange(0, CANCELED, Ordering::AcqRel, Ordering::Acquire) {
+                    Ok(_) | Err(CANCELED) => return,
+                    Err(key) => key,
+                }
+            }
+        };
+        match self.inner.local() {
+            Some(local) => self.inner.cancel(local, key),
+            // It fails in a forked child only, where the call will not end anyway.
+            None => drop(self.inner.mail(Letter::Cancel(key))),
+        }
+    }
+}
+
+/// The key of no call: see [`Slab`](super::slab::Slab).
+pub(super) const CANCELED: u64 = u64::MAX;
+
+/// Runs `wait` so that the call may be cancelled meanwhile, if it has what to cancel it by.
+#[inline]
+fn during<R>(
+    cancellation: Option<&Cancellation>,
+    waiting: &Waiting<'_>,
+    wait: impl FnOnce() -> R,
+) -> Result<R, Error> {
+    match cancellation {
+        None => Ok(wait()),
+        Some(cancellation) => cancellation.during(waiting, wait),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Conn {
     local: Pinned<Local>,
 }
 
-/// Answers and pushes made away from the home worker.
+/// Answers and pushes made away from the home worker, and the wish to close.
 #[derive(Default)]
 struct Mail {
     frames: Vec<u8>,
@@ -38,9 +38,15 @@ struct Mail {
 }
 
 struct Item {
-    /// The call that is answered, and whether by an error; `None` for a push.
-    answers: Option<(u64, bool)>,
+    kind: Kind,
     len: usize,
+}
+
+enum Kind {
+    /// Of the call of this key, by an error or not.
+    Answer(u64, /* is an error */ bool),
+    Push,
+    Close,
 }
 
 impl Conn {
@@ -164,7 +170,9 @@ impl Conn {
     /// Looks whether answers that left are what somebody waited for.
     pub(super) fn progress(&self, local: &Local) {
         self.publish(local);
-        if local.draining.get() && local.is(Until::Drained, self.options()) {
+        if local.draining.get() && local.is(Until::Drained, self.options())
+            || local.closing.get() && local.out.is_idle()
+        {
             self.hang_up(local);
         }
         let awaiting = &local.awaiting;
@@ -196,7 +204,7 @@ impl Conn {
         let mut mail = lock(&self.mail);
         let before = mail.frames.len();
         answer.encode(&mut mail.frames, self.format(), correlation_id);
-        self.post(mail, before, Some((key, answer.code != 0)));
+        self.post(mail, before, Kind::Answer(key, answer.code != 0));
     }
 
     /// Leaves a push to the home worker. `encode` learns how many bytes wait there already.
@@ -207,18 +215,20 @@ impl Conn {
         let mut mail = lock(&self.mail);
         let before = mail.frames.len();
         encode(before, &mut mail.frames)?;
-        self.post(mail, before, None);
+        self.post(mail, before, Kind::Push);
         Ok(())
     }
 
-    fn post(
-        self: &Arc<Self>,
-        mut mail: MutexGuard<'_, Mail>,
-        before: usize,
-        answers: Option<(u64, bool)>,
-    ) {
+    /// Asks the home worker to close, after what it was left before.
+    pub(super) fn mail_close(self: &Arc<Self>) {
+        let mail = lock(&self.mail);
+        let before = mail.frames.len();
+        self.post(mail, before, Kind::Close);
+    }
+
+    fn post(self: &Arc<Self>, mut mail: MutexGuard<'_, Mail>, before: usize, kind: Kind) {
         let len = mail.frames.len() - before;
-        mail.items.push(Item { answers, len });
+        mail.items.push(Item { kind, len });
         let is_first = mail.items.len() == 1;
         drop(mail);
         if is_first {
@@ -239,11 +249,18 @@ impl Conn {
         for item in mail.items {
             let (frame, rest) = frames.split_at(item.len);
             frames = rest;
-            if let Some((key, is_error)) = item.answers {
-                if local.end(key).is_none() {
+            match item.kind {
+                Kind::Answer(key, is_error) => {
+                    if local.end(key).is_none() {
+                        continue;
+                    }
+                    local.tally.ended(is_error);
+                }
+                Kind::Push => {}
+                Kind::Close => {
+                    self.close_here(local);
                     continue;
                 }
-                local.tally.ended(is_error);
             }
             self.append(local, |out| out.extend_from_slice(frame));
         }

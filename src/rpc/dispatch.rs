@@ -53,6 +53,9 @@ impl<'a> Dispatch<'a> {
     /// Starts a call, or answers why not.
     #[inline]
     pub(super) fn start(&mut self, request: &Incoming<'_>) {
+        if self.local.closing.get() {
+            return;
+        }
         let id = request.correlation_id;
         if self.conn.server.is_stopping() {
             return self.refuse(id, code::ELOGOFF, "the server is stopping");

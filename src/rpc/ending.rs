@@ -13,6 +13,22 @@ use super::slab::Slab;
 use crate::rt;
 
 impl Conn {
+    /// See [`Connection::close`](super::Connection::close).
+    pub(super) fn close(self: &Arc<Self>) {
+        self.set_gone();
+        // Pushes from elsewhere that succeeded before come first.
+        self.mail_close();
+    }
+
+    pub(super) fn close_here(&self, local: &Local) {
+        if local.speaks_http.get() {
+            local.draining.set(true);
+        } else {
+            local.closing.set(true);
+        }
+        self.progress(local);
+    }
+
     /// The server is stopping: lets the calls in flight end, then closes.
     pub(super) fn drain(self: &Arc<Self>) {
         let local = self.local();

@@ -20,6 +20,7 @@ pub(super) fn serve(
     early: Vec<u8>,
     head_due: Deadline,
 ) -> End {
+    conn.local().speaks_http.set(true);
     let host = Hosted { conn, local: conn.local(), in_hand: RefCell::default() };
     let (router, options) = (&conn.server.router, &conn.options().http);
     let end = http::serve(Connection { stream, early, head_due, router, options, host: &host });
@@ -45,7 +46,7 @@ impl Host for Hosted<'_> {
     }
 
     fn is_stopping(&self) -> bool {
-        self.conn.server.is_stopping()
+        self.conn.server.is_stopping() || self.local.draining.get()
     }
 
     fn is_cut(&self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Error;
 use super::channel::Inner;
+use super::client::CANCELED;
 use super::notify::lock;
 use super::pending::{Done, Pending, Slot};
 use super::request::Parcel;
@@ -22,7 +23,7 @@ pub(super) enum Letter {
     Call(Parcel, Then),
     /// The caller no longer waits.
     Forget(Arc<Slot>),
-    Cancel(Arc<AtomicU64>),
+    Cancel(u64),
 }
 
 /// What to do with the outcome of a call made from afar.
@@ -74,21 +75,25 @@ impl Inner {
                     }
                 }
                 Letter::Call(parcel, Then::Run { done, deadline, key: place }) => {
+                    if place.load(Ordering::Acquire) == CANCELED {
+                        self.finish(done, Err(Error::canceled()));
+                        continue;
+                    }
                     match self.begin(local, &parcel.request(), Pending::Async(done)) {
                         Ok(key) => {
-                            place.store(key, Ordering::Release);
                             self.expire_at(local, key, deadline);
+                            let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
+                            if place.compare_exchange(0, key, set, seen).is_err() {
+                                self.cancel(local, key);
+                            }
                         }
                         Err((error, Pending::Async(done))) => self.finish(done, Err(error)),
                         Err(_) => unreachable!("the entry comes back as it was"),
                     }
                 }
-                // Both come after the call itself, so that the key, if there is one, is set.
-                Letter::Forget(slot) => {
-                    let key = slot.key.load(Ordering::Relaxed);
-                    self.end(local, key, || Err(Error::canceled()));
-                }
-                Letter::Cancel(key) => self.cancel(local, key.load(Ordering::Acquire)),
+                // It comes after the call itself, so that the key, if there is one, is set.
+                Letter::Forget(slot) => self.cancel(local, slot.key.load(Ordering::Relaxed)),
+                Letter::Cancel(key) => self.cancel(local, key),
             }
         }
     }

@@ -25,6 +25,10 @@ pub(super) struct Local {
     pub(super) awaiting: RefCell<Option<(Until, Waker)>>,
     /// No more calls are taken; the connection closes when the last answer has left.
     pub(super) draining: Cell<bool>,
+    /// The same at once, but for what waits to be sent.
+    pub(super) closing: Cell<bool>,
+    /// The peer speaks HTTP, so that its answers do not pass through `out`.
+    pub(super) speaks_http: Cell<bool>,
     /// Nothing can be read or written any more.
     pub(super) cut: Cell<bool>,
     pub(super) tally: Tally,
@@ -72,6 +76,8 @@ impl Local {
             out,
             awaiting: RefCell::new(None),
             draining: Cell::new(false),
+            closing: Cell::new(false),
+            speaks_http: Cell::new(false),
             cut: Cell::new(false),
             tally: Tally::default(),
         }
@@ -142,7 +148,9 @@ impl Local {
         self.cut.get()
             || match until {
                 Until::Room => room(),
-                Until::Drained => self.in_flight() == 0 && self.out.is_idle(),
+                Until::Drained => {
+                    (self.in_flight() == 0 || self.closing.get()) && self.out.is_idle()
+                }
             }
     }
 }

@@ -23,6 +23,7 @@ mod alarm;
 mod answer;
 mod call;
 mod call_ids;
+mod cancellation;
 mod channel;
 mod client;
 mod compress;
@@ -54,6 +55,7 @@ mod sniff;
 mod stats;
 
 pub use self::call::{Call, Reply};
+pub use self::cancellation::Cancellation;
 pub use self::client::{CallHandle, Client, Response};
 pub use self::compress::Compress;
 pub use self::error::{Error, code};

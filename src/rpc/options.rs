@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Compress, Protocol};
+use super::{Cancellation, Compress, Protocol};
 use crate::http;
 
 /// The bounds of a [`Server`](super::Server). Each keeps one peer, or all of them together, from
@@ -129,4 +129,6 @@ pub struct CallOptions<'a> {
     pub attachment: &'a [u8],
     /// How the request is compressed.
     pub compress: Compress,
+    /// What any thread may end the call by.
+    pub cancellation: Option<&'a Cancellation>,
 }

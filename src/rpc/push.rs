@@ -17,7 +17,7 @@ use crate::wire;
 use crate::wire::baidu_std::{self, RequestHead};
 use crate::wire::original;
 
-/// A connection of a server, to push messages to. May be kept and used anywhere, also after the
+/// A connection of a server, to push messages to or to close. May be kept and used anywhere, also after the
 /// connection has ended.
 #[derive(Clone)]
 pub struct Connection {
@@ -54,6 +54,19 @@ impl Connection {
     /// bytes might land in.
     pub fn push_raw(&self, bytes: &[u8]) -> Result<(), Error> {
         self.conn()?.push_raw(bytes)
+    }
+
+    /// Closes the connection, once what was answered and pushed on it before has been sent. Calls
+    /// that are still in flight are cancelled ([`Call::is_canceled`](super::Call::is_canceled)), and
+    /// what answers them later is dropped; but a request of HTTP is answered first. Does not wait. The handler
+    /// of closed connections runs as for any other, when the client has closed its side too, or a
+    /// second later.
+    ///
+    /// # Errors
+    /// EFAILEDSOCKET when the connection is gone.
+    pub fn close(&self) -> Result<(), Error> {
+        self.conn()?.close();
+        Ok(())
     }
 
     fn conn(&self) -> Result<Arc<Conn>, Error> {

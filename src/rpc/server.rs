@@ -132,6 +132,15 @@ impl Server {
         self.shared.connection(connection).ok_or_else(Error::gone)?.push_raw(bytes)
     }
 
+    /// Closes the connection of number `connection`: see [`Connection::close`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn close_connection(&self, connection: u64) -> Result<(), Error> {
+        self.shared.connection(connection).ok_or_else(Error::gone)?.close();
+        Ok(())
+    }
+
     /// Runs `handler` once for each connection that has ended, with its number: as soon as the peer
     /// closed its side, whatever calls are still in flight, or when the connection broke or was
     /// closed by us. It runs in a coroutine of the connection's worker, and a stop of the server

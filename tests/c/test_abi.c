@@ -25,6 +25,8 @@ static_assert(offsetof(fastrpc_server_stats, bytes_out) == sizeof(size_t) + 64, 
 static_assert(offsetof(fastrpc_pool_options, name_size) == 6 * sizeof(size_t) + 8, "options");
 static_assert(offsetof(fastrpc_pool_stats, finished) == sizeof(size_t) + 48, "stats");
 static_assert(offsetof(fastrpc_call_options, timeout) == sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_call_options, cancellation) == 7 * sizeof(size_t) + 24, "options");
+static_assert(sizeof(fastrpc_cancellation) == sizeof(void*), "cancellation");
 
 static int calls, drops;
 /* Where a drop on another thread is told, if somebody waits for it. */
@@ -234,6 +236,84 @@ static void a_handler_answers_in_every_way(void) {
   dropped = NULL;
 }
 
+static fastrpc_queue* kept_calls;
+
+static void keep_call(void* user, fastrpc_call* call) {
+  (void)user;
+  CHECK(fastrpc_queue_push(kept_calls, call, -1) == FASTRPC_OK);
+}
+
+static fastrpc_cancellation cancellation = {0};
+
+static fastrpc_status call_with_cancellation(fastrpc_client* client) {
+  fastrpc_call_options options;
+  fastrpc_response* response = NULL;
+  fastrpc_call_options_init(&options, sizeof options);
+  options.cancellation = &cancellation;
+  return fastrpc_client_call(client, "t.Keep", 6, "Do", 2, NULL, 0, &options, &response, NULL);
+}
+
+static void call_and_be_cancelled(void* client) {
+  CHECK(call_with_cancellation((fastrpc_client*)client) == FASTRPC_ECANCELED);
+}
+
+static void cancel_what_was_kept(void) {
+  void* call = NULL;
+  CHECK(fastrpc_queue_pop(kept_calls, &call, -1) == FASTRPC_OK);
+  CHECK(!fastrpc_cancellation_is_canceled(&cancellation));
+  CHECK(fastrpc_cancellation_cancel(&cancellation) == FASTRPC_OK);
+  CHECK(fastrpc_cancellation_is_canceled(&cancellation));
+  fastrpc_call_free((fastrpc_call*)call);
+}
+
+static void calls_are_cancelled(void) {
+  const char* const address = "127.0.0.1:0";
+  char at[64];
+  void* outcome = &outcome;
+  fastrpc_server* server = NULL;
+  fastrpc_client* client = NULL;
+  fastrpc_coroutine* coroutine = NULL;
+  fastrpc_call_options options;
+
+  CHECK(fastrpc_queue_new(4, NULL, &kept_calls) == FASTRPC_OK);
+  CHECK(fastrpc_queue_new(4, NULL, &outcomes) == FASTRPC_OK);
+  CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_server_add_method(server, "t.Keep", 6, "Do", 2, keep_call, NULL, NULL, NULL) ==
+        FASTRPC_OK);
+  CHECK(fastrpc_server_listen(server, address, strlen(address), NULL) == FASTRPC_OK);
+  fastrpc_server_address(server, at, sizeof at);
+  CHECK(fastrpc_client_new(at, strlen(at), NULL, &client, NULL) == FASTRPC_OK);
+
+  CHECK(fastrpc_spawn(NULL, call_and_be_cancelled, client, NULL, &coroutine, NULL) == FASTRPC_OK);
+  cancel_what_was_kept();
+  CHECK(fastrpc_coroutine_join(coroutine, -1, NULL) == FASTRPC_OK);
+  fastrpc_coroutine_free(coroutine);
+  /* Still cancelled, and then as new. */
+  CHECK(call_with_cancellation(client) == FASTRPC_ECANCELED);
+  fastrpc_cancellation_reset(&cancellation);
+  CHECK(cancellation.state == NULL);
+
+  fastrpc_call_options_init(&options, sizeof options);
+  options.cancellation = &cancellation;
+  CHECK(fastrpc_client_call_async(client, "t.Keep", 6, "Do", 2, NULL, 0, &options, keep_outcome,
+                                  &drops, NULL, NULL, NULL) == FASTRPC_OK);
+  cancel_what_was_kept();
+  CHECK(fastrpc_queue_pop(outcomes, &outcome, -1) == FASTRPC_OK && outcome == NULL);
+  fastrpc_cancellation_reset(&cancellation);
+  CHECK(fastrpc_client_call_async(client, "t.None", 6, "Do", 2, NULL, 0, &options, keep_outcome,
+                                  &drops, NULL, NULL, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_queue_pop(outcomes, &outcome, -1) == FASTRPC_OK && outcome == NULL);
+  CHECK(!fastrpc_cancellation_is_canceled(&cancellation));
+  /* Frees what the call has left. */
+  fastrpc_cancellation_reset(&cancellation);
+  CHECK(cancellation.state == NULL);
+
+  fastrpc_client_free(client);
+  fastrpc_server_free(server);
+  fastrpc_queue_free(outcomes);
+  fastrpc_queue_free(kept_calls);
+}
+
 static void structs_of_other_versions_are_understood(void) {
   struct {
     fastrpc_spawn_options known;
@@ -400,6 +480,7 @@ int main(void) {
   drop_runs_once_on_every_path();
   a_call_is_answered();
   a_handler_answers_in_every_way();
+  calls_are_cancelled();
   structs_of_other_versions_are_understood();
   locks_say_what_is_wrong();
   jobs_run_in_a_pool();

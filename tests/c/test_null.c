@@ -193,9 +193,11 @@ static void objects_that_are_null(void) {
   GIVES(false, fastrpc_connection_is_open, (NULL));
   IS_REFUSED(fastrpc_connection_push, (NULL, "N", 1, NULL, 0, NULL));
   IS_REFUSED(fastrpc_connection_push_raw, (NULL, NULL, 0, NULL));
+  IS_REFUSED(fastrpc_connection_close, (NULL, NULL));
   DOES_NOTHING(fastrpc_connection_free, (NULL));
   IS_REFUSED(fastrpc_server_push, (NULL, 1, "N", 1, NULL, 0, NULL));
   IS_REFUSED(fastrpc_server_push_raw, (NULL, 1, NULL, 0, NULL));
+  IS_REFUSED(fastrpc_server_close_connection, (NULL, 1, NULL));
   drops = 0;
   IS_REFUSED(fastrpc_server_on_close, (NULL, get_closed, &drops, drop, NULL));
   IS_REFUSED(fastrpc_client_on_push, (NULL, get_push, &drops, drop, NULL));
@@ -211,6 +213,9 @@ static void objects_that_are_null(void) {
   CHECK(drops == 2 && calls == 0);
   IS_REFUSED(fastrpc_async_call_cancel, (NULL));
   DOES_NOTHING(fastrpc_async_call_free, (NULL));
+  IS_REFUSED(fastrpc_cancellation_cancel, (NULL));
+  GIVES(false, fastrpc_cancellation_is_canceled, (NULL));
+  DOES_NOTHING(fastrpc_cancellation_reset, (NULL));
   IS_REFUSED(fastrpc_client_close, (NULL));
   DOES_NOTHING(fastrpc_client_free, (NULL));
   size = 7;

@@ -108,6 +108,56 @@ void the_fields_of_a_controller_tell_how_it_ended() {
   CHECK(copy.has_error && copy.err_string == "by hand");
 }
 
+// Tells where it is called by its server, and sends a message and the end.
+struct Leaving : echo::EchoService {
+  void Echo(google::protobuf::RpcController* controller, const echo::EchoRequest* request,
+            echo::EchoResponse* response, google::protobuf::Closure* done) override {
+    auto* ours = static_cast<RpcController*>(controller);
+    CASyncSvr* svr = ours->_svr;
+    unsigned flow = ours->_cli_flow;
+    response->set_response(svr->_svr_ip + ":" + std::to_string(svr->_svr_port));
+    bool leaves = request->message() == "leave";
+    done->Run();
+    std::string raw = "POST / HTTP/1.1\r\nmes_name: a.Name\r\nContent-Length: 1\r\n\r\n!";
+    char* bytes = &raw[0];
+    svr->SendBack(flow, bytes, raw.size());
+    if (leaves) svr->SendBack(flow, bytes, raw.size(), SEND_AND_CLOSE);
+    if (request->message() == "cut") svr->SendBack(flow, NULL, 0);
+  }
+};
+
+void count_push(std::string name, std::string data, void* pushed) {
+  CHECK(name == "a.Name" && data == "!");
+  static_cast<XSemaphore*>(pushed)->post();
+}
+void count_loss(void* losses) {
+  static_cast<XSemaphore*>(losses)->post();
+}
+
+void a_server_sends_back_and_closes() {
+  XSemaphore pushed, losses;
+  RpcServer server("127.0.0.1", 0);
+  RPCREGI(server, Leaving);
+  server.listen();
+  RpcClient client("127.0.0.1", server.port(), 20000);
+  CHECK(client.RegiExtProcesser(&count_push, &pushed));
+  CHECK(client.RegiCloseHandler(&count_loss, &losses));
+  echo::EchoRequest request;
+  echo::EchoResponse response;
+  for (const char* message : {"stay", "leave", "cut"}) {
+    CliController controller;
+    request.set_message(message);
+    Stub(&client).Echo(&controller, &request, &response, nullptr);
+    CHECK(!controller.has_error);
+    CHECK(response.response() == "127.0.0.1:" + std::to_string(server.port()));
+    CHECK(pushed.trywait(20000));
+    if (request.message() == "stay") continue;
+    if (request.message() == "leave") CHECK(pushed.trywait(20000));
+    CHECK(losses.trywait(20000));
+  }
+  CHECK(!pushed.trywait(0) && !losses.trywait(0));
+}
+
 void note(CliController* controller, XSemaphore* done) {
   CHECK(fastrpc::this_coroutine::exists());
   CHECK(controller->has_error && controller->err_string == "broken");
@@ -137,6 +187,7 @@ int main() {
   RUN(one_http_handler_is_added_and_outlives_its_server);
   RUN(a_client_is_connected_once_it_is_made);
   RUN(the_fields_of_a_controller_tell_how_it_ended);
+  RUN(a_server_sends_back_and_closes);
   RUN(the_fields_are_there_before_the_callback_runs);
   google::protobuf::ShutdownProtobufLibrary();
 }

@@ -4,40 +4,19 @@
 #include <fastrpc/rpc_server.hpp>
 
 #include <atomic>
-#include <cerrno>
-#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
+#include "behaviour.hpp"
 #include "check.hpp"
 #include "echo.pb.h"
 #include "records.hpp"
 #include "workers.hpp"
 
-using google::protobuf::Closure;
-using google::protobuf::RpcController;
-using Stub = echo::EchoService::Stub;
-using namespace std::chrono_literals;
-
 namespace {
-
-// Runs a function; also what protobuf's NewCallback cannot take.
-class Function final : public Closure {
- public:
-  explicit Function(std::function<void()> run) : run_(std::move(run)) {}
-  void Run() override {
-    auto run = std::move(run_);
-    delete this;
-    run();
-  }
-
- private:
-  std::function<void()> run_;
-};
 
 class RunAtEnd {
  public:
@@ -48,50 +27,6 @@ class RunAtEnd {
 
  private:
   Closure* done_;
-};
-
-// A service whose Echo is what the test says.
-class Service : public echo::EchoService {
- public:
-  using Behaviour = std::function<void(fastrpc::Controller&, echo::EchoResponse&, Closure*)>;
-
-  explicit Service(Behaviour behaviour) : behaviour_(std::move(behaviour)) {}
-
-  void Echo(RpcController* controller, const echo::EchoRequest* request,
-            echo::EchoResponse* response, Closure* done) override {
-    response->set_response(request->message());
-    if (request->message() == "plain") return done->Run();
-    behaviour_(*static_cast<fastrpc::Controller*>(controller), *response, done);
-  }
-
- private:
-  Behaviour behaviour_;
-};
-
-struct Fixture {
-  explicit Fixture(Service::Behaviour behaviour)
-      : server(std::make_unique<fastrpc::RpcServer>("127.0.0.1", 0)) {
-    server->add_service(std::make_shared<Service>(std::move(behaviour)));
-    server->listen();
-    client = std::make_unique<fastrpc::RpcClient>("127.0.0.1", server->port());
-  }
-
-  // How a call ends: its response, or the number and text of its error.
-  std::string call(const std::string& message = "") {
-    echo::EchoRequest request;
-    echo::EchoResponse response;
-    fastrpc::CliController controller;
-    request.set_message(message);
-    controller.set_timeout(5s);
-    Stub(client.get()).Echo(&controller, &request, &response, nullptr);
-    if (!controller.Failed()) return response.response();
-    return std::to_string(controller.ErrorCode()) + ": " + controller.ErrorText();
-  }
-
-  bool lives() { return call("plain") == "plain"; }
-
-  std::unique_ptr<fastrpc::RpcServer> server;
-  std::unique_ptr<fastrpc::RpcClient> client;
 };
 
 // Adds the request to what the response holds already.
@@ -310,120 +245,6 @@ void notify_on_cancel_runs_once() {
   CHECK(runs == 2 && !controller.IsCanceled());
 }
 
-void start_cancel_ends_an_asynchronous_call() {
-  fastrpc::queue<Closure*> kept(4);
-  Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
-  echo::EchoRequest request;
-  echo::EchoResponse response;
-  fastrpc::CliController controller;
-  fastrpc::wait_group ended(1);
-  int notified = 0;
-  controller.NotifyOnCancel(new Function([&notified] { ++notified; }));
-  Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&ended] {
-    CHECK(fastrpc::this_coroutine::exists());
-    ended.done();
-  }));
-  Closure* done = kept.pop();
-  controller.StartCancel();
-  ended.wait();
-  CHECK(controller.Failed() && controller.status() == FASTRPC_ECANCELED && notified == 1);
-  done->Run();
-
-  // What comes after a cancellation fails at once, until Reset().
-  Stub(f.client.get()).Echo(&controller, &request, &response, nullptr);
-  CHECK(controller.status() == FASTRPC_ECANCELED);
-  controller.Reset();
-  request.set_message("plain");
-  Stub(f.client.get()).Echo(&controller, &request, &response, nullptr);
-  CHECK(!controller.Failed() && response.response() == "plain");
-}
-
-void start_cancel_may_race_with_the_answer() {
-  Fixture f([](auto&, auto&, Closure* done) { done->Run(); });
-  echo::EchoRequest request;
-  request.set_message("plain");
-  for (int i = 0; i < 500; ++i) {
-    echo::EchoResponse response;
-    fastrpc::CliController controller;
-    fastrpc::wait_group ended(1);
-    std::atomic<int> runs{0};
-    std::thread canceler([&controller] { controller.StartCancel(); });
-    Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&] {
-      ++runs;
-      ended.done();
-    }));
-    ended.wait();
-    canceler.join();
-    CHECK(runs == 1);
-    CHECK(controller.Failed() ? controller.status() == FASTRPC_ECANCELED
-                              : response.response() == "plain");
-  }
-}
-
-// The server never answers by itself, so that only StartCancel() ends the call, whenever it comes.
-void the_done_of_a_cancelled_call_may_destroy_its_controller() {
-  fastrpc::queue<Closure*> kept(1000);
-  Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
-  echo::EchoRequest request;
-  for (int i = 0; i < 300; ++i) {
-    echo::EchoResponse response;
-    fastrpc::wait_group ended(1);
-    std::atomic<int> notified{0};
-    auto* controller = new fastrpc::CliController;
-    controller->NotifyOnCancel(new Function([&notified] { ++notified; }));
-    std::thread canceler([controller] { controller->StartCancel(); });
-    Stub(f.client.get()).Echo(controller, &request, &response, new Function([&, controller] {
-                                CHECK(controller->status() == FASTRPC_ECANCELED &&
-                                      controller->IsCanceled());
-                                delete controller;
-                                ended.done();
-                              }));
-    ended.wait();
-    canceler.join();
-    CHECK(notified == 1);
-  }
-  while (auto done = kept.try_pop()) (*done)->Run();
-}
-
-void a_callback_of_notify_on_cancel_may_throw() {
-  auto thrower = [] { return new Function([] { throw std::runtime_error("from a callback"); }); };
-  Fixture f([&thrower](fastrpc::Controller& controller, auto&, Closure* done) {
-    controller.NotifyOnCancel(thrower());
-    done->Run();
-  });
-  CHECK(f.call("answered") == "answered");
-
-  echo::EchoRequest request;
-  echo::EchoResponse response;
-  fastrpc::wait_group ended(1);
-  request.set_message("plain");
-  {
-    fastrpc::CliController controller, unused;
-    controller.NotifyOnCancel(thrower());
-    unused.NotifyOnCancel(thrower());
-    Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&] {
-      ended.done();
-    }));
-    ended.wait();
-    CHECK(response.response() == "plain");
-    controller.NotifyOnCancel(thrower());
-    controller.StartCancel();
-    controller.NotifyOnCancel(thrower());
-    CHECK(controller.IsCanceled());
-  }
-  CHECK(f.lives());
-}
-
-void cancelling_its_coroutine_ends_a_synchronous_call() {
-  fastrpc::queue<Closure*> kept(4);
-  Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
-  auto call = fastrpc::spawn([&f] { return f.call(); });
-  Closure* done = kept.pop();
-  call.cancel();
-  CHECK(call.join() == std::to_string(ECANCELED) + ": the call was cancelled");
-  done->Run();
-}
-
 void done_of_a_call_that_fails_runs_in_a_coroutine() {
   fastrpc::RpcClient nobody("127.0.0.1", 1);
   for (bool canceled : {false, true}) {
@@ -492,11 +313,6 @@ int main() {
   RUN(the_end_of_a_server_waits_for_its_methods);
   RUN(a_service_may_look_at_the_call);
   RUN(notify_on_cancel_runs_once);
-  RUN(start_cancel_ends_an_asynchronous_call);
-  RUN(start_cancel_may_race_with_the_answer);
-  RUN(the_done_of_a_cancelled_call_may_destroy_its_controller);
-  RUN(a_callback_of_notify_on_cancel_may_throw);
-  RUN(cancelling_its_coroutine_ends_a_synchronous_call);
   RUN(done_of_a_call_that_fails_runs_in_a_coroutine);
   RUN(a_body_that_is_no_message_is_refused);
   RUN(a_hundred_coroutines_and_threads_call_at_once);

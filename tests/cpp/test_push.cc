@@ -245,6 +245,109 @@ void a_connection_that_is_gone() {
   CHECK(none.id() == 0 && !none.is_open() && !none.push(news("x"), std::nothrow));
 }
 
+void a_server_closes_a_connection() {
+  for (auto protocol : kBoth) {
+    for (bool by_number : {false, true}) {
+      Seen<std::uint64_t> gone;
+      Seen<int> losses;
+      Pairs pushed;
+      Fixture f(protocol);
+      f.server->on_close([&gone](std::uint64_t connection) { gone.put(connection); });
+      f.client->on_close([&losses](const fastrpc::Error& why) { losses.put(why.is_closed()); });
+      f.client->on_push([&pushed](std::string_view name, std::string_view body) {
+        pushed.put({std::string(name), std::string(body)});
+      });
+      auto connection = f.join().first;
+      std::string large(100000, 'x');
+      for (int i = 0; i < 20; ++i) connection.push("a.Goodbye", large);
+      if (by_number) {
+        f.server->close_connection(connection.id());
+      } else {
+        connection.close();
+      }
+      CHECK(!connection.is_open());
+      CHECK(connection.push(news("x"), std::nothrow).error().is_closed());
+      for (int i = 0; i < 20; ++i) CHECK(pushed.next().second == large);
+      CHECK(losses.next() == 1);
+      CHECK(gone.next() == connection.id());
+      while (f.server->close_connection(connection.id(), std::nothrow)) fastrpc::sleep_for(1ms);
+      CHECK(connection.close(std::nothrow).error().is_closed());
+      // The client comes back, as somebody else.
+      CHECK(f.join().first.id() > connection.id());
+      CHECK(gone.empty() && losses.empty() && pushed.empty());
+    }
+  }
+  Fixture f(fastrpc::Protocol::original);
+  CHECK(f.server->close_connection(0, std::nothrow).error().is_closed());
+  CHECK(!fastrpc::Connection().close(std::nothrow));
+}
+
+void send_back() {
+  Seen<std::uint64_t> gone;
+  Seen<int> losses;
+  Pairs pushed;
+  Fixture f(fastrpc::Protocol::original);
+  std::string raw = "POST / HTTP/1.1\r\nmes_name: raw.Name\r\nContent-Length: 2\r\n\r\nok";
+  f.server->on_close([&gone](std::uint64_t connection) { gone.put(connection); });
+  f.client->on_close([&losses](const fastrpc::Error&) { losses.put(1); });
+  f.client->on_push([&pushed](std::string_view name, std::string_view body) {
+    pushed.put({std::string(name), std::string(body)});
+  });
+  auto send = [&](const Service::Flow& flow, unsigned op) {
+    flow.first->SendBack(flow.second, raw.data(), static_cast<unsigned>(raw.size()), op);
+  };
+  const auto expected = std::make_pair(std::string("raw.Name"), std::string("ok"));
+  for (int way = 0; way < 4; ++way) {
+    auto flow = f.join().second;
+    CHECK(flow.first->_svr_ip == "127.0.0.1" && flow.first->_svr_port == f.server->port());
+    send(flow, fastrpc::SEND_NORMAL);
+    CHECK(pushed.next() == expected);
+    CHECK(f.call(*f.client, "in between") == "in between");
+    CHECK(f.service->joined.next().second == flow);
+    if (way == 0) send(flow, fastrpc::SEND_AND_CLOSE);
+    if (way == 1) flow.first->SendBack(flow.second, nullptr, 0);
+    if (way == 2) flow.first->SendBack(flow.second, raw.data(), 0);
+    if (way == 3) {
+      for (int i = 0; i < 10; ++i) send(flow, fastrpc::SEND_NORMAL);
+      flow.first->SendBack(flow.second, nullptr, 0);
+    }
+    for (int i = 0; i < (way == 0 ? 1 : way == 3 ? 10 : 0); ++i) CHECK(pushed.next() == expected);
+    CHECK(losses.next() == 1);
+    CHECK(gone.next() == flow.second);
+    // Nobody is there any more, which does no harm.
+    send(flow, fastrpc::SEND_AND_CLOSE);
+    flow.first->SendBack(0, nullptr, 0);
+  }
+  CHECK(gone.empty() && losses.empty() && pushed.empty());
+}
+
+void the_address_of_a_server() {
+  auto seen = [](fastrpc::RpcServer& server, const std::string& host, int port) {
+    auto service = std::make_shared<Service>();
+    server.add_service(service);
+    server.listen();
+    fastrpc::RpcClient client(host, port == 0 ? server.port() : port);
+    echo::EchoRequest request;
+    echo::EchoResponse response;
+    Stub(&client).Echo(nullptr, &request, &response, nullptr);
+    auto* svr = service->joined.next().second.first;
+    return svr->_svr_ip + " " + std::to_string(svr->_svr_port == server.port());
+  };
+  fastrpc::RpcServer any("", 0), all("0.0.0.0", 0), v6("::1", 0);
+  auto path = "/tmp/fastrpc-push-" + std::to_string(getpid());
+  fastrpc::RpcServer local("unix:" + path, 0);
+  auto everywhere = seen(any, "127.0.0.1", 0);
+  CHECK(everywhere == ":: 1" || everywhere == "0.0.0.0 1");
+  CHECK(seen(all, "127.0.0.1", 0) == "0.0.0.0 1");
+  CHECK(seen(local, "unix:" + path, 1) == "unix:" + path + " 1");
+  unlink(path.c_str());
+  if (access("/proc/net/if_inet6", R_OK) == 0) CHECK(seen(v6, "::1", 0) == "::1 1");
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  CHECK(fd >= 0 && listen(fd, 8) == 0);
+  fastrpc::RpcServer given(fd);
+  CHECK(seen(given, "127.0.0.1", 0) == "0.0.0.0 1");
+}
+
 void who_takes_no_pushes() {
   Fixture f(fastrpc::Protocol::baidu_std);
   auto pushed = f.join().first.push(news("x"), std::nothrow);
@@ -460,6 +563,9 @@ int main(int argc, char** argv) {
   RUN(pushes_from_anywhere);
   RUN(the_original_spelling);
   RUN(a_connection_that_is_gone);
+  RUN(a_server_closes_a_connection);
+  RUN(send_back);
+  RUN(the_address_of_a_server);
   RUN(who_takes_no_pushes);
   RUN(a_slow_client);
   RUN(a_client_that_takes_nothing);

@@ -42,6 +42,52 @@ fn what_is_in_flight_is_answered_and_the_connection_closed() {
 }
 
 #[test]
+fn a_connection_is_closed_after_its_request() {
+    let own: Arc<Mutex<Option<Arc<fastrpc::rpc::Server>>>> = Arc::default();
+    let ids = Arc::new(Mutex::new(Vec::new()));
+    let (closing, seen) = (own.clone(), ids.clone());
+    let (server, addr) = serve(move |router| {
+        let note = seen.clone();
+        router
+            .route("GET", "/id", move |request| {
+                note.lock().unwrap().push(request.connection_id());
+                "noted"
+            })
+            .unwrap();
+        router
+            .route("GET", "/close", move |request| {
+                let server = closing.lock().unwrap().clone().unwrap();
+                server.close_connection(request.connection_id()).unwrap();
+                rt::sleep(Duration::from_millis(5)).unwrap();
+                "the last"
+            })
+            .unwrap();
+    });
+    let server = Arc::new(server);
+    own.lock().unwrap().replace(server.clone());
+    let (tx, closed) = std::sync::mpsc::channel();
+    let tx = Mutex::new(tx);
+    server.on_close(move |id| tx.lock().unwrap().send(id).unwrap());
+
+    let mut peer = Peer::connect(&addr);
+    peer.send("GET /close HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = peer.response();
+    assert_eq!((answer.text(), answer.field("Connection")), ("the last", Some("close")));
+    peer.assert_closed();
+    closed.recv_timeout(LONG).unwrap();
+    // One that waits for its next request.
+    let mut idle = Peer::connect(&addr);
+    idle.send("GET /id HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(idle.response().text(), "noted");
+    let id = ids.lock().unwrap()[0];
+    server.close_connection(id).unwrap();
+    idle.assert_closed();
+    assert_eq!(closed.recv_timeout(LONG), Ok(id));
+    drop(own.lock().unwrap().take());
+    assert_serves(&addr);
+}
+
+#[test]
 fn the_request_in_flight_is_the_last() {
     let gate = Arc::new(Mutex::new((0, false)));
     let pass = gate.clone();

@@ -155,6 +155,7 @@ fn play(
             3 => Compress::Zlib,
             _ => Compress::None,
         },
+        ..CallOptions::default()
     };
     let outcome = client.call(&said.service, &said.method, &message, &options);
     drop(client);

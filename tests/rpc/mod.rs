@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod calls;
+mod cancellation;
 mod client;
 mod golden;
 mod limits;

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use fastrpc::pool::ThreadPool;
-use fastrpc::rpc::{Client, ClientOptions, Connection, Protocol, Server, ServerOptions};
+use fastrpc::rpc::{
+    CallOptions, Client, ClientOptions, Compress, Connection, Protocol, Server, ServerOptions,
+};
 use fastrpc::rt::{self, Deadline};
 
 use super::old_peer::*;
@@ -46,6 +48,15 @@ fn client_of(addr: &str, protocol: Protocol) -> Client {
     options.protocol = protocol;
     Client::new(addr, options).unwrap()
 }
+
+const LONG_CALL: CallOptions<'static> = CallOptions {
+    timeout: Some(LONG),
+    log_id: 0,
+    request_id: None,
+    attachment: b"",
+    compress: Compress::None,
+    cancellation: None,
+};
 
 type Pushed = (String, Vec<u8>);
 
@@ -423,6 +434,91 @@ fn the_end_is_told_while_calls_are_in_flight() {
     peer.assert_closed();
     eventually("it is gone", || hub.server.stats().connections == 0);
     assert!(closed.recv_timeout(Duration::from_millis(50)).is_err(), "told twice");
+}
+
+#[test]
+fn a_server_closes_a_connection_after_what_it_sent() {
+    for protocol in BOTH {
+        for from in ["a thread", "a coroutine", "its own handler"] {
+            let hub = hub(ServerOptions::default());
+            let closed = closings(&hub.server);
+            let (tx, kept) = mpsc::channel();
+            let tx = Mutex::new(tx);
+            let keep = move |call| tx.lock().unwrap().send(call).unwrap();
+            hub.server.add_method("echo.EchoService", "Keep", keep).unwrap();
+            let say_goodbye = |connection: &Connection| {
+                for i in 0..100u32 {
+                    let body = [&i.to_le_bytes()[..], &[7; 10_000]].concat();
+                    connection.push("a.Goodbye", &body).unwrap();
+                }
+                connection.close().unwrap();
+                assert!(!connection.is_open());
+                assert!(connection.push("a.B", b"").unwrap_err().is_closed());
+                connection.close().unwrap();
+            };
+            let leave = move |call: fastrpc::rpc::Call| {
+                say_goodbye(&call.connection());
+                call.reply(b"just in time, or not");
+            };
+            hub.server.add_method("echo.EchoService", "Leave", leave).unwrap();
+
+            let client = Arc::new(client_of(&hub.addr, protocol));
+            let (pushes, losses) = (pushes(&client), losses(&client));
+            let connection = hub.join(&client);
+            let (tx, ended) = mpsc::channel();
+            client.call_async("echo.EchoService", "Keep", b"", &LONG_CALL, move |outcome| {
+                tx.send(outcome.unwrap_err()).unwrap();
+            });
+            let call = kept.recv_timeout(LONG).unwrap();
+            let id = connection.id();
+            match from {
+                "a thread" => say_goodbye(&connection),
+                "a coroutine" => in_coroutine(move || say_goodbye(&connection)),
+                _ => {
+                    let left = client.call("echo.EchoService", "Leave", b"", &LONG_CALL);
+                    assert!(left.is_ok() || left.is_err_and(|error| error.is_closed()));
+                }
+            }
+            for i in 0..100u32 {
+                let (name, body) = pushes.recv_timeout(LONG).unwrap();
+                assert_eq!((&name[..], &body[..4]), ("a.Goodbye", &i.to_le_bytes()[..]), "{from}");
+            }
+            assert!(losses.recv_timeout(LONG).unwrap().contains("closed the connection"));
+            assert!(ended.recv_timeout(LONG).unwrap().is_closed());
+            assert_eq!(closed.recv_timeout(LONG), Ok(id));
+            assert!(call.is_canceled());
+            call.reply(b"late");
+            eventually("it is gone", || {
+                let stats = hub.server.stats();
+                stats.in_flight == 0 && hub.server.close_connection(id).is_err()
+            });
+            // The client comes back, as somebody else.
+            assert!(hub.join(&client).id() > id);
+            assert!(closed.recv_timeout(Duration::from_millis(20)).is_err(), "told twice");
+        }
+    }
+}
+
+#[test]
+fn a_closed_connection_takes_no_more_calls() {
+    let hub = hub(ServerOptions::default());
+    let closed = closings(&hub.server);
+    let mut peer = OldPeer::connect(&hub.addr);
+    peer.call(1, "Join", b"");
+    peer.receive().unwrap();
+    let connection = hub.joined.recv_timeout(LONG).unwrap();
+    hub.server.close_connection(connection.id()).unwrap();
+    peer.assert_closed();
+    // Ours is still open: what comes by it is read and left.
+    peer.call(2, "Join", b"");
+    assert!(hub.joined.recv_timeout(Duration::from_millis(50)).is_err());
+    // And if it stays open, that is not for ever.
+    assert_eq!(closed.recv_timeout(LONG), Ok(connection.id()));
+    eventually("it is gone", || hub.server.stats().connections == 0);
+    let gone = hub.server.close_connection(connection.id()).unwrap_err();
+    assert!(gone.is_closed() && gone.code() == 1009, "{gone:?}");
+    assert!(hub.server.close_connection(0).is_err());
+    assert!(connection.close().is_err());
 }
 
 #[test]

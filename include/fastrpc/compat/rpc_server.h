@@ -11,6 +11,8 @@ using fastrpc::CASyncSvr;
 using fastrpc::HttpHandler;
 using fastrpc::HttpRequest;
 using fastrpc::RpcController;
+using fastrpc::SEND_AND_CLOSE;
+using fastrpc::SEND_NORMAL;
 using fastrpc::StartFunction;
 using fastrpc::StartWithMultProc;
 // What RegiClientCloseHandler() takes.

@@ -83,7 +83,7 @@ class HttpCall final : public google::protobuf::Closure {
       request.data = data.data();
       request.data_len = static_cast<int>(data.size());
       request.cli_flow = flow_of(fastrpc_http_connection(exchange));
-      request.svr = registration.svr;
+      request.svr = registration.svr->listening();
     }
 
     http::deferred exchange;

@@ -168,7 +168,7 @@ class ServerCall final : public google::protobuf::Closure {
   // What a call holds on to until it is over.
   struct Content {
     Content(Method& method, fastrpc_call* call)
-        : controller(call, method.server), messages(method.take_messages()) {}
+        : controller(call, method.server->listening()), messages(method.take_messages()) {}
 
     Controller controller;
     std::unique_ptr<Messages> messages;
