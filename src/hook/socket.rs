@@ -7,7 +7,7 @@ use libc::{
 
 use super::blocked::{self, Blocked};
 use super::switch::is_on;
-use super::toggle::without_blocking;
+use super::toggle::{undisturbed, without_blocking};
 use super::{errno, message};
 use crate::rt::{Deadline, Interest};
 use crate::sys::real;
@@ -95,7 +95,7 @@ fn connected(fd: c_int, deadline: Deadline) -> c_int {
 unsafe extern "C" fn accept(fd: c_int, address: *mut sockaddr, size: *mut socklen_t) -> c_int {
     // SAFETY: the caller's contract.
     let real = || unsafe { real::accept(fd, address, size) };
-    if is_on() { accept_with(fd, real) } else { real() }
+    if is_on() { accept_with(fd, real) } else { undisturbed(fd, real) }
 }
 
 /// accept4(2). May suspend.
@@ -111,7 +111,7 @@ unsafe extern "C" fn accept4(
 ) -> c_int {
     // SAFETY: the caller's contract.
     let real = || unsafe { real::accept4(fd, address, size, flags) };
-    if is_on() { accept_with(fd, real) } else { real() }
+    if is_on() { accept_with(fd, real) } else { undisturbed(fd, real) }
 }
 
 fn accept_with(fd: c_int, real: impl Fn() -> c_int) -> c_int {
