@@ -28,6 +28,7 @@ mod dns;
 mod epoll;
 mod errno;
 mod file;
+mod hosts;
 mod message;
 mod mutex;
 mod poll;

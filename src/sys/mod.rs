@@ -14,6 +14,7 @@ mod raw;
 mod raw_lock;
 #[cfg(feature = "hook")]
 pub(crate) mod real;
+pub(crate) mod signals;
 #[cfg(feature = "hook")]
 pub(crate) mod valgrind;
 

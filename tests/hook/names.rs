@@ -1,6 +1,7 @@
 //! The hooks' other names, and those that look hosts up: each is called by somebody.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{hostent, nfds_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
@@ -347,4 +348,77 @@ fn an_answer_is_the_coroutines_own_until_its_next() {
         first.contains("[127, 0, 0, 1]") && second.contains("[127, 0, 0, 2]"),
         "{first} {second}"
     );
+}
+
+/// The names and the blocked signals of this process's threads.
+fn threads() -> Vec<(String, u64)> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("listed");
+    let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status"));
+    tasks
+        .filter_map(|task| status(task.ok()?).ok())
+        .filter_map(|status| {
+            let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
+            let blocked = u64::from_str_radix(field("SigBlk:\t")?, 16).ok()?;
+            Some((field("Name:\t")?.to_owned(), blocked))
+        })
+        .collect()
+}
+
+fn bits(signals: impl IntoIterator<Item = c_int>) -> u64 {
+    signals.into_iter().fold(0, |bits, signal| bits | 1 << (signal - 1))
+}
+
+/// All but a thread's own faults, and libc's two.
+fn resolvers_block() -> u64 {
+    let faults =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+    !bits(faults.into_iter().chain([libc::SIGKILL, libc::SIGSTOP, 32, 33]))
+}
+
+#[test]
+fn no_signal_handler_runs_where_hosts_are_looked_up() {
+    hooked(|| {
+        // SAFETY: a C string.
+        let _ = unsafe { gethostbyname(c"localhost".as_ptr()) };
+    });
+    let all = threads();
+    let resolvers: Vec<_> =
+        all.iter().filter(|(name, _)| name.starts_with("fastrpc-dns-")).collect();
+    assert!(!resolvers.is_empty(), "{all:x?}");
+    for (name, blocked) in resolvers {
+        assert_eq!(*blocked, resolvers_block(), "{name} of {all:x?}");
+    }
+    // Where the program's code runs, handlers run as well.
+    let (caller, worker) = (own_mask(), in_coroutine(own_mask));
+    assert_eq!(worker, caller);
+    assert_eq!(worker & resolvers_block(), 0);
+}
+
+#[test]
+fn nor_where_our_own_calls_look_them_up() {
+    let found = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let start = std::time::Instant::now();
+            while !found.load(Ordering::Relaxed) && start.elapsed().as_secs() < 20 {
+                let _ = fastrpc::net::Addr::resolve("no-such-host.invalid:1", crate::cases::soon());
+            }
+            assert!(found.load(Ordering::Relaxed), "no thread was seen that looks up");
+        });
+        crate::cases::eventually("a thread looks up", || {
+            let all = threads();
+            let resolver = all.iter().find(|(name, _)| name == "fastrpc-dns");
+            if let Some((_, blocked)) = resolver {
+                found.store(true, Ordering::Relaxed);
+                assert_eq!(*blocked, resolvers_block(), "{all:x?}");
+            }
+            resolver.is_some()
+        });
+    });
+}
+
+fn own_mask() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("read");
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t"));
+    u64::from_str_radix(blocked.expect("told"), 16).expect("a number")
 }
