@@ -183,7 +183,13 @@ void hosts_are_looked_up() {
 void the_report_names_what_is_hooked() {
   std::string report = fastrpc::hook::report();
   CHECK(report.find("hooked: __close ") != std::string::npos);
-  CHECK(report.find("taken by others: none\n") != std::string::npos);
+  bool alone = report.find("taken by others: none\n") != std::string::npos;
+#ifdef __SANITIZE_ADDRESS__
+  // Those of the sanitizer come first and call ours, which the tests above have seen to suspend.
+  CHECK(!alone && report.find(" read (") != std::string::npos);
+#else
+  CHECK(alone);
+#endif
   CHECK(report.find("found when it was loaded") != std::string::npos);
 }
 
