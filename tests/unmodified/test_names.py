@@ -22,22 +22,27 @@ class Names:
     def __init__(self, delay):
         self.delay = delay
         self.asked = 0
+        self.ends = False
+        self.thread = threading.Thread(target=self.serve)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.settimeout(0.05)
 
     def __enter__(self):
         self.socket.bind(("127.0.0.1", 53))
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread.start()
         return self
 
     def __exit__(self, *_):
+        self.ends = True
+        self.thread.join()
         self.socket.close()
 
     def serve(self):
-        while True:
+        while not self.ends:
             try:
                 query, peer = self.socket.recvfrom(4096)
-            except OSError:
-                return
+            except TimeoutError:
+                continue
             self.asked += 1
             if self.delay is not None:
                 threading.Timer(self.delay, self.answer, (query, peer)).start()
