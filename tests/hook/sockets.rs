@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastrpc::hook::Guard;
 use libc::{c_int, c_void, sockaddr_in};
@@ -427,6 +428,34 @@ fn a_signal_runs_its_handler_and_ends_no_wait() {
         assert!((1..=5).contains(&signals), "{kind}: {signals}");
         close_all([a, b]);
     }
+}
+
+/// On a stack of its own a handler is no part of the coroutine that it interrupts.
+#[test]
+fn a_handler_on_its_own_stack_calls_libc() {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    extern "C" fn on_signal(_signal: c_int) {
+        let [a, b] = pair(libc::SOCK_STREAM);
+        set_timeout(a, libc::SO_RCVTIMEO, 5);
+        let timed_out = read(a, &mut [0; 4]) == -1 && errno() == libc::EAGAIN;
+        let through = write(b, b"x") == 1 && read(a, &mut [0; 4]) == 1;
+        close_all([a, b]);
+        let bare = !fastrpc::hook::is_enabled();
+        SEEN.store(1 + usize::from(timed_out && through && bare), Ordering::Relaxed);
+    }
+    // SAFETY: all-zero bytes are a valid action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = on_signal as *const () as usize;
+    action.sa_flags = libc::SA_ONSTACK;
+    // SAFETY: a handler that calls what is safe in one.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGURG, &action, std::ptr::null_mut()) }, 0);
+    hooked(|| {
+        assert!(fastrpc::hook::is_enabled());
+        // SAFETY: to the calling thread.
+        unsafe { libc::raise(libc::SIGURG) };
+        assert!(fastrpc::hook::is_enabled());
+    });
+    assert_eq!(SEEN.load(Ordering::Relaxed), 2);
 }
 
 #[test]
