@@ -691,3 +691,171 @@ fn a_program_that_is_started_gets_its_pipes() {
     });
     assert_eq!(shown, (10_000, true));
 }
+
+/// A listening Unix socket without a place in its queue, and what fills that.
+fn full_unix_listener() -> (c_int, libc::sockaddr_un, c_int) {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    // SAFETY: all-zero bytes are a valid address.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    // In the abstract namespace: no file is left over.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("\0fastrpc-test-{}-{number}", std::process::id());
+    for (place, byte) in address.sun_path.iter_mut().zip(name.bytes()) {
+        *place = byte as _;
+    }
+    let size = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: a socket of our own, and a valid address.
+    let listener = unsafe {
+        let listener = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
+        assert_eq!(libc::bind(listener, (&raw const address).cast(), size), 0);
+        assert_eq!(libc::listen(listener, 0), 0);
+        listener
+    };
+    let fill = unix();
+    assert_eq!(connect_unix(fill, &address), 0);
+    (listener, address, fill)
+}
+
+fn unix() -> c_int {
+    // SAFETY: makes a socket.
+    unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) }
+}
+
+fn connect_unix(fd: c_int, address: &libc::sockaddr_un) -> c_int {
+    let size = size_of_val(address) as libc::socklen_t;
+    // SAFETY: a valid address.
+    unsafe { libc::connect(fd, (&raw const *address).cast(), size) }
+}
+
+#[test]
+fn a_full_unix_listener_is_waited_for() {
+    same("full queue", || {
+        let (listener, address, fill) = full_unix_listener();
+        let fd = unix();
+        set_timeout(fd, libc::SO_SNDTIMEO, 30);
+        let (timed_out, time) = elapsed(|| outcome(connect_unix(fd, &address)));
+        set_nonblocking(fd, true);
+        let at_once = outcome(connect_unix(fd, &address));
+        close(listener);
+        let gone = outcome(connect_unix(fd, &address));
+        close_all([fd, fill]);
+        vec![format!("{timed_out} {}", time.as_millis() >= 30), at_once, gone]
+    });
+    let (listener, address, fill) = full_unix_listener();
+    let connected = suspends(
+        "connect",
+        move || close_all([accept(listener)]),
+        move || {
+            let fd = unix();
+            (connect_unix(fd, &address), close(fd))
+        },
+    );
+    assert_eq!(connected, (0, 0));
+    close_all([listener, fill]);
+}
+
+#[test]
+fn terminals_and_timers_wait() {
+    let (mut master, mut terminal) = (0, 0);
+    let none = std::ptr::null_mut();
+    // SAFETY: places for two fds.
+    let made = unsafe {
+        libc::openpty(&mut master, &mut terminal, none, std::ptr::null(), std::ptr::null())
+    };
+    assert_eq!(made, 0);
+    let got = suspends(
+        "read of a terminal",
+        move || assert_eq!(write(master, b"line\n"), 5),
+        move || {
+            let mut buffer = [0; 16];
+            (read(terminal, &mut buffer), buffer)
+        },
+    );
+    assert_eq!((got.0, &got.1[..5]), (5, &b"line\n"[..]));
+    close_all([master, terminal]);
+
+    // SAFETY: makes a timer.
+    let timer = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, 0) };
+    // SAFETY: all-zero bytes are a valid time.
+    let mut time: libc::itimerspec = unsafe { std::mem::zeroed() };
+    time.it_value.tv_nsec = 60_000_000;
+    let got = suspends(
+        "read of a timer",
+        || {},
+        move || {
+            let mut count = [0; 8];
+            // SAFETY: a valid time.
+            unsafe { libc::timerfd_settime(timer, 0, &time, std::ptr::null_mut()) };
+            (read(timer, &mut count), u64::from_ne_bytes(count), flags(timer) & libc::O_NONBLOCK)
+        },
+    );
+    assert_eq!(got, (8, 1, 0));
+    close(timer);
+}
+
+#[test]
+fn what_is_no_memory_is_an_error() {
+    same("bad pointers", || {
+        let mut seen = Vec::new();
+        let nowhere = 8 as *mut c_void;
+        for make in
+            [|| pair(libc::SOCK_STREAM), tcp_pair, pipe, || pair(libc::SOCK_DGRAM), udp_pair]
+        {
+            let [a, b] = make();
+            let (reader, writer) =
+                if flags(b) & libc::O_ACCMODE == libc::O_RDONLY { (b, a) } else { (a, b) };
+            let part = libc::iovec { iov_base: nowhere, iov_len: 4 };
+            write(writer, b"data");
+            // SAFETY: the kernel checks what it is given.
+            unsafe {
+                seen.push(outcome(libc::read(reader, nowhere, 4) as i64));
+                write(writer, b"data");
+                seen.push(outcome(libc::readv(reader, &part, 1) as i64));
+                write(writer, b"data");
+                seen.push(outcome(libc::recv(reader, nowhere, 4, 0) as i64));
+                seen.push(outcome(libc::write(writer, nowhere, 4) as i64));
+                seen.push(outcome(libc::writev(writer, &part, 1) as i64));
+                seen.push(outcome(libc::send(writer, nowhere, 4, 0) as i64));
+                seen.push(outcome(libc::connect(writer, nowhere.cast(), SIZE)));
+            }
+            close_all([a, b]);
+        }
+        seen
+    });
+}
+
+#[test]
+fn lists_for_poll_may_have_anything_in_them() {
+    same("poll", || {
+        let [a, b] = pair(libc::SOCK_STREAM);
+        let [r, w] = pipe();
+        write(b, b"x");
+        let mut seen = Vec::new();
+        let mut ask = |list: &[(c_int, libc::c_short)], timeout| {
+            let mut entries: Vec<_> =
+                list.iter().map(|&(fd, events)| libc::pollfd { fd, events, revents: 77 }).collect();
+            let count = entries.len() as libc::nfds_t;
+            // SAFETY: valid entries.
+            let found = unsafe { libc::poll(entries.as_mut_ptr(), count, timeout) };
+            let bits: Vec<_> = entries.iter().map(|entry| entry.revents).collect();
+            seen.push(format!("{} {bits:x?}", outcome(found)));
+        };
+        let both = libc::POLLIN | libc::POLLOUT;
+        ask(&[(a, both), (a, libc::POLLIN), (-1, both), (-77, 0), (987, both)], 1000);
+        ask(&[(r, both), (-1, both)], 10);
+        ask(&[(r, 0), (w, libc::POLLOUT)], 1000);
+        ask(&[(987, 0)], -1);
+        ask(&[(a, libc::POLLPRI)], 10);
+        ask(&[(a, 0), (r, 0)], 10);
+        close(w);
+        ask(&[(r, 0), (r, libc::POLLIN)], -1);
+        shutdown(b, libc::SHUT_WR);
+        ask(&[(a, libc::POLLRDHUP), (a, 0)], -1);
+        close(b);
+        ask(&[(a, 0)], -1);
+        ask(&vec![(a, libc::POLLIN); 3000], -1);
+        close_all([a, r]);
+        seen
+    });
+}
