@@ -197,11 +197,11 @@ mod tests {
         let shared = Shared(UnsafeCell::new(libc::PTHREAD_RWLOCK_INITIALIZER));
         let (inside, sum) = (AtomicU32::new(0), AtomicU32::new(0));
         std::thread::scope(|scope| {
-            for index in 0..4 {
+            for index in 0..4u32 {
                 let (shared, inside, sum) = (&shared, &inside, &sum);
                 scope.spawn(move || {
                     for round in 0..2000 {
-                        let writes = (index + round) % 3 == 0;
+                        let writes = (index + round).is_multiple_of(3);
                         let lock = shared.0.get();
                         // SAFETY: initialised, here and below.
                         let locked = unsafe {

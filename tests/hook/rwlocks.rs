@@ -121,7 +121,7 @@ fn one_held_in_waits_keeps_its_rules() {
         let (lock, inside) = (lock.clone(), inside.clone());
         move || {
             for round in 0..100 {
-                let want = if (index + round) % 4 == 0 { Want::Write } else { Want::Read };
+                let want = if (index + round).is_multiple_of(4) { Want::Write } else { Want::Read };
                 let here = if want == Want::Write { 1000 } else { 1 };
                 assert_eq!(lock.lock(want), 0);
                 let before = inside.fetch_add(here, Ordering::SeqCst);

@@ -94,7 +94,7 @@ fn all_read_one_event() {
         .collect();
     for _ in 0..EVENTS {
         assert_eq!(write(event, &1u64.to_ne_bytes()), 8);
-        if taken.load(Ordering::Relaxed) % 7 == 0 {
+        if taken.load(Ordering::Relaxed).is_multiple_of(7) {
             std::thread::yield_now();
         }
     }

@@ -66,7 +66,7 @@ fn writers_are_alone_among_readers() {
         let (lock, inside) = (lock.clone(), inside.clone());
         move || {
             for round in 0..200 {
-                let want = if (index + round) % 3 == 0 { Want::Write } else { Want::Read };
+                let want = if (index + round).is_multiple_of(3) { Want::Write } else { Want::Read };
                 let here = if want == Want::Write { 1000 } else { 1 };
                 assert_eq!(lock.lock(want), 0);
                 let before = inside.fetch_add(here, Ordering::SeqCst);
