@@ -395,7 +395,7 @@ fn no_signal_handler_runs_where_hosts_are_looked_up() {
 }
 
 #[test]
-fn nor_where_our_own_calls_look_them_up() {
+fn no_signal_handler_runs_where_our_own_calls_look_them_up() {
     let found = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
