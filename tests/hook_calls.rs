@@ -12,6 +12,10 @@ mod blocking;
 mod differences;
 #[path = "hook/generated.rs"]
 mod generated;
+#[path = "hook/names.rs"]
+mod names;
+#[path = "hook/sockets.rs"]
+mod sockets;
 #[path = "hook/switch.rs"]
 mod switch;
 #[path = "hook/waits.rs"]

@@ -3,5 +3,9 @@
 
 pub const WORKERS: usize = 4;
 
+#[path = "hook/rwlock.rs"]
+mod rwlock;
 #[path = "hook/suspending_locks.rs"]
 mod suspending_locks;
+#[path = "hook/suspending_rwlocks.rs"]
+mod suspending_rwlocks;

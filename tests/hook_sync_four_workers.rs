@@ -8,5 +8,9 @@ mod support;
 
 #[path = "hook/locks.rs"]
 mod locks;
+#[path = "hook/rwlock.rs"]
+mod rwlock;
+#[path = "hook/rwlocks.rs"]
+mod rwlocks;
 #[path = "hook/semaphores.rs"]
 mod semaphores;

@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rt", &["sys", "wheel"]),
     ("net", &["sys", "rt"]),
     ("sync", &["sys", "rt"]),
-    ("pool", &["rt", "sync"]),
+    ("pool", &["sys", "rt", "sync"]),
     ("process", &["sys", "rt", "net"]),
     ("http", &["sys", "rt", "net", "sync", "wire"]),
     ("rpc", &["sys", "rt", "net", "sync", "wire", "http", "process"]),
@@ -30,13 +30,15 @@ const TEST_FILES: &[&str] = &["/golden.rs", "/properties.rs", "/tests.rs"];
 
 /// Where code is called from C although it is neither `ffi` nor `hook`, and why.
 const CALLED_FROM_C: &[(&str, &str)] = &[
-    ("rt/held_report.rs", "walks along stacks and loaded objects"),
+    ("rt/held_report.rs", "walks along stacks"),
     ("rt/signal.rs", "a signal handler"),
     ("rt/start.rs", "pthread_atfork calls back"),
     ("rt/stack.rs", "a signal handler"),
     ("rt/worker.rs", "the C++ runtime's exception state, saved at a switch"),
+    ("sys/objects.rs", "walks along loaded objects"),
     ("sys/raw.rs", "stands in for libc's functions"),
     ("sys/raw_lock.rs", "the same for semaphores and locks"),
+    ("sys/raw_rwlock.rs", "the same for readers and writers"),
     ("sys/real.rs", "the types of libc's functions, and a constructor"),
 ];
 

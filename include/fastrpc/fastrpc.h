@@ -191,11 +191,11 @@ typedef struct fastrpc_runtime_options {
   // Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
   // environment variable FASTRPC_HOOK=1 is the same.
   size_t hook;
-  // Not 0: it is found out, and logged, that a coroutine waits while it holds a mutex of pthreads,
+  // Not 0: it is found out, and logged, that a coroutine waits while it holds a lock of pthreads,
   // and a lock that could never return suspends. Default 1; the environment variable
   // FASTRPC_LOCK_CHECK=0 is the same as 0.
   size_t lock_check;
-  // Not 0: mutexes and condition variables of pthreads suspend coroutines that have their hooks
+  // Not 0: locks and condition variables of pthreads suspend coroutines that have their hooks
   // on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
   size_t hook_locks;
 } fastrpc_runtime_options;
@@ -768,14 +768,14 @@ bool fastrpc_hook_is_enabled(void);
 // the whole text. Any thread; never suspends.
 size_t fastrpc_hook_report(char *buffer, size_t size);
 
-// How many waits have begun so far while their coroutine held a mutex of pthreads.
+// How many waits have begun so far while their coroutine held a lock of pthreads.
 //
 // Each keeps others from the mutex for as long as it lasts; each pair of places, of a lock and of a
 // wait, is logged once as a warning. 0 unless fastrpc_runtime_options.lock_check is on. Any thread;
 // never suspends.
 uint64_t fastrpc_hook_waits_with_locks(void);
 
-// How often so far a coroutine wanted a mutex of pthreads that another coroutine of the same worker
+// How often so far a coroutine wanted a lock of pthreads that another coroutine of the same worker
 // held in a wait, and was suspended where it would have blocked for ever.
 //
 // Each pair of places is logged once as an error. 0 unless fastrpc_runtime_options.lock_check is on.

@@ -37,7 +37,7 @@ inline void disable() {
   return text;
 }
 
-// How many waits have begun so far while their coroutine held a mutex of pthreads, and how often
+// How many waits have begun so far while their coroutine held a lock of pthreads, and how often
 // one wanted a mutex that another coroutine of the same worker held in a wait: it was suspended,
 // where it would have blocked for ever. Both are logged, each pair of places once.
 [[nodiscard]] inline std::uint64_t waits_with_locks() {

@@ -15,10 +15,10 @@ struct RuntimeOptions {
   std::size_t stack_size = 256 * 1024;
   // Whether coroutines begin with their hooks on: see fastrpc/hook.hpp.
   bool hook = false;
-  // Whether waits of coroutines that hold a mutex of pthreads, a std::mutex for example, are
+  // Whether waits of coroutines that hold a lock of pthreads, a std::mutex for example, are
   // logged.
   bool lock_check = true;
-  // Whether mutexes and condition variables of pthreads suspend coroutines with hooks on.
+  // Whether locks and condition variables of pthreads suspend coroutines with hooks on.
   bool hook_locks = false;
 };
 

@@ -55,7 +55,7 @@ pub unsafe extern "C" fn fastrpc_hook_report(buffer: *mut c_char, size: usize) -
     })
 }
 
-/// How many waits have begun so far while their coroutine held a mutex of pthreads.
+/// How many waits have begun so far while their coroutine held a lock of pthreads.
 ///
 /// Each keeps others from the mutex for as long as it lasts; each pair of places, of a lock and of a
 /// wait, is logged once as a warning. 0 unless fastrpc_runtime_options.lock_check is on. Any thread;
@@ -69,7 +69,7 @@ pub extern "C" fn fastrpc_hook_waits_with_locks() -> u64 {
     count
 }
 
-/// How often so far a coroutine wanted a mutex of pthreads that another coroutine of the same worker
+/// How often so far a coroutine wanted a lock of pthreads that another coroutine of the same worker
 /// held in a wait, and was suspended where it would have blocked for ever.
 ///
 /// Each pair of places is logged once as an error. 0 unless fastrpc_runtime_options.lock_check is on.

@@ -22,11 +22,11 @@ pub struct fastrpc_runtime_options {
     /// Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
     /// environment variable FASTRPC_HOOK=1 is the same.
     pub hook: usize,
-    /// Not 0: it is found out, and logged, that a coroutine waits while it holds a mutex of pthreads,
+    /// Not 0: it is found out, and logged, that a coroutine waits while it holds a lock of pthreads,
     /// and a lock that could never return suspends. Default 1; the environment variable
     /// FASTRPC_LOCK_CHECK=0 is the same as 0.
     pub lock_check: usize,
-    /// Not 0: mutexes and condition variables of pthreads suspend coroutines that have their hooks
+    /// Not 0: locks and condition variables of pthreads suspend coroutines that have their hooks
     /// on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
     pub hook_locks: usize,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use libc::{c_int, c_short, pollfd};
 
 use super::errno;
+use super::toggle::is_nonblocking;
 use crate::rt::{self, Deadline, Interest};
 use crate::sys::c;
 
@@ -116,15 +117,6 @@ fn block(fd: c_int, interest: Interest, deadline: Deadline) -> Result<c_short, c
         0 => Err(libc::EAGAIN),
         -1 => Err(errno::get()),
         _ => Ok(entry.revents),
-    }
-}
-
-/// Whether the program asked for calls on `fd` not to block.
-pub(super) fn is_nonblocking(fd: c_int) -> Result<bool, c_int> {
-    // SAFETY: asks for the flags of any number.
-    match unsafe { libc::fcntl(fd, libc::F_GETFL) } {
-        -1 => Err(errno::get()),
-        flags => Ok(flags & libc::O_NONBLOCK != 0),
     }
 }
 

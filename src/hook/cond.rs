@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use libc::{c_int, clockid_t, pthread_cond_t, pthread_mutex_t, timespec};
 
-use super::mutex::{lock_suspending, pthread_mutex_unlock};
+use super::lock::lock_suspending;
+use super::mutex::{Mutex as Lock, pthread_mutex_unlock};
 use super::sleep;
 use crate::rt::{self, Deadline, Holder, Site, WaitError, Waiter, Waker};
 use crate::sys::{kinds, real};
@@ -155,7 +156,7 @@ unsafe fn wait(
         }
     };
     drop(place);
-    match lock_suspending(holder, mutex, site) {
+    match lock_suspending(holder, Lock(mutex), site) {
         0 => outcome,
         result => result,
     }

@@ -5,13 +5,13 @@ use std::ffi::{CStr, CString};
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
-use libc::{addrinfo, c_char, c_int, c_void, hostent, size_t, sockaddr, socklen_t};
+use libc::{addrinfo, c_char, c_int, c_void, sockaddr, socklen_t};
 
 use super::errno;
 use super::switch::is_on;
 use crate::pool::{self, ThreadPool};
-use crate::rt::{self, Deadline, Key};
-use crate::sys::real::{self, h_errno};
+use crate::rt::{self, Deadline};
+use crate::sys::real;
 
 /// getaddrinfo(3). May suspend.
 ///
@@ -93,24 +93,44 @@ unsafe extern "C" fn getnameinfo(
     flags: c_int,
 ) -> c_int {
     let numbers = libc::NI_NUMERICHOST | libc::NI_NUMERICSERV;
-    let pool = (is_on() && rt::can_suspend() && flags & numbers != numbers).then(resolvers);
+    let known = size as usize <= size_of::<libc::sockaddr_storage>() && !address.is_null();
+    let asks = known && flags & numbers != numbers;
+    let pool = (is_on() && rt::can_suspend() && asks).then(resolvers);
     let Some(Some(pool)) = pool else {
         // SAFETY: the caller's contract, here and below.
         return unsafe {
             real::getnameinfo(address, size, host, host_size, service, service_size, flags)
         };
     };
-    let (address, host, service) = (Lent(address), Lent(host), Lent(service));
-    let looked_up = pool.run(move || {
-        let (address, host, service) = (address.get(), host.get(), service.get());
-        // SAFETY: as above; the caller waits until this has ended.
+    // SAFETY: as above.
+    let given = unsafe { Address::copy(address.cast(), size) };
+    // Of its own, that a cancelled caller leaves behind.
+    let mut texts = [host_size, service_size].map(|size| vec![0; LONGEST_NAME.min(size as usize)]);
+    let [no_host, no_service] = [host, service].map(|place| place.is_null());
+    let looked_up = pool.run_by(Deadline::NEVER, move || {
+        let address = given.0.as_ptr().cast();
+        let sizes = texts.each_ref().map(|text| text.len() as socklen_t);
+        let [host, service] = texts.each_mut().map(|text| text.as_mut_ptr());
+        let host = if no_host { std::ptr::null_mut() } else { host };
+        let service = if no_service { std::ptr::null_mut() } else { service };
+        // SAFETY: places of these sizes, or NULL as the caller gave it.
         let code = pool::blocking(|| unsafe {
-            real::getnameinfo(address, size, host, host_size, service, service_size, flags)
+            real::getnameinfo(address, size, host, sizes[0], service, sizes[1], flags)
         });
-        (code, errno::get())
+        (code, errno::get(), texts)
     });
     match looked_up {
-        Ok((code, errno)) => {
+        Ok((0, _, texts)) => {
+            for (place, text) in [host, service].into_iter().zip(texts) {
+                let end = text.iter().position(|byte| *byte == 0);
+                if let (false, Some(end)) = (place.is_null(), end) {
+                    // SAFETY: the caller's place, which is at least as long.
+                    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), place, end + 1) };
+                }
+            }
+            0
+        }
+        Ok((code, errno, _)) => {
             errno::set(errno);
             code
         }
@@ -118,190 +138,6 @@ unsafe extern "C" fn getnameinfo(
             errno::set(if error.is_canceled() { libc::ECANCELED } else { libc::EAGAIN });
             libc::EAI_SYSTEM
         }
-    }
-}
-
-/// gethostbyname(3). May suspend. What it answers belongs to the coroutine, until the next call.
-///
-/// # Safety
-/// As for [`getaddrinfo`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut hostent {
-    if !is_on() || !rt::can_suspend() {
-        // SAFETY: the caller's contract, here and below.
-        return unsafe { real::gethostbyname(name) };
-    }
-    own_entry(|entry, buffer, size, result, error| {
-        // SAFETY: as above, and places of our own.
-        unsafe { gethostbyname_r(name, entry, buffer, size, result, error) }
-    })
-}
-
-/// gethostbyname2(3). May suspend. As [`gethostbyname`].
-///
-/// # Safety
-/// As for [`getaddrinfo`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
-    if !is_on() || !rt::can_suspend() {
-        // SAFETY: the caller's contract, here and below.
-        return unsafe { real::gethostbyname2(name, family) };
-    }
-    own_entry(|entry, buffer, size, result, error| {
-        // SAFETY: as above, and places of our own.
-        unsafe { gethostbyname2_r(name, family, entry, buffer, size, result, error) }
-    })
-}
-
-/// gethostbyaddr(3). May suspend. As [`gethostbyname`].
-///
-/// # Safety
-/// As for [`getaddrinfo`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn gethostbyaddr(
-    address: *const c_void,
-    address_size: socklen_t,
-    family: c_int,
-) -> *mut hostent {
-    if !is_on() || !rt::can_suspend() {
-        // SAFETY: the caller's contract, here and below.
-        return unsafe { real::gethostbyaddr(address, address_size, family) };
-    }
-    own_entry(|entry, buffer, size, result, error| {
-        // SAFETY: as above, and places of our own.
-        unsafe {
-            gethostbyaddr_r(address, address_size, family, entry, buffer, size, result, error)
-        }
-    })
-}
-
-/// gethostbyname_r(3). May suspend.
-///
-/// # Safety
-/// As for [`getaddrinfo`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn gethostbyname_r(
-    name: *const c_char,
-    entry: *mut hostent,
-    buffer: *mut c_char,
-    size: size_t,
-    result: *mut *mut hostent,
-    error: *mut c_int,
-) -> c_int {
-    let lent = Lent((name, entry, buffer, result, error));
-    look_up(result, error, move || {
-        let (name, entry, buffer, result, error) = lent.get();
-        // SAFETY: the caller's contract; it waits until this has ended.
-        unsafe { real::gethostbyname_r(name, entry, buffer, size, result, error) }
-    })
-}
-
-/// gethostbyname2_r(3). May suspend.
-///
-/// # Safety
-/// As for [`getaddrinfo`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn gethostbyname2_r(
-    name: *const c_char,
-    family: c_int,
-    entry: *mut hostent,
-    buffer: *mut c_char,
-    size: size_t,
-    result: *mut *mut hostent,
-    error: *mut c_int,
-) -> c_int {
-    let lent = Lent((name, entry, buffer, result, error));
-    look_up(result, error, move || {
-        let (name, entry, buffer, result, error) = lent.get();
-        // SAFETY: as in `gethostbyname_r`.
-        unsafe { real::gethostbyname2_r(name, family, entry, buffer, size, result, error) }
-    })
-}
-
-/// gethostbyaddr_r(3). May suspend.
-///
-/// # Safety
-/// As for [`getaddrinfo`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn gethostbyaddr_r(
-    address: *const c_void,
-    address_size: socklen_t,
-    family: c_int,
-    entry: *mut hostent,
-    buffer: *mut c_char,
-    size: size_t,
-    result: *mut *mut hostent,
-    error: *mut c_int,
-) -> c_int {
-    let lent = Lent((address, entry, buffer, result, error));
-    look_up(result, error, move || {
-        let (address, entry, buffer, result, error) = lent.get();
-        // SAFETY: as in `gethostbyname_r`.
-        unsafe {
-            real::gethostbyaddr_r(address, address_size, family, entry, buffer, size, result, error)
-        }
-    })
-}
-
-/// Calls `real` where it does not block a worker. It fills places of the caller, who therefore
-/// waits until it has ended, cancelled or not.
-fn look_up(
-    result: *mut *mut hostent,
-    error: *mut c_int,
-    real: impl FnOnce() -> c_int + Send,
-) -> c_int {
-    let pool = (is_on() && rt::can_suspend()).then(resolvers);
-    let Some(Some(pool)) = pool else { return real() };
-    let looked_up = pool.run(move || {
-        let code = pool::blocking(real);
-        (code, errno::get())
-    });
-    let (code, errno) = match looked_up {
-        Ok(answer) => answer,
-        Err(failure) => {
-            // SAFETY: the caller's places, which nobody filled.
-            unsafe { (*result, *error) = (std::ptr::null_mut(), TRY_AGAIN) };
-            let code = if failure.is_canceled() { libc::ECANCELED } else { libc::EAGAIN };
-            (code, code)
-        }
-    };
-    errno::set(errno);
-    code
-}
-
-/// The answer of a call that gives a pointer to data of its own.
-struct Entry {
-    entry: hostent,
-    _buffer: Vec<c_char>,
-}
-
-/// Calls `ask` with a buffer that is large enough, and keeps what it filled for the coroutine.
-fn own_entry(
-    mut ask: impl FnMut(*mut hostent, *mut c_char, usize, *mut *mut hostent, *mut c_int) -> c_int,
-) -> *mut hostent {
-    static LAST: Key<Box<Entry>> = Key::new();
-    let mut size = 1024;
-    loop {
-        let mut buffer = vec![0 as c_char; size];
-        // SAFETY: all-zero bytes are a valid hostent.
-        let entry: hostent = unsafe { std::mem::zeroed() };
-        let mut kept = Box::new(Entry { entry, _buffer: Vec::new() });
-        let mut result = std::ptr::null_mut();
-        let mut error = 0;
-        let code = ask(&mut kept.entry, buffer.as_mut_ptr(), size, &mut result, &mut error);
-        if code == libc::ERANGE && size < LARGEST_ENTRY {
-            size *= 2;
-            continue;
-        }
-        // SAFETY: the location is valid as long as the thread runs.
-        unsafe { *h_errno() = error };
-        if code != 0 || result.is_null() {
-            return std::ptr::null_mut();
-        }
-        kept._buffer = buffer;
-        let place = &raw mut kept.entry;
-        LAST.set(kept);
-        return place;
     }
 }
 
@@ -320,26 +156,26 @@ impl Drop for Addresses {
     }
 }
 
-/// Pointers lent to a thread for which their owner waits.
-struct Lent<T>(T);
+/// The bytes of an address.
+pub(super) struct Address(pub(super) Box<[u8]>);
 
-// SAFETY: whoever makes one waits until the thread is done with it.
-unsafe impl<T> Send for Lent<T> {}
-
-impl<T> Lent<T> {
-    fn get(self) -> T {
-        self.0
+impl Address {
+    /// # Safety
+    /// `size` readable bytes.
+    pub(super) unsafe fn copy(bytes: *const c_void, size: socklen_t) -> Address {
+        // SAFETY: the caller's contract.
+        Address(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), size as usize) }.into())
     }
 }
 
 /// # Safety
 /// NULL or a C string.
-unsafe fn text(pointer: *const c_char) -> Option<CString> {
+pub(super) unsafe fn text(pointer: *const c_char) -> Option<CString> {
     // SAFETY: the caller's contract.
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_owned())
 }
 
-fn pointer(text: &Option<CString>) -> *const c_char {
+pub(super) fn pointer(text: &Option<CString>) -> *const c_char {
     text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr())
 }
 
@@ -350,6 +186,11 @@ fn is_number(host: &Option<CString>, service: &Option<CString>) -> bool {
     address && service.as_ref().is_none_or(|service| as_text(service).parse::<u16>().is_ok())
 }
 
+/// The resolving threads, if the caller is to wait for them.
+pub(super) fn for_look_up() -> Option<&'static ThreadPool> {
+    (is_on() && rt::can_suspend()).then(resolvers).flatten()
+}
+
 /// The threads that look up. A few stay; while they wait for answers others come.
 fn resolvers() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
@@ -358,11 +199,12 @@ fn resolvers() -> Option<&'static ThreadPool> {
         options.threads = 4;
         options.extra_threads = 64;
         options.name = "fastrpc-dns".to_owned();
+        // The program's handlers expect its threads, if any.
+        options.takes_signals = false;
         ThreadPool::with_options(options).ok()
     });
     pool.as_ref()
 }
 
-const LARGEST_ENTRY: usize = 1 << 20;
-/// Of netdb.h, for `h_errno`.
-const TRY_AGAIN: c_int = 2;
+/// Far more than a host or a service can have.
+const LONGEST_NAME: usize = 1 << 16;

@@ -152,6 +152,8 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
                     if now == 0 || sent == size || own {
                         break sent as ssize_t;
                     }
+                    // The end of the file needs no room.
+                    continue;
                 }
             }
             if let Err(code) = blocked.wait() {

@@ -7,7 +7,7 @@ use libc::{
 
 use super::blocked::{self, Blocked};
 use super::switch::is_on;
-use super::toggle::without_blocking;
+use super::toggle::{undisturbed, without_blocking};
 use super::{errno, message};
 use crate::rt::{Deadline, Interest};
 use crate::sys::real;
@@ -25,23 +25,32 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_
     }
     errno::unless_failed(|| {
         let mut deadline = None;
+        let mut waited = false;
         loop {
             let (result, own) = without_blocking(fd, real);
             if result == 0 || own {
                 return result;
             }
             let code = errno::get();
+            if code == libc::EISCONN && waited {
+                // Somebody else waited for the same, and has asked before.
+                return 0;
+            }
             if !matches!(code, libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN) {
                 return result;
             }
             let deadline = *deadline
                 .get_or_insert_with(|| Deadline::from(blocked::timeout(fd, Interest::Write)));
             if code != libc::EAGAIN {
-                return connected(fd, deadline);
+                match connected(fd, deadline) {
+                    // TCP alone says by another call how it ended, and only then takes it for done.
+                    0 if is_tcp(fd) => waited = true,
+                    result => return result,
+                }
+                continue;
             }
             // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
-            let waited = Blocked::new(fd, Interest::Write).pause(deadline);
-            if let Err(code) = waited {
+            if let Err(code) = Blocked::new(fd, Interest::Write).pause(deadline) {
                 return errno::fail(code);
             }
         }
@@ -66,6 +75,9 @@ fn connected(fd: c_int, deadline: Deadline) -> c_int {
         Err(libc::EAGAIN) => return errno::fail(libc::EINPROGRESS),
         Err(code) => return errno::fail(code),
     };
+    if is_tcp(fd) {
+        return 0;
+    }
     match option(fd, libc::SO_ERROR) {
         Ok(0) if bits & libc::POLLHUP != 0 && bits & libc::POLLIN == 0 => {
             errno::fail(libc::ECONNABORTED)
@@ -83,7 +95,7 @@ fn connected(fd: c_int, deadline: Deadline) -> c_int {
 unsafe extern "C" fn accept(fd: c_int, address: *mut sockaddr, size: *mut socklen_t) -> c_int {
     // SAFETY: the caller's contract.
     let real = || unsafe { real::accept(fd, address, size) };
-    if is_on() { accept_with(fd, real) } else { real() }
+    if is_on() { accept_with(fd, real) } else { undisturbed(fd, real) }
 }
 
 /// accept4(2). May suspend.
@@ -99,7 +111,7 @@ unsafe extern "C" fn accept4(
 ) -> c_int {
     // SAFETY: the caller's contract.
     let real = || unsafe { real::accept4(fd, address, size, flags) };
-    if is_on() { accept_with(fd, real) } else { real() }
+    if is_on() { accept_with(fd, real) } else { undisturbed(fd, real) }
 }
 
 fn accept_with(fd: c_int, real: impl Fn() -> c_int) -> c_int {
@@ -263,7 +275,7 @@ unsafe extern "C" fn recvmmsg(
     flags: c_int,
     timeout: *mut timespec,
 ) -> c_int {
-    if !is_on() || never_waits(flags) || flags & MSG_DONTWAIT != 0 {
+    if !is_on() || never_waits(flags) || flags & MSG_DONTWAIT != 0 || count == 0 {
         // SAFETY: the caller's contract, here and in all that follows.
         return unsafe { real::recvmmsg(fd, messages, count, flags, timeout) };
     }
@@ -284,20 +296,22 @@ unsafe extern "C" fn recvmmsg(
             };
             if got > 0 {
                 done += got as c_uint;
-                if flags & libc::MSG_WAITFORONE != 0 || deadline.has_passed() {
+                let enough = done == count || flags & libc::MSG_WAITFORONE != 0;
+                if enough || deadline.has_passed() {
                     break;
                 }
-                continue;
-            }
-            let waited = match errno::get() {
-                libc::EAGAIN => blocked.wait(),
-                code => Err(code),
-            };
-            if let Err(code) = waited {
+            } else if errno::get() != libc::EAGAIN {
                 if done == 0 {
-                    return errno::fail(code);
+                    return -1;
                 }
                 break;
+            }
+            match blocked.wait() {
+                // An error is for the next call, and one that is read is gone.
+                Ok(bits) if done > 0 && bits & libc::POLLERR != 0 => break,
+                Ok(_) => {}
+                Err(code) if done == 0 => return errno::fail(code),
+                Err(_) => break,
             }
         }
         if let (Some(left), false) = (deadline.remaining(), timeout.is_null()) {
@@ -395,7 +409,7 @@ unsafe extern "C" fn sendmmsg(
     count: c_uint,
     flags: c_int,
 ) -> c_int {
-    if !is_on() || messages.is_null() {
+    if !is_on() || messages.is_null() || count == 0 {
         // SAFETY: the caller's contract, here and in what follows.
         return unsafe { real::sendmmsg(fd, messages, count, flags) };
     }

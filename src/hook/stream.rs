@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libc::{c_int, iovec, ssize_t};
 
 use super::blocked::{self, Blocked};
-use super::toggle::without_blocking;
+use super::toggle::{is_nonblocking, without_blocking};
 use super::{errno, message, socket};
 use crate::rt::{Deadline, Interest};
 use crate::sys::real;
@@ -202,7 +202,7 @@ impl Kind {
 
 /// Waits until a device is ready, unless the program does not want to wait.
 fn device_ready(fd: c_int, interest: Interest) -> Result<(), c_int> {
-    if blocked::is_nonblocking(fd)? {
+    if is_nonblocking(fd)? {
         return Ok(());
     }
     blocked::ready(fd, interest, Deadline::NEVER).map(drop)

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use socket2::{Domain, SockAddr};
 
 use crate::rt::{Deadline, WaitError, Waiter};
+use crate::sys::signals::spawn_without_signals;
 
 /// Where a socket is or connects to.
 ///
@@ -148,7 +149,8 @@ fn look_up(host: String, port: u16, deadline: Deadline) -> io::Result<Vec<Socket
     let answer: Arc<Mutex<Option<io::Result<Vec<SocketAddr>>>>> = Arc::default();
     let waiter = Waiter::new();
     let (waker, place) = (waiter.waker(), answer.clone());
-    std::thread::Builder::new().name("fastrpc-dns".into()).spawn(move || {
+    let builder = std::thread::Builder::new().name("fastrpc-dns".into());
+    spawn_without_signals(builder, move || {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let found = (host, port).to_socket_addrs().map(Iterator::collect);
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);

@@ -71,6 +71,8 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// What the names of the threads begin with; "pool" by default.
     pub name: String,
+    /// Whether handlers of signals may run on its threads, as on any; true by default.
+    pub(crate) takes_signals: bool,
 }
 
 impl Default for Options {
@@ -82,6 +84,7 @@ impl Default for Options {
             stack_size: 8 * 1024 * 1024,
             idle_timeout: Duration::from_secs(10),
             name: "pool".to_owned(),
+            takes_signals: true,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::task::Job;
 use super::{JobError, Options};
 use crate::rt::{self, Deadline};
 use crate::sync::{Queue, WaitGroup};
+use crate::sys::signals::spawn_without_signals;
 
 /// What a pool and its threads share.
 pub(super) struct Shared {
@@ -202,10 +203,16 @@ impl Shared {
     fn start_one(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         let id = state.started;
         let shared = self.clone();
-        let handle = thread::Builder::new()
+        let builder = thread::Builder::new()
             .name(format!("{}-{id}", self.options.name))
-            .stack_size(self.options.stack_size)
-            .spawn(move || shared.work(id))
+            .stack_size(self.options.stack_size);
+        let body = move || shared.work(id);
+        let handle = if self.options.takes_signals {
+            builder.spawn(body)
+        } else {
+            spawn_without_signals(builder, body)
+        };
+        let handle = handle
             .inspect_err(|error| log::warn!("a pool's thread could not be started: {error}"))?;
         self.threads.add(1);
         state.handles.insert(id, handle);

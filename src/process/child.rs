@@ -1,11 +1,11 @@
 //! What a new process does before and after the user's function.
 
 use std::io::{self, Write};
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use crate::sys::signals::HeldSignals;
 use crate::sys::syscall;
 
 /// The number of this process among those of a [`Prefork`](super::Prefork), from 0; `None` in any
@@ -49,33 +49,6 @@ pub(super) fn work_and_exit(index: usize, work: impl FnOnce() -> i32) -> ! {
         PANICKED
     });
     std::process::exit(code)
-}
-
-/// While it lives, the calling thread gets no signals.
-pub(super) struct HeldSignals(libc::sigset_t);
-
-impl HeldSignals {
-    fn all() -> io::Result<HeldSignals> {
-        let mut all = MaybeUninit::uninit();
-        // `all` is writable.
-        syscall!(sigfillset(all.as_mut_ptr()))?;
-        let mut before = MaybeUninit::uninit();
-        // SAFETY: `all` was filled, `before` is writable.
-        let error =
-            unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr()) };
-        if error != 0 {
-            return Err(io::Error::from_raw_os_error(error));
-        }
-        // SAFETY: the call that succeeded has set it.
-        Ok(HeldSignals(unsafe { before.assume_init() }))
-    }
-}
-
-impl Drop for HeldSignals {
-    fn drop(&mut self) {
-        // SAFETY: a mask that came from the same call.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
-    }
 }
 
 static INDEX: AtomicI32 = AtomicI32::new(-1);

@@ -1,4 +1,4 @@
-//! Which mutexes of pthreads the coroutines of a worker hold, and who waits with one.
+//! Which mutexes of pthreads, and locks for readers and writers, the coroutines of a worker hold, and who waits with one.
 //!
 //! A coroutine that waits while it holds a mutex keeps others from it for as long as it waits: and
 //! another coroutine of the same worker for ever, because that blocks the thread on which alone the
@@ -37,13 +37,14 @@ impl Holder {
 
     /// Notes that it has locked the mutex at `address`.
     #[inline]
-    pub(crate) fn push(self, address: usize, site: Site) {
+    pub(crate) fn push(self, address: usize, held_as: HeldAs, site: Site) {
         let held = &self.worker.held;
         let count = held.count.get();
         if let Some(place) = held.locks.get(count) {
             let traced = site.0[0] == held.traced.get() && self.trace();
+            let fiber = self.fiber;
             let lock =
-                Lock { fiber: self.fiber, address, site, traced, waited: false, incident: None };
+                Lock { fiber, address, held_as, site, traced, waited: false, incident: None };
             place.set(lock);
             held.count.set(count + 1);
             self.fiber.held.set(self.fiber.held.get() + 1);
@@ -184,6 +185,7 @@ impl HeldLocks {
         let none = Lock {
             fiber: std::ptr::null(),
             address: 0,
+            held_as: HeldAs::Mutex,
             site: Site::UNKNOWN,
             traced: false,
             waited: false,
@@ -271,6 +273,7 @@ impl HeldLocks {
 pub(super) struct Lock {
     fiber: *const Fiber,
     pub(super) address: usize,
+    pub(super) held_as: HeldAs,
     pub(super) site: Site,
     /// Whether the stack was looked at when it was locked.
     pub(super) traced: bool,
@@ -284,6 +287,22 @@ impl Lock {
     pub(super) fn fiber(&self) -> &Fiber {
         // SAFETY: as in `remove`.
         unsafe { &*self.fiber }
+    }
+}
+
+/// What a lock is, and how it is held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeldAs {
+    Mutex,
+    /// A lock for readers and writers; others may read it too.
+    Reader,
+    Writer,
+}
+
+impl HeldAs {
+    /// Whether nobody else can hold it at the same time.
+    pub(crate) fn is_exclusive(self) -> bool {
+        self != HeldAs::Reader
     }
 }
 

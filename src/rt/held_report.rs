@@ -6,7 +6,7 @@ use std::fmt;
 use log::Level;
 
 use super::fiber::Fiber;
-use super::held::{Lock, Site};
+use super::held::{HeldAs, Lock, Site};
 use crate::sys::objects;
 
 /// What one worker has seen.
@@ -23,6 +23,7 @@ pub(super) struct Incidents {
 struct Incident {
     kind: Kind,
     mutex: usize,
+    held_as: HeldAs,
     /// Who held the mutex, where it was locked, and where its holder waits.
     holder: Who,
     locked: Site,
@@ -87,6 +88,7 @@ impl Incidents {
         let added = self.add(Incident {
             kind: Kind::Wait,
             mutex: lock.address,
+            held_as: lock.held_as,
             holder: Who::new(fiber),
             locked,
             trace: None,
@@ -112,6 +114,7 @@ impl Incidents {
             self.add(Incident {
                 kind: Kind::Deadlock(Who::new(fiber), wants),
                 mutex: lock.address,
+                held_as: lock.held_as,
                 holder: Who::new(lock.fiber()),
                 locked,
                 trace,
@@ -157,16 +160,21 @@ impl Incidents {
 impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Incident { mutex, holder, .. } = self;
+        let (kind, how) = match self.held_as {
+            HeldAs::Mutex => ("mutex", ""),
+            HeldAs::Reader => ("rwlock", " for reading"),
+            HeldAs::Writer => ("rwlock", " for writing"),
+        };
         match &self.kind {
             Kind::Wait => write!(
                 f,
-                "{holder} waits while it holds the pthread mutex {mutex:#x}: whoever locks it waits \
-                 as long"
+                "{holder} waits while it holds the pthread {kind} {mutex:#x}{how}: whoever locks it \
+                 waits as long"
             )?,
             Kind::Deadlock(who, wants) => write!(
                 f,
-                "{who} locks the pthread mutex {mutex:#x}, which {holder} of the same thread holds in \
-                 a wait: a deadlock, were it not suspended until the mutex is free. It locks at{wants}"
+                "{who} locks the pthread {kind} {mutex:#x}, which {holder} of the same thread holds{how} \
+                 in a wait: a deadlock, were it not suspended until that is free. It locks at{wants}"
             )?,
         }
         let call = || Backtrace::from(self.locked);

@@ -65,7 +65,7 @@ pub(crate) use self::address::{
 };
 pub(crate) use self::blocking::{BlockObserver, Blocking, observe_blocking};
 #[cfg(feature = "hook")]
-pub(crate) use self::held::{Holder, Site, deadlocks, waits_with_locks};
+pub(crate) use self::held::{HeldAs, Holder, Site, deadlocks, waits_with_locks};
 #[cfg(feature = "hook")]
 pub(crate) use self::hooked::{can_suspend, is_hooked, is_own_process, set_hooked};
 pub(crate) use self::pinned::Pinned;

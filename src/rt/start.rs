@@ -24,11 +24,11 @@ pub struct Options {
     /// Whether blocking calls of libc suspend a coroutine that does not say (feature `hook`); false
     /// by default. The environment variable `FASTRPC_HOOK=1` means true.
     pub hook: bool,
-    /// Whether it is found out, and logged, that a coroutine waits while it holds a mutex of pthreads
+    /// Whether it is found out, and logged, that a coroutine waits while it holds a lock of pthreads
     /// (feature `hook`); true by default. The environment variable `FASTRPC_LOCK_CHECK=0` means
     /// false.
     pub lock_check: bool,
-    /// Whether mutexes and condition variables of pthreads suspend a coroutine that has its hooks
+    /// Whether locks and condition variables of pthreads suspend a coroutine that has its hooks
     /// on (feature `hook`); false by default. The environment variable `FASTRPC_HOOK_LOCKS=1` means
     /// true.
     pub hook_locks: bool,
@@ -68,14 +68,14 @@ impl Options {
         self
     }
 
-    /// Sets whether waits of coroutines that hold a mutex of pthreads are logged.
+    /// Sets whether waits of coroutines that hold a lock of pthreads are logged.
     #[must_use]
     pub fn lock_check(mut self, on: bool) -> Self {
         self.lock_check = on;
         self
     }
 
-    /// Sets whether mutexes and condition variables of pthreads suspend coroutines with hooks on.
+    /// Sets whether locks and condition variables of pthreads suspend coroutines with hooks on.
     #[must_use]
     pub fn hook_locks(mut self, on: bool) -> Self {
         self.hook_locks = on;

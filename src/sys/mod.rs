@@ -13,7 +13,10 @@ mod raw;
 #[cfg(feature = "hook")]
 mod raw_lock;
 #[cfg(feature = "hook")]
+mod raw_rwlock;
+#[cfg(feature = "hook")]
 pub(crate) mod real;
+pub(crate) mod signals;
 #[cfg(feature = "hook")]
 pub(crate) mod valgrind;
 

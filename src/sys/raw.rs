@@ -12,6 +12,7 @@ use libc::{
 };
 
 pub(super) use super::raw_lock::*;
+pub(super) use super::raw_rwlock::*;
 
 /// The kernel's sets of signals are shorter than libc's.
 const SIGNAL_SET: usize = 8;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
     addrinfo, c_char, c_int, c_uint, c_void, clockid_t, epoll_event, fd_set, hostent, iovec,
-    mmsghdr, msghdr, nfds_t, off_t, pollfd, pthread_cond_t, pthread_mutex_t, sem_t, sigset_t,
-    size_t, sockaddr, socklen_t, ssize_t, timespec, timeval,
+    mmsghdr, msghdr, nfds_t, off_t, pollfd, pthread_cond_t, pthread_mutex_t, pthread_rwlock_t,
+    sem_t, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec, timeval,
 };
 
 macro_rules! real {
@@ -143,6 +143,20 @@ real! {
         mutex: *mut pthread_mutex_t, clock: clockid_t, time: *const timespec,
     ) -> c_int;
     fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int;
+
+    fn pthread_rwlock_rdlock(lock: *mut pthread_rwlock_t) -> c_int;
+    fn pthread_rwlock_tryrdlock(lock: *mut pthread_rwlock_t) -> c_int;
+    fn pthread_rwlock_timedrdlock(lock: *mut pthread_rwlock_t, time: *const timespec) -> c_int;
+    fn pthread_rwlock_clockrdlock(
+        lock: *mut pthread_rwlock_t, clock: clockid_t, time: *const timespec,
+    ) -> c_int;
+    fn pthread_rwlock_wrlock(lock: *mut pthread_rwlock_t) -> c_int;
+    fn pthread_rwlock_trywrlock(lock: *mut pthread_rwlock_t) -> c_int;
+    fn pthread_rwlock_timedwrlock(lock: *mut pthread_rwlock_t, time: *const timespec) -> c_int;
+    fn pthread_rwlock_clockwrlock(
+        lock: *mut pthread_rwlock_t, clock: clockid_t, time: *const timespec,
+    ) -> c_int;
+    fn pthread_rwlock_unlock(lock: *mut pthread_rwlock_t) -> c_int;
 
     fn pthread_cond_wait(cond: *mut pthread_cond_t, mutex: *mut pthread_mutex_t) -> c_int;
     fn pthread_cond_timedwait(

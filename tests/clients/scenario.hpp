@@ -1,5 +1,5 @@
-// What a client library does in hooked coroutines of one worker, beside what it does in plain
-// threads.
+// What a client library does in hooked coroutines, of one worker or of several, beside what it does
+// in plain threads.
 #pragma once
 
 #include <fastrpc/fastrpc.hpp>
@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
@@ -22,6 +23,7 @@
 
 #include "check.hpp"
 #include "servers.hpp"
+#include "workers.hpp"
 
 namespace clients {
 
@@ -50,11 +52,9 @@ inline std::set<std::string> threads() {
   return found;
 }
 
-// One worker, for the tests here.
-inline void configure_one_worker() {
-  fastrpc::RuntimeOptions options;
-  options.workers = 1;
-  fastrpc::configure(options);
+// Starts the workers, whose threads and fds are not to be counted.
+inline void start_workers() {
+  configure_workers();
   fastrpc::spawn([] { fastrpc::sleep_for(1ms); }).join();
 }
 
@@ -202,25 +202,28 @@ class Gate {
 };
 
 // 200 of `connect()`, and then, all at a time, of `query(connection)`, which takes its server
-// 100 ms: on one thread, within two seconds, and a ticker goes on meanwhile. What the same takes in
-// as many threads is the measure on a machine that is busy.
+// 100 ms: on the workers' threads alone, within two seconds, and a ticker goes on meanwhile. What
+// the same takes in as many threads is the measure on a machine that is busy.
 template <typename Connect, typename Query>
 void many_at_a_time(Connect connect, Query query) {
   using Milliseconds = std::chrono::duration<double, std::milli>;
   constexpr int kTries = 5;
   for (int tries = 1;; ++tries) {
     auto before = threads();
-    std::atomic<int> strangers{0};
-    std::atomic<pid_t> thread{0};
+    std::atomic<int> moved{0};
+    std::mutex lock;
+    std::set<pid_t> used;
     Gate gate(kMany);
     std::vector<fastrpc::Coroutine<void>> coroutines;
     for (int i = 0; i < kMany; ++i) {
       coroutines.push_back(start_hooked([&, i] {
+        pid_t id = gettid();
         auto connection = connect(i);
         gate.pass();
         query(connection, i);
-        pid_t id = gettid(), other = 0;
-        if (!thread.compare_exchange_strong(other, id) && other != id) ++strangers;
+        if (gettid() != id) ++moved;
+        std::lock_guard<std::mutex> guard(lock);
+        used.insert(id);
       }));
     }
     until([&] { return gate.is_open(); });
@@ -232,7 +235,8 @@ void many_at_a_time(Connect connect, Query query) {
     for (auto& coroutine : coroutines) coroutine.join();
     Milliseconds time = Clock::now() - gate.opened();
     Milliseconds late = ticker.worst();
-    CHECK(strangers == 0);
+    CHECK(moved == 0);
+    CHECK(used.size() == fastrpc::worker_count());
     CHECK(alone);
 
     Gate bare_gate(kMany);

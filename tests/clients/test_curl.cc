@@ -449,7 +449,7 @@ void a_killed_server_ends_what_waits(Nginx& server) {
 
 int main(int argc, char** argv) {
   CHECK(argc == 3);
-  configure_one_worker();
+  start_workers();
   // CURLOPT_NOSIGNAL leaves it to the program.
   signal(SIGPIPE, SIG_IGN);
   curl_global_init(CURL_GLOBAL_ALL);

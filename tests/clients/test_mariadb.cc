@@ -325,7 +325,7 @@ void a_killed_server_ends_what_waits(Process& server, int way) {
 
 int main(int argc, char** argv) {
   CHECK(argc == 3);
-  configure_one_worker();
+  start_workers();
   mysql_library_init(0, nullptr, nullptr);
   Folder folder;
   Process server;

@@ -57,7 +57,7 @@ void waits_suspend(const Hiredis& hiredis, int port) {
 
 int main(int argc, char** argv) {
   CHECK(argc == 3);
-  configure_one_worker();
+  start_workers();
   CHECK(dlopen(argv[2], RTLD_NOW | RTLD_NOLOAD) == nullptr);
   Folder folder;
   Process server;

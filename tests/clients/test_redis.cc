@@ -182,7 +182,7 @@ void a_killed_server_ends_what_waits(Process& server, int way) {
 
 int main(int argc, char** argv) {
   CHECK(argc == 2);
-  configure_one_worker();
+  start_workers();
   Folder folder;
   Process server;
   socket_path = folder.path("socket");

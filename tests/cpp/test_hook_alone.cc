@@ -14,6 +14,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
 
 #include "check.hpp"
@@ -152,6 +153,42 @@ void locks_are_libcs() {
   CHECK(fastrpc::hook::deadlocks_averted() == 1);
 }
 
+void locks_for_readers_and_writers_are_ours() {
+  std::shared_timed_mutex mutex;
+  int count = 0;
+  auto work = [&] {
+    for (int i = 0; i < 200; ++i) {
+      int seen = 0;
+      {
+        std::shared_lock<std::shared_timed_mutex> lock(mutex);
+        seen = count;
+      }
+      std::lock_guard<std::shared_timed_mutex> lock(mutex);
+      CHECK(count >= seen);
+      ++count;
+    }
+  };
+  std::thread thread(work);
+  work();
+  thread.join();
+  CHECK(count == 400);
+  mutex.lock_shared();
+  std::thread([&] {
+    CHECK(mutex.try_lock_shared() && !mutex.try_lock() && !mutex.try_lock_for(5ms));
+    mutex.unlock_shared();
+  }).join();
+  mutex.unlock_shared();
+
+  // And coroutines of a worker do not block each other with them.
+  auto before = fastrpc::hook::deadlocks_averted();
+  fastrpc::spawn([&] {
+    std::shared_lock<std::shared_timed_mutex> held(mutex);
+    auto other = fastrpc::spawn([&] { std::lock_guard<std::shared_timed_mutex> wanted(mutex); });
+    fastrpc::sleep_for(5ms);
+  }).join();
+  CHECK(fastrpc::hook::deadlocks_averted() == before + 1);
+}
+
 void the_report_tells_what_kind_of_program_it_is() {
   CHECK(fastrpc::hook::report().find("no shared library here") == 0);
 }
@@ -164,5 +201,6 @@ int main() {
   RUN(numbers_are_addresses);
   RUN(semaphores_wake_coroutines_and_threads);
   RUN(locks_are_libcs);
+  RUN(locks_for_readers_and_writers_are_ours);
   RUN(the_report_tells_what_kind_of_program_it_is);
 }

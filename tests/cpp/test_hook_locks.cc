@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <deque>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -130,6 +131,42 @@ void everybody_wakes() {
   CHECK(gone == 53);
 }
 
+// Writers are alone, readers are not; with the lock in their hands they wait.
+void readers_and_writers_wait_for_each_other() {
+  std::shared_timed_mutex mutex;
+  std::atomic<int> readers{0}, most{0};
+  std::atomic<bool> writes{false};
+  auto read = [&] {
+    for (int i = 0; i < 20; ++i) {
+      std::shared_lock<std::shared_timed_mutex> lock(mutex);
+      CHECK(!writes);
+      int now = ++readers;
+      for (int before = most; before < now && !most.compare_exchange_weak(before, now);) {
+      }
+      std::this_thread::sleep_for(1ms);
+      --readers;
+    }
+  };
+  auto write = [&] {
+    for (int i = 0; i < 20; ++i) {
+      std::unique_lock<std::shared_timed_mutex> lock(mutex, std::defer_lock);
+      while (!lock.try_lock_for(50ms)) {
+      }
+      CHECK(!writes.exchange(true) && readers == 0);
+      std::this_thread::sleep_for(1ms);
+      writes = false;
+    }
+  };
+  std::vector<fastrpc::Coroutine<void>> coroutines;
+  for (int i = 0; i < 8; ++i) coroutines.push_back(fastrpc::spawn(read));
+  for (int i = 0; i < 2; ++i) coroutines.push_back(fastrpc::spawn(write));
+  std::thread reader(read), writer(write);
+  for (auto& coroutine : coroutines) coroutine.join();
+  reader.join();
+  writer.join();
+  CHECK(most > 1);
+}
+
 }  // namespace
 
 int main() {
@@ -143,4 +180,5 @@ int main() {
   RUN(a_lock_that_a_thread_holds_suspends);
   RUN(a_recursive_mutex_is_one_coroutines);
   RUN(everybody_wakes);
+  RUN(readers_and_writers_wait_for_each_other);
 }

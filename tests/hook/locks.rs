@@ -83,7 +83,7 @@ impl Lock {
 }
 
 /// The records of this library. The counts belong to the process: one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
+pub fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     static ONCE: Once = Once::new();
     let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +112,7 @@ impl log::Log for Logger {
     fn flush(&self) {}
 }
 
-fn records() -> Vec<String> {
+pub fn records() -> Vec<String> {
     RECORDS.lock().unwrap().clone()
 }
 

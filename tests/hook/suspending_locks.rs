@@ -27,7 +27,7 @@ unsafe extern "C" {
 }
 
 /// Starts a hooked coroutine.
-fn hooked<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> rt::JoinHandle<T> {
+pub fn hooked<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> rt::JoinHandle<T> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let options = rt::Options::default().workers(WORKERS).hook_locks(true);
@@ -40,7 +40,7 @@ fn hooked<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> rt::Join
     .expect("spawns")
 }
 
-fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(20), "still not so: {what}");

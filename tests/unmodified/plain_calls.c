@@ -89,7 +89,12 @@ static void connections(void) {
 static void locks(void) {
   static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   struct timespec past = {0, 0};
+  static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
   sem_t semaphore;
+  CHECK(pthread_rwlock_rdlock(&rwlock) == 0 && pthread_rwlock_trywrlock(&rwlock) != 0);
+  CHECK(pthread_rwlock_timedwrlock(&rwlock, &past) != 0 && pthread_rwlock_unlock(&rwlock) == 0);
+  CHECK(pthread_rwlock_wrlock(&rwlock) == 0 && pthread_rwlock_tryrdlock(&rwlock) != 0);
+  CHECK(pthread_rwlock_unlock(&rwlock) == 0);
   CHECK(pthread_mutex_lock(&mutex) == 0 && pthread_mutex_trylock(&mutex) != 0);
   CHECK(pthread_mutex_unlock(&mutex) == 0);
   CHECK(sem_init(&semaphore, 0, 0) == 0 && sem_post(&semaphore) == 0);

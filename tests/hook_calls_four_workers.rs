@@ -1,0 +1,10 @@
+//! Coroutines of several workers, and threads, that use the same fd.
+#![cfg(feature = "hook")]
+
+pub const WORKERS: usize = 4;
+mod cases;
+#[path = "hook/support.rs"]
+mod support;
+
+#[path = "hook/shared.rs"]
+mod shared;
