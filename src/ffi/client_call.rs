@@ -266,4 +266,4 @@ impl Default for fastrpc_call_options {
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_call_options>() == 8 * size_of::<usize>() + 3 * 8);
+const _: () = assert!(size_of::<fastrpc_call_options>() == 11 * size_of::<u64>());
