@@ -86,6 +86,7 @@ impl Cancellation {
 
     /// Runs `wait` while `call` can be cancelled. Fails without running it if it was cancelled
     /// before, or another call waits.
+    #[inline]
     pub(super) fn during<R>(
         &self,
         call: &Waiting<'_>,
@@ -106,18 +107,19 @@ impl Cancellation {
         })
     }
 
+    #[inline]
     fn enter(&self, call: *mut ()) -> Result<(), Error> {
-        let mut state = self.state.load(Ordering::Acquire);
-        loop {
-            check(state)?;
-            match self.replace(state, call) {
-                Ok(()) => return Ok(()),
-                Err(other) => state = other,
-            }
+        // Nothing is there, mostly.
+        let mut state = ptr::null_mut();
+        while let Err(other) = self.replace(state, call) {
+            check(other)?;
+            state = other;
         }
+        Ok(())
     }
 
     /// Takes `from` out, if it is there, and puts `to` in.
+    #[inline]
     fn replace(&self, from: *mut (), to: *mut ()) -> Result<(), *mut ()> {
         self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)?;
         if has(from, OWNED) {
