@@ -58,6 +58,15 @@ class Handler : public HttpHandler {
   unsigned svr_id;
 };
 
+void send_back(CASyncSvr* svr, unsigned cli_flow) {
+  char data[] = "bytes";
+  int len = 5, op = SEND_NORMAL;
+  if (svr->_svr_ip == "127.0.0.1" && svr->_svr_port == 8996) op = SEND_AND_CLOSE;
+  svr->SendBack(cli_flow, data, len);
+  svr->SendBack(cli_flow, data, len, op);
+  svr->SendBack(cli_flow, NULL, 0);
+}
+
 int close_handler(CASyncSvr* svr, unsigned cli_flow, void* param) {
   return svr != NULL && cli_flow != 0 && param != NULL;
 }
