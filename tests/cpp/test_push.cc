@@ -90,6 +90,7 @@ class Service : public echo::EchoService {
   Seen<std::pair<fastrpc::Connection, Flow>> joined;
 };
 
+// Declared after what handlers use: they may run until it is gone.
 struct Fixture {
   explicit Fixture(fastrpc::Protocol protocol) : service(std::make_shared<Service>()) {
     server = std::make_unique<fastrpc::RpcServer>("127.0.0.1", 0);
@@ -137,8 +138,8 @@ std::string text_of(const std::pair<std::string, std::string>& pushed) {
 
 void pushes_from_anywhere() {
   for (auto protocol : kBoth) {
-    Fixture f(protocol);
     Pairs seen;
+    Fixture f(protocol);
     f.client->on_push([&seen](std::string_view name, std::string_view body) {
       CHECK(fastrpc_is_coroutine());
       seen.put({std::string(name), std::string(body)});
@@ -178,10 +179,10 @@ int client_closed(fastrpc::CASyncSvr* svr, unsigned cli_flow, void* seen) {
 
 void the_original_spelling() {
   for (auto protocol : kBoth) {
-    Fixture f(protocol);
     Pairs pushed;
     Seen<int> losses;
     Seen<Service::Flow> gone;
+    Fixture f(protocol);
     CHECK(f.client->RegiExtProcesser(process, &pushed));
     CHECK(f.client->RegiCloseHandler(closed, &losses));
     CHECK(f.server->RegiClientCloseHandler(client_closed, &gone));
@@ -224,8 +225,8 @@ void the_original_spelling() {
 }
 
 void a_connection_that_is_gone() {
-  Fixture f(fastrpc::Protocol::original);
   Seen<std::uint64_t> gone;
+  Fixture f(fastrpc::Protocol::original);
   f.server->on_close([&gone](std::uint64_t connection) { gone.put(connection); });
   auto connection = f.join().first;
   f.client.reset();
@@ -355,9 +356,9 @@ void who_takes_no_pushes() {
 }
 
 void a_slow_client() {
-  Fixture f(fastrpc::Protocol::original);
   fastrpc::semaphore gate(0);
   Pairs seen;
+  Fixture f(fastrpc::Protocol::original);
   fastrpc::ClientOptions options;
   options.protocol = fastrpc::Protocol::original;
   options.max_pushes = 3;
@@ -428,9 +429,9 @@ void numbers_beyond_32_bits() {
 
 void handlers_call_and_throw() {
   for (auto protocol : kBoth) {
-    Fixture f(protocol);
-    Fixture other(protocol);
     Seen<std::string> seen;
+    Fixture other(protocol);
+    Fixture f(protocol);
     f.client->on_push([&](std::string_view, std::string_view body) {
       seen.put(f.call(*f.client, std::string(body)));
       seen.put(other.call(*other.client, std::string(body)));
@@ -468,8 +469,8 @@ void handlers_call_and_throw() {
 }
 
 void handlers_may_be_replaced() {
-  Fixture f(fastrpc::Protocol::original);
   Seen<int> seen;
+  Fixture f(fastrpc::Protocol::original);
   auto first = std::make_shared<int>(0);
   f.client->on_push([&seen, first](auto, auto) { seen.put(1); });
   f.server->on_close([first](auto) {});
@@ -488,8 +489,8 @@ void handlers_may_be_replaced() {
 void handlers_may_destroy_their_client() {
   for (auto protocol : kBoth) {
     for (std::string who : {"push", "loss", "done"}) {
-      Fixture f(protocol);
       Seen<int> gone;
+      Fixture f(protocol);
       auto destroy = [&](const std::string& by) {
         if (by != who) return;
         f.client.reset();
@@ -515,8 +516,8 @@ void handlers_may_destroy_their_client() {
 }
 
 void a_killed_client(const char* program) {
-  Fixture f(fastrpc::Protocol::original);
   Seen<std::uint64_t> gone;
+  Fixture f(fastrpc::Protocol::original);
   f.server->on_close([&gone](std::uint64_t connection) { gone.put(connection); });
   auto port = std::to_string(f.server->port());
   pid_t child = fork();

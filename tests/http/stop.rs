@@ -28,6 +28,7 @@ fn what_is_in_flight_is_answered_and_the_connection_closed() {
     let mut busy = Peer::connect(&addr);
     busy.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually("the request", || gate.lock().unwrap().0 == 1);
+    eventually("the end of the first one is counted", || server.stats().in_flight == 1);
     let server = Arc::new(server);
     let stopper = server.clone();
     let stopping = std::thread::spawn(move || stopper.stop(Deadline::after(LONG)));
