@@ -15,7 +15,6 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -489,28 +488,31 @@ void handlers_may_be_replaced() {
 void handlers_may_destroy_their_client() {
   for (auto protocol : kBoth) {
     for (std::string who : {"push", "loss", "done"}) {
-      Seen<int> gone;
       Fixture f(protocol);
-      auto destroy = [&](const std::string& by) {
-        if (by != who) return;
-        f.client.reset();
+      // Kept by the handlers, which may go on for longer than all this.
+      auto gone = std::make_shared<Seen<int>>();
+      auto may_destroy = std::make_shared<fastrpc::wait_group>(1);
+      auto destroy = [gone, may_destroy, client = &f.client] {
+        may_destroy->wait();
+        client->reset();
         fastrpc::yield();
-        gone.put(1);
+        gone->put(1);
       };
-      f.client->on_push([&](auto, auto) { destroy("push"); });
-      f.client->on_close([&](const auto&) { destroy("loss"); });
-      auto connection = f.join().first;
-      connection.push("a.B", "x");
+      if (who == "loss") f.client->on_close([destroy](const auto&) { destroy(); });
+      f.client->on_push([destroy, is_one = who == "push"](auto, auto) {
+        if (is_one) destroy();
+      });
+      f.join().first.push("a.B", "x");
       if (who == "loss") f.server->stop();
       echo::EchoRequest request;
       echo::EchoResponse response;
       fastrpc::CliController controller;
-      std::function<void()> done = [&] { destroy("done"); };
       if (who == "done")
         Stub(f.client.get())
-            .Echo(&controller, &request, &response,
-                  fastrpc::pbext::NewCallback([&done] { done(); }));
-      CHECK(gone.next() == 1);
+            .Echo(&controller, &request, &response, fastrpc::pbext::NewCallback(destroy));
+      // Not before the call that starts it has returned.
+      may_destroy->done();
+      CHECK(gone->next() == 1);
     }
   }
 }
