@@ -19,7 +19,7 @@ namespace fastrpc::ffi {
 // that calls the user's function with its real arguments.
 void run_callback(std::size_t thunk, std::uint8_t* context);
 
-// Describes the exception being handled, which is no std::exception, by its demangled type.
+// Describes the exception being handled, which says nothing, by its demangled type.
 std::string current_exception_type() noexcept;
 
 // Ends the process and says why.
@@ -37,6 +37,10 @@ static void trycatch(Try&& call, Fail&& fail) noexcept try {
   fastrpc::ffi::die_of_forced_unwind();
 } catch (const std::exception& e) {
   fail(e.what());
+} catch (const std::string& text) {
+  fail(text);
+} catch (const char* text) {
+  fail(text != nullptr ? text : fastrpc::ffi::current_exception_type());
 } catch (...) {
   fail(fastrpc::ffi::current_exception_type());
 }

@@ -48,6 +48,8 @@ class Service : public echo::EchoService {
   void Broken(RpcController*, const echo::EchoRequest* request, echo::EchoResponse*,
               Closure*) override {
     if (request->message() == "int") throw 5;
+    if (request->message() == "text") throw "thrown as text";
+    if (request->message() == "string") throw std::string("thrown as a string");
     throw std::runtime_error("broken by " + request->message());
   }
 };
@@ -109,6 +111,10 @@ void errors_and_exceptions_come_back_and_the_server_lives_on() {
   f.call(&Stub::Broken, "int");
   CHECK(f.controller.Failed() && f.controller.ErrorCode() == 2001);
   CHECK(f.controller.ErrorText() == "exception of type int");
+  f.call(&Stub::Broken, "text");
+  CHECK(f.controller.ErrorText() == "thrown as text");
+  f.call(&Stub::Broken, "string");
+  CHECK(f.controller.ErrorText() == "thrown as a string");
   echo::OtherService::Stub other(f.client.get());
   echo::EchoRequest request;
   other.Nothing(&f.controller, &request, &f.response, nullptr);

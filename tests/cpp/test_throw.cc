@@ -213,6 +213,8 @@ void throw_from_method(void*, fastrpc_call* call) {
     return;
   }
   if (order == "odd") throw Odd{};
+  if (order == "literal") throw "as a literal";
+  if (order == "string") throw std::string("as a string");
   throw std::runtime_error("m-" + order);
 }
 
@@ -276,6 +278,8 @@ void calls() {
   CHECK(records().says("S.M", "m-before"));
   CHECK(raw->call("odd") == "exception of type (anonymous namespace)::Odd");
   CHECK(records().says("S.M", "Odd"));
+  CHECK(raw->call("literal") == "as a literal");
+  CHECK(raw->call("string") == "as a string");
   CHECK(raw->call("after").empty());
   CHECK(records().says("a handler", "m-after"));
   CHECK(raw->call("fill") == "f-1");

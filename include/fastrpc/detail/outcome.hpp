@@ -87,7 +87,7 @@ class Outcome {
   std::exception_ptr exception_;
 };
 
-// The exception being handled, which is no std::exception, by its type.
+// The exception being handled, which says nothing, by its type.
 inline std::string current_exception_type() {
 #ifdef __GLIBCXX__
   if (const std::type_info* type = abi::__cxa_current_exception_type()) {
@@ -106,6 +106,10 @@ inline std::string describe(const std::exception_ptr& exception) {
     std::rethrow_exception(exception);
   } catch (const std::exception& e) {
     return e.what();
+  } catch (const std::string& text) {
+    return text;
+  } catch (const char* text) {
+    return text != nullptr ? text : current_exception_type();
   } catch (...) {
     return current_exception_type();
   }
