@@ -77,24 +77,31 @@ float third() {
   return one / three;
 }
 
+// In a plain thread. Under valgrind all modes give the same.
+float third_rounded(int mode) {
+  CHECK(fesetround(mode) == 0);
+  float rounded = third();
+  CHECK(fesetround(FE_TONEAREST) == 0);
+  return rounded;
+}
+
 void rounding_belongs_to_the_coroutine() {
   float nearest = third();
   auto rounds = [&](int mode) {
-    return fastrpc::spawn([mode, nearest] {
+    return fastrpc::spawn([mode, nearest, rounded = third_rounded(mode)] {
       // Not that of a coroutine before, which may have had this stack.
       CHECK(fegetround() == FE_TONEAREST && third() == nearest);
       CHECK(fesetround(mode) == 0);
-      float rounded = third();
       for (int i = 0; i < 3; ++i) {
-        i == 1 ? fastrpc::sleep_for(1ms) : fastrpc::yield();
         CHECK(fegetround() == mode && third() == rounded);
+        i == 1 ? fastrpc::sleep_for(1ms) : fastrpc::yield();
       }
-      return rounded;
     });
   };
   auto up = rounds(FE_UPWARD), down = rounds(FE_DOWNWARD), same = rounds(FE_TONEAREST);
-  CHECK(down.join() < up.join());
-  CHECK(same.join() == nearest);
+  down.join();
+  up.join();
+  same.join();
   for (int i = 0; i < 4; ++i) rounds(FE_TONEAREST).join();
 }
 
