@@ -2,25 +2,13 @@
 #include <brpc/server.h>
 #include <gflags/gflags.h>
 
+#include "common/echo_service.hpp"
 #include "common/setup.hpp"
-#include "echo.pb.h"
-
-namespace {
-
-class Service final : public echo::EchoService {
-  void Echo(google::protobuf::RpcController*, const echo::EchoRequest* request,
-            echo::EchoResponse* response, google::protobuf::Closure* done) override {
-    response->set_message(request->message());
-    done->Run();
-  }
-};
-
-}  // namespace
 
 int main(int argc, char** argv) {
   auto options = bench::ParseServer(argc, argv, "brpc's echo server.");
   google::SetCommandLineOption("bthread_concurrency", "4");
-  Service service;
+  bench::EchoService service;
   brpc::Server server;
   brpc::ServerOptions settings;
   // The least that there can be: one of them waits for the sockets.

@@ -104,8 +104,8 @@ typedef struct fastrpc_client fastrpc_client;
 // A condition variable for fastrpc_mutex. Any thread.
 typedef struct fastrpc_condvar fastrpc_condvar;
 
-// A connection of a server, to push messages to or to close. It may be kept after the connection has ended.
-// Any thread.
+// A connection of a server, to push messages to or to close. It may be kept after the connection
+// has ended. Any thread.
 typedef struct fastrpc_connection fastrpc_connection;
 
 // A coroutine that can be joined. Any thread.
@@ -944,7 +944,8 @@ fastrpc_status fastrpc_pool_new(const struct fastrpc_pool_options *options,
 // the caller's. Otherwise it has not, if this fails with FASTRPC_ETIMEDOUT or FASTRPC_ECANCELED
 // and it had begun: it then goes on, and `drop` runs at its end. Fails with these two,
 // FASTRPC_EEXCEPTION (an exception left it, which is logged too), FASTRPC_ECLOSED (shut down),
-// FASTRPC_ENOMEM (no thread could be started). Waits for room, if too many jobs wait. Any thread; may suspend.
+// FASTRPC_ENOMEM (no thread could be started). Waits for room, if too many jobs wait. Any thread;
+// may suspend.
 fastrpc_status fastrpc_pool_run(const struct fastrpc_pool *pool,
                                 fastrpc_function function,
                                 void *user,
@@ -1272,9 +1273,9 @@ fastrpc_status fastrpc_connection_push_raw(const struct fastrpc_connection *conn
 // Closes a connection, once what was answered and pushed on it before has been sent.
 //
 // Calls that are still in flight are cancelled, and what answers them later is dropped; but a
-// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the client has closed
-// its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone). Any thread;
-// never suspends.
+// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the
+// client has closed its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is
+// gone). Any thread; never suspends.
 fastrpc_status fastrpc_connection_close(const struct fastrpc_connection *connection,
                                         struct fastrpc_error **error);
 

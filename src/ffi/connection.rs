@@ -15,8 +15,8 @@ use super::own::{Opaque, OwnedBox, give, look, need, take};
 use super::server::fastrpc_server;
 use super::status::*;
 
-/// A connection of a server, to push messages to or to close. It may be kept after the connection has ended.
-/// Any thread.
+/// A connection of a server, to push messages to or to close. It may be kept after the connection
+/// has ended. Any thread.
 pub struct fastrpc_connection {
     _private: [u8; 0],
 }
@@ -119,9 +119,9 @@ pub unsafe extern "C" fn fastrpc_connection_push_raw(
 /// Closes a connection, once what was answered and pushed on it before has been sent.
 ///
 /// Calls that are still in flight are cancelled, and what answers them later is dropped; but a
-/// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the client has closed
-/// its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone). Any thread;
-/// never suspends.
+/// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the
+/// client has closed its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is
+/// gone). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_connection_close(
     connection: *const fastrpc_connection,

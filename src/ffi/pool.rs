@@ -115,7 +115,8 @@ pub unsafe extern "C" fn fastrpc_pool_new(
 /// the caller's. Otherwise it has not, if this fails with FASTRPC_ETIMEDOUT or FASTRPC_ECANCELED
 /// and it had begun: it then goes on, and `drop` runs at its end. Fails with these two,
 /// FASTRPC_EEXCEPTION (an exception left it, which is logged too), FASTRPC_ECLOSED (shut down),
-/// FASTRPC_ENOMEM (no thread could be started). Waits for room, if too many jobs wait. Any thread; may suspend.
+/// FASTRPC_ENOMEM (no thread could be started). Waits for room, if too many jobs wait. Any thread;
+/// may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_pool_run(
     pool: *const fastrpc_pool,

@@ -50,8 +50,8 @@ impl Out {
         self.stream.replace(Some(stream));
     }
 
-    /// Appends the frame that `encode` writes and passes on its result. The flag is true if the caller must
-    /// start a writer.
+    /// Appends the frame that `encode` writes and passes on its result. The flag is true if the
+    /// caller must start a writer.
     #[inline]
     pub(super) fn append<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> (R, bool) {
         let mut buffer = self.buffer.borrow_mut();

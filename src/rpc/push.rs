@@ -17,8 +17,8 @@ use crate::wire;
 use crate::wire::baidu_std::{self, RequestHead};
 use crate::wire::original;
 
-/// A connection of a server, to push messages to or to close. May be kept and used anywhere, also after the
-/// connection has ended.
+/// A connection of a server, to push messages to or to close. May be kept and used anywhere, also
+/// after the connection has ended.
 #[derive(Clone)]
 pub struct Connection {
     id: u64,
@@ -58,9 +58,9 @@ impl Connection {
 
     /// Closes the connection, once what was answered and pushed on it before has been sent. Calls
     /// that are still in flight are cancelled ([`Call::is_canceled`](super::Call::is_canceled)), and
-    /// what answers them later is dropped; but a request of HTTP is answered first. Does not wait. The handler
-    /// of closed connections runs as for any other, when the client has closed its side too, or a
-    /// second later.
+    /// what answers them later is dropped; but a request of HTTP is answered first. Does not wait.
+    /// The handler of closed connections runs as for any other, when the client has closed its side
+    /// too, or a second later.
     ///
     /// # Errors
     /// EFAILEDSOCKET when the connection is gone.

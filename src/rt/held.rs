@@ -1,4 +1,5 @@
-//! Which mutexes of pthreads, and locks for readers and writers, the coroutines of a worker hold, and who waits with one.
+//! Which mutexes of pthreads, and locks for readers and writers, the coroutines of a worker hold,
+//! and who waits with one.
 //!
 //! A coroutine that waits while it holds a mutex keeps others from it for as long as it waits: and
 //! another coroutine of the same worker for ever, because that blocks the thread on which alone the
