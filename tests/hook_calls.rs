@@ -8,14 +8,22 @@ mod support;
 
 #[path = "hook/blocking.rs"]
 mod blocking;
+#[path = "hook/connects.rs"]
+mod connects;
 #[path = "hook/differences.rs"]
 mod differences;
+#[path = "hook/fds.rs"]
+mod fds;
+#[path = "hook/files.rs"]
+mod files;
 #[path = "hook/generated.rs"]
 mod generated;
+#[path = "hook/messages.rs"]
+mod messages;
 #[path = "hook/names.rs"]
 mod names;
-#[path = "hook/sockets.rs"]
-mod sockets;
+#[path = "hook/signals.rs"]
+mod signals;
 #[path = "hook/switch.rs"]
 mod switch;
 #[path = "hook/waits.rs"]

@@ -24,6 +24,7 @@ mod allocator;
 mod blocked;
 mod close;
 mod cond;
+mod connect;
 mod dns;
 mod epoll;
 mod errno;

@@ -1,138 +1,20 @@
-//! Sockets: connecting, accepting, sending and receiving.
+//! Sockets: sending and receiving.
 
 use libc::{
     MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL, c_int, c_short,
     c_uint, c_void, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec,
 };
 
-use super::blocked::{self, Blocked};
+use super::blocked::Blocked;
 use super::switch::is_on;
-use super::toggle::{undisturbed, without_blocking};
 use super::{errno, message};
 use crate::rt::{Deadline, Interest};
 use crate::sys::real;
 
-/// connect(2). May suspend.
-///
-/// # Safety
-/// As the man page says; so for all functions here.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_t) -> c_int {
-    // SAFETY: the caller's contract.
-    let real = || unsafe { real::connect(fd, address, size) };
-    if !is_on() {
-        return real();
-    }
-    errno::unless_failed(|| {
-        let mut deadline = None;
-        let mut waited = false;
-        loop {
-            let (result, own) = without_blocking(fd, real);
-            if result == 0 || own {
-                return result;
-            }
-            let code = errno::get();
-            if code == libc::EISCONN && waited {
-                // Somebody else waited for the same, and has asked before.
-                return 0;
-            }
-            if !matches!(code, libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN) {
-                return result;
-            }
-            let deadline = *deadline
-                .get_or_insert_with(|| Deadline::from(blocked::timeout(fd, Interest::Write)));
-            if code != libc::EAGAIN {
-                match connected(fd, deadline) {
-                    // TCP alone says by another call how it ended, and only then takes it for done.
-                    0 if is_tcp(fd) => waited = true,
-                    result => return result,
-                }
-                continue;
-            }
-            // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
-            if let Err(code) = Blocked::new(fd, Interest::Write).pause(deadline) {
-                return errno::fail(code);
-            }
-        }
-    })
-}
-
-/// The name within glibc.
-///
-/// # Safety
-/// As for [`connect`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn __connect(fd: c_int, address: *const sockaddr, size: socklen_t) -> c_int {
-    // SAFETY: the same contract.
-    unsafe { connect(fd, address, size) }
-}
-
-/// Waits for the end of a connect that has begun.
-fn connected(fd: c_int, deadline: Deadline) -> c_int {
-    let bits = match blocked::ready(fd, Interest::Write, deadline) {
-        Ok(bits) => bits,
-        // As socket(7) says of SO_SNDTIMEO; the connect goes on.
-        Err(libc::EAGAIN) => return errno::fail(libc::EINPROGRESS),
-        Err(code) => return errno::fail(code),
-    };
-    if is_tcp(fd) {
-        return 0;
-    }
-    match option(fd, libc::SO_ERROR) {
-        Ok(0) if bits & libc::POLLHUP != 0 && bits & libc::POLLIN == 0 => {
-            errno::fail(libc::ECONNABORTED)
-        }
-        Ok(0) => 0,
-        Ok(code) | Err(code) => errno::fail(code),
-    }
-}
-
-/// accept(2). May suspend.
-///
-/// # Safety
-/// As for [`connect`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn accept(fd: c_int, address: *mut sockaddr, size: *mut socklen_t) -> c_int {
-    // SAFETY: the caller's contract.
-    let real = || unsafe { real::accept(fd, address, size) };
-    if is_on() { accept_with(fd, real) } else { undisturbed(fd, real) }
-}
-
-/// accept4(2). May suspend.
-///
-/// # Safety
-/// As for [`connect`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn accept4(
-    fd: c_int,
-    address: *mut sockaddr,
-    size: *mut socklen_t,
-    flags: c_int,
-) -> c_int {
-    // SAFETY: the caller's contract.
-    let real = || unsafe { real::accept4(fd, address, size, flags) };
-    if is_on() { accept_with(fd, real) } else { undisturbed(fd, real) }
-}
-
-fn accept_with(fd: c_int, real: impl Fn() -> c_int) -> c_int {
-    errno::unless_failed(|| {
-        let mut blocked = Blocked::new(fd, Interest::Read);
-        loop {
-            let (accepted, own) = without_blocking(fd, &real);
-            if accepted != -1 || own || errno::get() != libc::EAGAIN {
-                return accepted;
-            }
-            if let Err(code) = blocked.wait() {
-                return errno::fail(code);
-            }
-        }
-    })
-}
-
 /// recv(2). May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As the man page says; so for all functions here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, size: size_t, flags: c_int) -> ssize_t {
     if !is_on() || never_waits(flags) {
@@ -149,7 +31,7 @@ unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, size: size_t, flags: c
 /// recv(2) as `_FORTIFY_SOURCE` calls it. May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __recv_chk(
     fd: c_int,
@@ -169,7 +51,7 @@ unsafe extern "C" fn __recv_chk(
 /// recvfrom(2). May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recvfrom(
     fd: c_int,
@@ -198,7 +80,7 @@ unsafe extern "C" fn recvfrom(
 /// recvfrom(2) as `_FORTIFY_SOURCE` calls it. May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __recvfrom_chk(
     fd: c_int,
@@ -222,7 +104,7 @@ unsafe extern "C" fn __recvfrom_chk(
 /// recvmsg(2). May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recvmsg(fd: c_int, whole: *mut msghdr, flags: c_int) -> ssize_t {
     if !is_on() || never_waits(flags) || whole.is_null() {
@@ -266,7 +148,7 @@ unsafe extern "C" fn recvmsg(fd: c_int, whole: *mut msghdr, flags: c_int) -> ssi
 /// recvmmsg(2). May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recvmmsg(
     fd: c_int,
@@ -325,7 +207,7 @@ unsafe extern "C" fn recvmmsg(
 /// send(2). May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn send(fd: c_int, buffer: *const c_void, size: size_t, flags: c_int) -> ssize_t {
     if !is_on() {
@@ -342,7 +224,7 @@ unsafe extern "C" fn send(fd: c_int, buffer: *const c_void, size: size_t, flags:
 /// The name within glibc.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __send(
     fd: c_int,
@@ -357,7 +239,7 @@ unsafe extern "C" fn __send(
 /// sendto(2). May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sendto(
     fd: c_int,
@@ -381,7 +263,7 @@ unsafe extern "C" fn sendto(
 /// sendmsg(2). May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sendmsg(fd: c_int, whole: *const msghdr, flags: c_int) -> ssize_t {
     // SAFETY: the caller's contract: NULL or valid.
@@ -401,7 +283,7 @@ unsafe extern "C" fn sendmsg(fd: c_int, whole: *const msghdr, flags: c_int) -> s
 /// sendmmsg(2). May suspend.
 ///
 /// # Safety
-/// As for [`connect`].
+/// As for [`recv`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sendmmsg(
     fd: c_int,
@@ -595,12 +477,12 @@ fn unread(fd: c_int) -> c_int {
     if asked == -1 { 0 } else { count }
 }
 
-fn is_tcp(fd: c_int) -> bool {
+pub(super) fn is_tcp(fd: c_int) -> bool {
     option(fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_TCP)
 }
 
 /// A socket option that is a number.
-fn option(fd: c_int, name: c_int) -> Result<c_int, c_int> {
+pub(super) fn option(fd: c_int, name: c_int) -> Result<c_int, c_int> {
     let mut value: c_int = 0;
     let mut size = size_of::<c_int>() as socklen_t;
     let place = (&raw mut value).cast();
