@@ -48,6 +48,11 @@ fn each_module_names_only_those_below_it() {
 }
 
 #[test]
+fn rpc_client_and_server_never_name_each_other() {
+    assert_eq!(broken_by_sources(names_other_side), [] as [String; 0]);
+}
+
+#[test]
 fn only_rt_names_the_engine() {
     assert_eq!(broken_by_sources(names_engine), [] as [String; 0]);
 }
@@ -92,6 +97,13 @@ fn the_laws_can_be_broken() {
     assert!(upwards("rt", "// crate::net is above").is_none());
     assert!(upwards("rt", "macro_rules! m { () => { $crate::rt::f() } }").is_none());
 
+    let side = |file, code| names_other_side("rpc", file, &code_of(code));
+    assert!(side("rpc/client/frames.rs", "use crate::rpc::server::Call;").is_some());
+    assert!(side("rpc/client/frames.rs", "use crate::rpc::{Error, Server};").is_some());
+    assert!(side("rpc/server/conn.rs", "use super::super::client;").is_some());
+    assert!(side("rpc/server/conn.rs", "use crate::rpc::{Error, io::WriteQueue};").is_none());
+    assert!(side("rpc/service.rs", "use super::server::Call;").is_none());
+
     let engine = |module, code| names_engine(module, "", &code_of(code));
     assert!(engine("net", "use may::net::TcpStream;").is_some());
     assert!(engine("net", "fn f() { generator ::yield_with(1) }").is_some());
@@ -134,6 +146,19 @@ fn names_upwards(module: &str, _file: &str, code: &str) -> Option<String> {
     let named = crate_names(code);
     let up = named.iter().filter(known).find(|n| *n != module && !below.contains(&n.as_str()))?;
     Some(format!("{module} names crate::{up}"))
+}
+
+/// `rpc/client` and `rpc/server` name neither each other nor what `rpc` has from there.
+fn names_other_side(_module: &str, file: &str, code: &str) -> Option<String> {
+    let sides = [("rpc/client/", "server"), ("rpc/server/", "client")];
+    let (_, other) = sides.into_iter().find(|(folder, _)| file.starts_with(folder))?;
+    let face = code_of(&fs::read_to_string(root().join("src/rpc/mod.rs")).unwrap());
+    let exported = names_after(&face, &format!("self::{other}::"));
+    assert!(!exported.is_empty(), "rpc exports nothing of its {other}");
+    let of_rpc = ["crate::rpc::", "super::super::"];
+    let mut named = of_rpc.iter().flat_map(|prefix| names_after(code, prefix));
+    let found = named.find(|name| name == other || exported.contains(name))?;
+    Some(format!("{file} names {found} of rpc's {other}"))
 }
 
 fn names_engine(module: &str, _file: &str, code: &str) -> Option<String> {
@@ -317,12 +342,17 @@ fn character(text: &str) -> usize {
 
 /// The modules in `crate::name` and `crate::{name::..., name}`.
 fn crate_names(code: &str) -> Vec<String> {
+    names_after(code, "crate::")
+}
+
+/// What stands first behind `prefix`, alone or in a group.
+fn names_after(code: &str, prefix: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
+    for (at, _) in code.match_indices(prefix) {
         if code[..at].ends_with(is_word) {
             continue;
         }
-        let after = &code[at + "crate::".len()..];
+        let after = &code[at + prefix.len()..];
         let Some(group) = after.strip_prefix('{') else {
             names.push(first_word(after));
             continue;

@@ -14,54 +14,27 @@
 //! connection's table is taken out by whoever answers first, on the client's by whoever ends it
 //! first, and the keys of these tables are never used again.
 //!
-//! **What it may call.** `net`, `rt`, `process` and the `wire` formats.
+//! **What it may call.** `net`, `rt`, `process`, `http` and the `wire` formats. `client` and `server`
+//! never name each other.
 //!
 //! **What it must never do.** Block a worker; hold a `RefCell` borrow over a call that waits;
 //! trust a number that a peer sent.
 
-mod alarm;
-mod answer;
-mod call;
-mod call_ids;
-mod cancellation;
-mod channel;
 mod client;
-mod compress;
-mod conn;
-mod dispatch;
-mod ending;
 mod error;
-mod events;
-mod frames;
-mod http;
-mod inbound;
-mod letters;
-mod link;
-mod local;
-mod methods;
-mod notify;
+mod io;
 mod options;
-mod out;
-mod pending;
 mod protocol;
-mod push;
-mod reader;
-mod replies;
-mod request;
 mod server;
 mod service;
 mod slab;
-mod sniff;
 mod stats;
 
-pub use self::call::{Call, Reply};
-pub use self::cancellation::Cancellation;
-pub use self::client::{CallHandle, Client, Response};
-pub use self::compress::Compress;
+pub use self::client::{CallHandle, Cancellation, Client, Response};
 pub use self::error::{Error, code};
 pub use self::options::{CallOptions, ClientOptions, ServerOptions};
 pub use self::protocol::Protocol;
-pub use self::push::Connection;
-pub use self::server::{Server, StopReport};
+pub use self::server::{Call, Connection, Reply, Server, StopReport};
 pub use self::service::{Answer, Codec, Method, Responder, Service};
 pub use self::stats::{ClientStats, ServerStats};
+pub use crate::wire::Compress;

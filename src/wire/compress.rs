@@ -7,18 +7,18 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 
 use super::Error;
 
-/// How a body is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// How a body is compressed on the wire. Attachments never are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub(crate) enum Compress {
+pub enum Compress {
     /// Not at all.
     #[default]
     None,
-    /// Snappy's block format, without framing.
+    /// Snappy, block format.
     Snappy,
-    /// RFC 1952.
+    /// Gzip (RFC 1952).
     Gzip,
-    /// RFC 1950.
+    /// Zlib (RFC 1950).
     Zlib,
 }
 

@@ -15,5 +15,5 @@ pub(crate) mod http1;
 pub(crate) mod original;
 mod proto;
 
-pub(crate) use self::compress::Compress;
+pub use self::compress::Compress;
 pub(crate) use self::error::Error;

@@ -25,3 +25,8 @@ pub(crate) use self::encode::{
 };
 pub(crate) use self::head::{Head, parse_head};
 pub(crate) use self::view::{MetaView, RequestView, ResponseView};
+
+/// The user field of a request by which a client says that it takes pushes.
+pub(crate) const PUSH_FIELD: &[u8] = b"fastrpc_push";
+/// The service of the requests that are pushes: their method is the message's name.
+pub(crate) const PUSH_SERVICE: &str = "fastrpc.Push";

@@ -10,19 +10,19 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::alarm::Alarm;
 use super::call_ids::CallIds;
+use super::deadlines::{Alarm, Deadlines};
 use super::events::{Events, Handlers};
-use super::letters::Mail;
-use super::link::Link;
-use super::notify::{Notify, lock};
-use super::out::Out;
-use super::pending::{Deadlines, Done, Outcome, Pending};
+use super::inbox::Mail;
+use super::pending::{Done, Outcome, Pending};
+use super::reconnect::Link;
 use super::request::Request;
-use super::slab::Slab;
-use super::stats::ClientCounters;
-use super::{ClientOptions, Error, Protocol};
 use crate::net::{Addr, Stream};
+use crate::rpc::io::WriteQueue;
+use crate::rpc::io::{Notify, lock};
+use crate::rpc::slab::Slab;
+use crate::rpc::stats::ClientCounters;
+use crate::rpc::{ClientOptions, Error, Protocol};
 use crate::rt::{self, Pinned, Waker};
 
 /// What a client and the coroutines that serve it share.
@@ -49,7 +49,7 @@ pub(super) struct Local {
     /// Who answers, for [`Response`](super::Response).
     pub(super) peer: RefCell<Arc<Addr>>,
     /// The way out of the connection, or of the one that is being made.
-    pub(super) out: RefCell<Rc<Out>>,
+    pub(super) out: RefCell<Rc<WriteQueue>>,
     pub(super) pending: RefCell<Slab<Pending>>,
     /// The connection brought an answer.
     pub(super) answered: Cell<bool>,
@@ -78,7 +78,7 @@ pub(super) struct Attempts {
 
 impl Inner {
     pub(super) fn new(addr: &str, mut options: ClientOptions) -> io::Result<Arc<Inner>> {
-        options.max_in_flight = options.max_in_flight.clamp(1, super::slab::MAX_LEN);
+        options.max_in_flight = options.max_in_flight.clamp(1, crate::rpc::slab::MAX_LEN);
         options.backoff_max = options.backoff_max.max(options.backoff_min);
         let home = match options.worker {
             None => rt::pick_worker()?,
@@ -117,7 +117,7 @@ impl Inner {
             link: RefCell::new(Link::Idle),
             stream: RefCell::new(None),
             peer: RefCell::new(Arc::new(Addr::Unix(PathBuf::new()))),
-            out: RefCell::new(Rc::new(Out::new())),
+            out: RefCell::new(Rc::new(WriteQueue::new())),
             pending: RefCell::new(Slab::new()),
             answered: Cell::new(false),
             broken: RefCell::new(None),
@@ -159,9 +159,9 @@ impl Inner {
     }
 
     /// From now on frames go to another connection, which is yet to be made.
-    pub(super) fn replace_out(&self, local: &Local) -> Rc<Out> {
+    pub(super) fn replace_out(&self, local: &Local) -> Rc<WriteQueue> {
         local.announce_push.set(local.wants_push.get());
-        local.out.replace(Rc::new(Out::new()))
+        local.out.replace(Rc::new(WriteQueue::new()))
     }
 
     // ---- a call's beginning ----

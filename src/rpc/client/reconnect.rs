@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::channel::{Inner, Local};
-use super::error::{Kind, code};
 use super::events::Event;
-use super::inbound::{FULL_READ, Inbound};
-use super::notify::lock;
-use super::out::Out;
-use super::{Error, Protocol};
 use crate::net::Stream;
+use crate::rpc::error::{Kind, code};
+use crate::rpc::io::WriteQueue;
+use crate::rpc::io::lock;
+use crate::rpc::io::{FULL_READ, ReadBuffer};
+use crate::rpc::{Error, Protocol};
 use crate::rt::{self, Deadline, Waiter};
 use crate::wire;
 
@@ -198,7 +198,7 @@ impl Inner {
 
     // ---- out ----
 
-    pub(super) fn start_writer(self: &Arc<Self>, local: &Local, out: Rc<Out>) {
+    pub(super) fn start_writer(self: &Arc<Self>, local: &Local, out: Rc<WriteQueue>) {
         let Some(stream) = local.stream.borrow().clone() else { return };
         let inner = self.clone();
         let write = move || {
@@ -232,7 +232,7 @@ impl Inner {
     // ---- in ----
 
     fn read(self: &Arc<Self>, local: &Local, stream: &Stream) -> Error {
-        let mut inbound = Inbound::new();
+        let mut inbound = ReadBuffer::new();
         loop {
             let read = inbound.read(stream, Deadline::NEVER, |bytes| {
                 let taken = match self.options.protocol {

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use super::Error;
 use super::channel::{Inner, Local};
-use super::notify::lock;
+use crate::rpc::Error;
+use crate::rpc::io::lock;
 use crate::rt;
 
 /// Something that a handler is told.

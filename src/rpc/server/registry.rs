@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Call, Error};
+use super::Call;
+use crate::rpc::Error;
 
 /// A registered method.
-pub(super) struct Method {
+pub(super) struct Registered {
     pub(super) service: Box<str>,
     pub(super) name: Box<str>,
     pub(super) handler: Handler,
@@ -12,20 +13,20 @@ pub(super) struct Method {
 
 pub(super) type Handler = Box<dyn Fn(Call) + Send + Sync>;
 
-/// Methods by service and name. Methods are added, never taken away, so that what was found once
+/// Registry by service and name. Registry are added, never taken away, so that what was found once
 /// may be kept.
 #[derive(Default)]
-pub(super) struct Methods {
+pub(super) struct Registry {
     services: RwLock<HashMap<Box<str>, ByName>>,
 }
 
 pub(super) enum Lookup {
-    Found(Arc<Method>),
+    Found(Arc<Registered>),
     NoService,
     NoMethod,
 }
 
-impl Methods {
+impl Registry {
     pub(super) fn add(&self, service: &str, name: &str, handler: Handler) -> Result<(), Error> {
         if service.is_empty() || name.is_empty() {
             return Err(Error::request("a service and a method need a name"));
@@ -35,7 +36,7 @@ impl Methods {
         if methods.contains_key(name) {
             return Err(Error::request(format!("{service}.{name} is registered already")));
         }
-        let method = Method { service: service.into(), name: name.into(), handler };
+        let method = Registered { service: service.into(), name: name.into(), handler };
         methods.insert(name.into(), Arc::new(method));
         Ok(())
     }
@@ -66,4 +67,4 @@ fn without_package<'a>(services: &'a HashMap<Box<str>, ByName>, name: &str) -> O
 }
 
 /// The methods of one service, by name.
-type ByName = HashMap<Box<str>, Arc<Method>>;
+type ByName = HashMap<Box<str>, Arc<Registered>>;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::conn::Conn;
-use super::local::{Local, Until};
 use super::reader::End;
+use super::state::{ConnState, Until};
 use crate::http::{self, Connection, Host};
 use crate::net::Stream;
 use crate::rt::{Deadline, Waker};
@@ -35,7 +35,7 @@ pub(super) fn serve(
 
 struct Hosted<'a> {
     conn: &'a Arc<Conn>,
-    local: &'a Local,
+    local: &'a ConnState,
     /// Requests whose answers have not left: calls in flight, for a stop to wait for.
     in_hand: RefCell<Vec<(u64, /* is an error */ bool)>>,
 }

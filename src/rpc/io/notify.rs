@@ -3,18 +3,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::rt::{Deadline, WaitError, Waiter, Waker};
 
 /// Coroutines and threads that wait for something to become true.
-pub(super) struct Notify {
+pub(in crate::rpc) struct Notify {
     wakers: Mutex<Vec<Waker>>,
 }
 
 impl Notify {
-    pub(super) const fn new() -> Notify {
+    pub(in crate::rpc) const fn new() -> Notify {
         Notify { wakers: Mutex::new(Vec::new()) }
     }
 
     /// Returns what `condition` gives once it gives something. It is asked again after each
     /// [`notify`](Notify::notify), which must follow the change that it looks for.
-    pub(super) fn wait_for<T>(
+    pub(in crate::rpc) fn wait_for<T>(
         &self,
         deadline: Deadline,
         mut condition: impl FnMut() -> Option<T>,
@@ -33,7 +33,7 @@ impl Notify {
         }
     }
 
-    pub(super) fn notify(&self) {
+    pub(in crate::rpc) fn notify(&self) {
         for waker in std::mem::take(&mut *lock(&self.wakers)) {
             waker.wake();
         }
@@ -41,6 +41,6 @@ impl Notify {
 }
 
 /// Locks for a few instructions that cannot panic half way: a poisoned lock guards sound data.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(in crate::rpc) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

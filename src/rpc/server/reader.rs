@@ -9,10 +9,10 @@ use super::conn::Conn;
 use super::dispatch::Dispatch;
 use super::frames::{BaiduStd, Frames, Original};
 use super::http;
-use super::inbound::{FULL_READ, Inbound};
-use super::local::{Local, Until};
 use super::sniff::{Sniffed, Sniffer};
+use super::state::{ConnState, Until};
 use crate::net::Stream;
+use crate::rpc::io::{FULL_READ, ReadBuffer};
 use crate::rt::{self, Deadline};
 
 /// Serves a connection until it ends. The body of its coroutine, on its home worker. Ten thousand
@@ -69,10 +69,10 @@ impl From<io::Error> for End {
 
 struct Reader<'a> {
     conn: &'a Arc<Conn>,
-    local: &'a Local,
+    local: &'a ConnState,
     dispatch: Dispatch<'a>,
     stream: Arc<Stream>,
-    inbound: Inbound,
+    inbound: ReadBuffer,
     /// Whether calls or answers were under way when the present wait began. During a wait none can
     /// be added, so that a wait that began without any was idle from end to end.
     was_busy: bool,
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
             local,
             dispatch: Dispatch::new(conn, local),
             stream,
-            inbound: Inbound::new(),
+            inbound: ReadBuffer::new(),
             was_busy: false,
             head_due: Deadline::NEVER,
         })

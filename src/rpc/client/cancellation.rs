@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::thread;
 
-use super::Error;
+use super::CallHandle;
 use super::channel::Inner;
-use super::client::CallHandle;
 use super::pending::Slot;
+use crate::rpc::Error;
 
 /// Ends a call from anywhere: before it begins, while it connects, while it waits for its answer.
 ///
-/// It goes with a call in [`CallOptions::cancellation`](super::CallOptions::cancellation). One call
+/// It goes with a call in [`CallOptions::cancellation`](crate::rpc::CallOptions::cancellation). One call
 /// at a time: a call that waits while another one is given the same fails with EREQUEST, and of
 /// calls with a callback it knows the last one only. The call ends exactly once: with ECANCELED, or
 /// with its answer if that was faster, after which [`cancel`](Cancellation::cancel) comes too late.
 /// The server is not told; an answer that comes later is dropped and counted as
-/// [`unmatched`](super::ClientStats::unmatched).
+/// [`unmatched`](crate::rpc::ClientStats::unmatched).
 ///
 /// It is one word and takes no memory elsewhere while a call waits.
 #[repr(transparent)]

@@ -4,14 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
 
-use super::ServerOptions;
-use super::out::Out;
-use super::slab::Slab;
 use crate::net::Stream;
+use crate::rpc::ServerOptions;
+use crate::rpc::io::WriteQueue;
+use crate::rpc::slab::Slab;
 use crate::rt::{self, Detached, Waker};
 
 /// See the module.
-pub(super) struct Local {
+pub(super) struct ConnState {
     pub(super) stream: RefCell<Option<Arc<Stream>>>,
     pub(super) calls: RefCell<Slab<InFlight>>,
     /// The handlers that run, those of calls that were answered meanwhile included.
@@ -20,7 +20,7 @@ pub(super) struct Local {
     pub(super) left: Cell<bool>,
     /// What the requests in `calls` weigh.
     pub(super) request_bytes: Cell<usize>,
-    pub(super) out: Out,
+    pub(super) out: WriteQueue,
     /// The reader, while it waits for answers to leave.
     pub(super) awaiting: RefCell<Option<(Until, Waker)>>,
     /// No more calls are taken; the connection closes when the last answer has left.
@@ -63,11 +63,11 @@ pub(super) enum Until {
     Drained,
 }
 
-impl Local {
-    pub(super) fn new(stream: Arc<Stream>) -> Local {
-        let out = Out::new();
+impl ConnState {
+    pub(super) fn new(stream: Arc<Stream>) -> ConnState {
+        let out = WriteQueue::new();
         out.attach(stream.clone());
-        Local {
+        ConnState {
             stream: RefCell::new(Some(stream)),
             calls: RefCell::new(Slab::new()),
             handlers: RefCell::new(Slab::new()),

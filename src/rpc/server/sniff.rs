@@ -1,10 +1,10 @@
 //! Which protocol a connection's first bytes are of.
 
-use super::answer::Format;
 use super::dispatch::Dispatch;
+use super::encode::Format;
 use super::frames::Frames;
-use super::inbound::{Missing, Taken};
 use super::reader::End;
+use crate::rpc::io::{Missing, Taken};
 use crate::wire::baidu_std;
 use crate::wire::original::{Head, Parsed};
 

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::Answer;
 use super::call::{self, Arrived, Bound, Call};
 use super::conn::Conn;
-use super::error::code;
-use super::local::Local;
-use super::methods::{Lookup, Method};
+use super::encode::WireReply;
+use super::registry::{Lookup, Registered};
+use super::state::ConnState;
+use crate::rpc::Compress;
+use crate::rpc::error::code;
 use crate::rt::Deadline;
-use crate::wire;
 
 /// Starts the calls of one connection. Home worker only.
 pub(super) struct Dispatch<'a> {
     pub(super) conn: &'a Arc<Conn>,
-    pub(super) local: &'a Local,
+    pub(super) local: &'a ConnState,
     /// The methods this connection has used; the last one used is tried first.
     bound: Vec<Arc<Bound>>,
     last: usize,
@@ -30,14 +30,14 @@ pub(super) struct Incoming<'a> {
     pub(super) method: &'a str,
     pub(super) body: &'a [u8],
     pub(super) attachment: &'a [u8],
-    pub(super) compress: wire::Compress,
+    pub(super) compress: Compress,
     pub(super) timeout_ms: Option<i32>,
     pub(super) log_id: i64,
     pub(super) request_id: &'a [u8],
 }
 
 impl<'a> Dispatch<'a> {
-    pub(super) fn new(conn: &'a Arc<Conn>, local: &'a Local) -> Dispatch<'a> {
+    pub(super) fn new(conn: &'a Arc<Conn>, local: &'a ConnState) -> Dispatch<'a> {
         Dispatch { conn, local, bound: Vec::new(), last: 0, now: 0 }
     }
 
@@ -80,7 +80,7 @@ impl<'a> Dispatch<'a> {
 
     #[cold]
     pub(super) fn refuse(&self, id: i64, code: i32, text: &str) {
-        self.conn.refuse(self.local, id, &Answer::error(code, text));
+        self.conn.refuse(self.local, id, &WireReply::error(code, text));
     }
 
     #[inline]
@@ -127,7 +127,7 @@ impl<'a> Dispatch<'a> {
     }
 
     fn refuse_unknown(&self, request: &Incoming<'_>, code: i32, text: &str) {
-        let answer = Answer { is_unknown_method: true, ..Answer::error(code, text) };
+        let answer = WireReply { is_unknown_method: true, ..WireReply::error(code, text) };
         self.conn.refuse(self.local, request.correlation_id, &answer);
     }
 
@@ -144,7 +144,7 @@ impl<'a> Dispatch<'a> {
     }
 }
 
-fn is(method: &Method, request: &Incoming<'_>) -> bool {
+fn is(method: &Registered, request: &Incoming<'_>) -> bool {
     *method.name == *request.method && *method.service == *request.service
 }
 

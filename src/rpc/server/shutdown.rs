@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::Answer;
+use super::OnClose;
 use super::conn::Conn;
-use super::error::code;
-use super::local::Local;
-use super::server::OnClose;
-use super::slab::Slab;
+use super::encode::WireReply;
+use super::state::ConnState;
+use crate::rpc::error::code;
+use crate::rpc::slab::Slab;
 use crate::rt;
 
 impl Conn {
@@ -20,7 +20,7 @@ impl Conn {
         self.mail_close();
     }
 
-    pub(super) fn close_here(&self, local: &Local) {
+    pub(super) fn close_here(&self, local: &ConnState) {
         if local.speaks_http.get() {
             local.draining.set(true);
         } else {
@@ -45,7 +45,7 @@ impl Conn {
         for &key in &keys {
             let correlation_id = local.end(key).expect("listed above").correlation_id;
             local.tally.ended(true);
-            let answer = Answer::error(code::ELOGOFF, "the server stopped before the answer");
+            let answer = WireReply::error(code::ELOGOFF, "the server stopped before the answer");
             self.append_answer(local, correlation_id, &answer);
         }
         self.cancel_handlers(local);
@@ -55,7 +55,7 @@ impl Conn {
     }
 
     /// Lets no handler wait any longer.
-    fn cancel_handlers(&self, local: &Local) {
+    fn cancel_handlers(&self, local: &ConnState) {
         // A cancelled handler is queued and does not run here: the slab stays as it is.
         let mut handlers = local.handlers.borrow_mut();
         for key in handlers.keys() {
@@ -67,7 +67,7 @@ impl Conn {
 
     /// Tells the peer that nothing more will come, and waits a little for it to do the same: to
     /// close with its bytes unread would take back the answers that are still on their way.
-    pub(super) fn hang_up(&self, local: &Local) {
+    pub(super) fn hang_up(&self, local: &ConnState) {
         if local.out.is_shut() {
             return;
         }
@@ -93,7 +93,7 @@ impl Conn {
     }
 
     /// Ends reading and writing at once.
-    pub(super) fn cut(&self, local: &Local) {
+    pub(super) fn cut(&self, local: &ConnState) {
         self.set_gone();
         local.cut.set(true);
         local.out.shut();
@@ -106,7 +106,7 @@ impl Conn {
     }
 
     /// Lets the handler of closed connections know, if there is one.
-    pub(super) fn tell_closed(self: &Arc<Self>, local: &Local) {
+    pub(super) fn tell_closed(self: &Arc<Self>, local: &ConnState) {
         self.set_gone();
         let Some(handler) = self.server.on_close() else { return };
         let (conn, tell) = (self.clone(), handler.clone());

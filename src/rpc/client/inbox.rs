@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Error;
+use super::CANCELED;
 use super::channel::Inner;
-use super::client::CANCELED;
-use super::notify::lock;
 use super::pending::{Done, Pending, Slot};
 use super::request::Parcel;
+use crate::rpc::Error;
+use crate::rpc::io::lock;
 use crate::rt::{self, Deadline};
 
 /// Calls made away from the home worker, until it takes them.

@@ -9,10 +9,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::Error;
-use super::answer::Format;
 use super::conn::Conn;
-use super::local::Local;
+use super::encode::Format;
+use super::state::ConnState;
+use crate::rpc::Error;
 use crate::wire;
 use crate::wire::baidu_std::{self, RequestHead};
 use crate::wire::original;
@@ -41,7 +41,7 @@ impl Connection {
     ///
     /// # Errors
     /// EFAILEDSOCKET when the connection is gone; EOVERCROWDED when the peer has left about
-    /// [`max_unsent`](super::ServerOptions::max_unsent) bytes untaken; EREQUEST when the peer takes
+    /// [`max_unsent`](crate::rpc::ServerOptions::max_unsent) bytes untaken; EREQUEST when the peer takes
     /// no pushes, or the name is none.
     pub fn push(&self, name: &str, body: &[u8]) -> Result<(), Error> {
         self.conn()?.push(name, body)
@@ -144,7 +144,7 @@ impl Conn {
 
     fn send_here(
         self: &Arc<Self>,
-        local: &Local,
+        local: &ConnState,
         len: usize,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -167,11 +167,9 @@ impl Conn {
 }
 
 fn encode_baidu_std(out: &mut Vec<u8>, name: &str, body: &[u8]) -> Result<(), wire::Error> {
-    let head = RequestHead { service: PUSH_SERVICE, method: name, ..RequestHead::default() };
+    let head =
+        RequestHead { service: baidu_std::PUSH_SERVICE, method: name, ..RequestHead::default() };
     baidu_std::encode_request(out, &head, body, &[])
 }
-
-pub(super) const PUSH_FIELD: &[u8] = b"fastrpc_push";
-pub(super) const PUSH_SERVICE: &str = "fastrpc.Push";
 
 const TAKES_NONE: &str = "the peer did not say that it takes pushes";

@@ -1,15 +1,29 @@
+//! The client: one connection, and the calls in flight on it.
+
+mod call_ids;
+mod cancellation;
+mod channel;
+mod deadlines;
+mod events;
+mod frames;
+mod inbox;
+mod pending;
+mod reconnect;
+mod request;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cancellation::{Cancellation, Waiting};
-use super::channel::Inner;
-use super::letters::{Letter, Then};
-use super::pending::{Done, Outcome, Pending, Slot};
-use super::request::{Parcel, Request};
-use super::stats::ClientStats;
-use super::{CallOptions, ClientOptions, Compress, Error, Protocol};
+pub use self::cancellation::Cancellation;
+use self::cancellation::Waiting;
+use self::channel::Inner;
+use self::inbox::{Letter, Then};
+use self::pending::{Done, Outcome, Pending, Slot};
+use self::request::{Parcel, Request};
 use crate::net::Addr;
+use crate::rpc::stats::ClientStats;
+use crate::rpc::{CallOptions, ClientOptions, Compress, Error, Protocol};
 use crate::rt::{self, Deadline, WaitError, Waiter};
 use crate::wire;
 
@@ -229,7 +243,7 @@ impl Client {
         if compress == Compress::None {
             return Ok(None);
         }
-        let packed = wire::compress::compress(compress.into(), body);
+        let packed = wire::compress::compress(compress, body);
         packed.map(Some).map_err(|error| Error::request(error.to_string()))
     }
 
@@ -250,7 +264,7 @@ impl Client {
             method,
             body,
             attachment: options.attachment,
-            compress: self.compress(options.compress).into(),
+            compress: self.compress(options.compress),
             log_id: options.log_id,
             request_id: options.request_id.unwrap_or("").as_bytes(),
             timeout_ms,
@@ -278,7 +292,7 @@ enum Key {
 }
 
 impl CallHandle {
-    pub(super) fn here(inner: Arc<Inner>, key: u64) -> CallHandle {
+    fn here(inner: Arc<Inner>, key: u64) -> CallHandle {
         CallHandle { inner, key: Key::Here(key) }
     }
 
@@ -301,8 +315,8 @@ impl CallHandle {
     }
 }
 
-/// The key of no call: see [`Slab`](super::slab::Slab).
-pub(super) const CANCELED: u64 = u64::MAX;
+/// The key of no call: see [`Slab`](crate::rpc::slab::Slab).
+const CANCELED: u64 = u64::MAX;
 
 /// Runs `wait` so that the call may be cancelled meanwhile, if it has what to cancel it by.
 #[inline]

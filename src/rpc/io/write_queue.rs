@@ -11,14 +11,14 @@ use crate::rt::Deadline;
 
 /// Frames on their way to one peer. Home worker only.
 ///
-/// Whoever appends the first frame starts a writer: a coroutine that calls [`flush`](Out::flush).
+/// Whoever appends the first frame starts a writer: a coroutine that calls [`flush`](WriteQueue::flush).
 /// It runs after the coroutines that were ready before it, so that what they append goes out with
 /// the same write. While it waits for the peer to take more, appends gather for its next write.
 ///
 /// A long round does not wait for its end: each time a good number of frames has gathered, the
 /// one who appends writes them. The write costs less than it spares: the peer starts on these
 /// while we make the others, and in a closed loop neither side goes to sleep between rounds.
-pub(super) struct Out {
+pub(in crate::rpc) struct WriteQueue {
     stream: RefCell<Option<Arc<Stream>>>,
     buffer: RefCell<Vec<u8>>,
     /// Frames in `buffer`.
@@ -32,9 +32,9 @@ pub(super) struct Out {
     written: Cell<u64>,
 }
 
-impl Out {
-    pub(super) fn new() -> Out {
-        Out {
+impl WriteQueue {
+    pub(in crate::rpc) fn new() -> WriteQueue {
+        WriteQueue {
             stream: RefCell::new(None),
             buffer: RefCell::new(Vec::new()),
             frames: Cell::new(0),
@@ -46,14 +46,14 @@ impl Out {
     }
 
     /// Tells where to write.
-    pub(super) fn attach(&self, stream: Arc<Stream>) {
+    pub(in crate::rpc) fn attach(&self, stream: Arc<Stream>) {
         self.stream.replace(Some(stream));
     }
 
     /// Appends the frame that `encode` writes and passes on its result. The flag is true if the
     /// caller must start a writer.
     #[inline]
-    pub(super) fn append<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> (R, bool) {
+    pub(in crate::rpc) fn append<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> (R, bool) {
         let mut buffer = self.buffer.borrow_mut();
         if buffer.capacity() == 0 {
             *buffer = spare();
@@ -86,47 +86,51 @@ impl Out {
         self.frames.set(0);
     }
 
-    /// Like [`append`](Out::append), for bytes that cannot go out yet: nobody is asked to write.
-    pub(super) fn hold<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    /// Like [`append`](WriteQueue::append), for bytes that cannot go out yet: nobody is asked to write.
+    pub(in crate::rpc) fn hold<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         encode(&mut self.buffer.borrow_mut())
     }
 
     /// Whether held bytes wait for a writer; if so the caller must start it.
-    pub(super) fn release(&self) -> bool {
+    pub(in crate::rpc) fn release(&self) -> bool {
         !self.buffer.borrow().is_empty() && !self.active.replace(true)
     }
 
     /// Bytes appended and not yet handed to the kernel.
     #[inline]
-    pub(super) fn unsent(&self) -> usize {
+    pub(in crate::rpc) fn unsent(&self) -> usize {
         self.buffer.borrow().len() + self.writing.get()
     }
 
     /// Neither bytes nor a writer.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::rpc) fn is_idle(&self) -> bool {
         !self.active.get() && self.buffer.borrow().is_empty()
     }
 
     /// Drops what is unsent, and from now on all that is appended.
-    pub(super) fn shut(&self) {
+    pub(in crate::rpc) fn shut(&self) {
         self.shut.set(true);
         self.stream.replace(None);
         recycle(self.buffer.take());
     }
 
-    pub(super) fn is_shut(&self) -> bool {
+    pub(in crate::rpc) fn is_shut(&self) -> bool {
         self.shut.get()
     }
 
     /// The bytes written since this was last asked.
-    pub(super) fn take_written(&self) -> u64 {
+    pub(in crate::rpc) fn take_written(&self) -> u64 {
         self.written.take()
     }
 
     /// The writer's body: writes until there is nothing left, calling `progress` after each round.
     /// Fails when the peer is gone or takes nothing for `stall`; then all further bytes are
     /// dropped.
-    pub(super) fn flush(&self, stall: Duration, mut progress: impl FnMut()) -> io::Result<()> {
+    pub(in crate::rpc) fn flush(
+        &self,
+        stall: Duration,
+        mut progress: impl FnMut(),
+    ) -> io::Result<()> {
         let Some(stream) = self.stream.borrow().clone() else {
             self.active.set(false);
             return Ok(());

@@ -2,12 +2,13 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::answer::Answer;
+use super::Connection;
 use super::conn::Conn;
-use super::error::code;
-use super::methods::Method;
-use super::{Compress, Connection};
+use super::encode::WireReply;
+use super::registry::Registered;
 use crate::net::Addr;
+use crate::rpc::Compress;
+use crate::rpc::error::code;
 use crate::rt::{self, Deadline};
 use crate::wire;
 
@@ -113,25 +114,24 @@ impl Call {
 
     /// Answers with a response message. Does not wait.
     pub fn reply(self, body: &[u8]) {
-        self.answer(&Answer { body, ..Answer::default() });
+        self.answer(&WireReply { body, ..WireReply::default() });
     }
 
     /// Answers with a response message, an attachment, a compression. Does not wait.
     pub fn reply_with(self, reply: Reply<'_>) {
-        let kind = wire::Compress::from(reply.compress);
         if reply.compress == Compress::None {
-            return self.answer(&Answer {
+            return self.answer(&WireReply {
                 body: reply.body,
                 attachment: reply.attachment,
-                ..Answer::default()
+                ..WireReply::default()
             });
         }
-        match wire::compress::compress(kind, reply.body) {
-            Ok(packed) => self.answer(&Answer {
+        match wire::compress::compress(reply.compress, reply.body) {
+            Ok(packed) => self.answer(&WireReply {
                 body: &packed,
                 attachment: reply.attachment,
-                compress: kind,
-                ..Answer::default()
+                compress: reply.compress,
+                ..WireReply::default()
             }),
             Err(error) => self.fail(code::EINTERNAL, &error.to_string()),
         }
@@ -140,10 +140,10 @@ impl Call {
     /// Answers with an error. `code` is one of [`code`](super::code) or the service's own; 0,
     /// which would mean success, becomes EINTERNAL. Does not wait.
     pub fn fail(self, code: i32, text: &str) {
-        self.answer(&Answer::error(code, text));
+        self.answer(&WireReply::error(code, text));
     }
 
-    fn answer(mut self, answer: &Answer<'_>) {
+    fn answer(mut self, answer: &WireReply<'_>) {
         self.answered = true;
         self.via.conn.answer(self.key, self.correlation_id, answer);
     }
@@ -158,13 +158,17 @@ impl Drop for Call {
         let conn = &self.via.conn;
         if !self.started {
             let text = "the server cannot start another coroutine";
-            return conn.answer(self.key, self.correlation_id, &Answer::error(code::ELIMIT, text));
+            return conn.answer(
+                self.key,
+                self.correlation_id,
+                &WireReply::error(code::ELIMIT, text),
+            );
         }
         // The handler that panics is about to tell why: see `run`.
         if std::thread::panicking() && conn.abandon(self.key) {
             return;
         }
-        let answer = Answer::error(code::EINTERNAL, NO_ANSWER);
+        let answer = WireReply::error(code::EINTERNAL, NO_ANSWER);
         conn.answer(self.key, self.correlation_id, &answer);
     }
 }
@@ -184,7 +188,7 @@ impl fmt::Debug for Call {
 /// a call counts one reference and workers do not contend for the counts.
 pub(super) struct Bound {
     pub(super) conn: Arc<Conn>,
-    pub(super) method: Arc<Method>,
+    pub(super) method: Arc<Registered>,
 }
 
 /// What the frame said about a call.
@@ -193,7 +197,7 @@ pub(super) struct Arrived<'a> {
     pub(super) correlation_id: i64,
     pub(super) body: &'a [u8],
     pub(super) attachment: &'a [u8],
-    pub(super) compress: wire::Compress,
+    pub(super) compress: Compress,
     pub(super) deadline: Deadline,
     pub(super) log_id: i64,
     pub(super) request_id: &'a [u8],
@@ -211,7 +215,7 @@ impl Call {
             data,
             body_len: arrived.body.len(),
             unpacked: None,
-            compress: arrived.compress.into(),
+            compress: arrived.compress,
             deadline: arrived.deadline,
             log_id: arrived.log_id,
             request_id: (!arrived.request_id.is_empty()).then(|| arrived.request_id.into()),
@@ -223,7 +227,7 @@ impl Call {
     fn unpack(&mut self) -> Result<(), wire::Error> {
         let limit = self.via.conn.max_frame();
         let body = &self.data[..self.body_len];
-        self.unpacked = Some(wire::compress::decompress(self.compress.into(), body, limit)?);
+        self.unpacked = Some(wire::compress::decompress(self.compress, body, limit)?);
         Ok(())
     }
 }

@@ -1,12 +1,11 @@
 //! The protocols of frames, as a server reads them.
 
-use super::answer::Format;
 use super::dispatch::{Dispatch, Incoming};
-use super::error::code;
-use super::inbound::{Missing, Taken};
-use super::push::PUSH_FIELD;
+use super::encode::Format;
 use super::reader::End;
-use crate::wire;
+use crate::rpc::Compress;
+use crate::rpc::error::code;
+use crate::rpc::io::{Missing, Taken};
 use crate::wire::baidu_std::{self, Head};
 use crate::wire::original::{self, Step};
 
@@ -35,7 +34,7 @@ impl BaiduStd {
     fn start(frame: &baidu_std::Frame<'_>, dispatch: &mut Dispatch<'_>) {
         let meta = &frame.meta;
         let id = meta.correlation_id;
-        if meta.user_fields().any(|(name, _)| name == PUSH_FIELD) {
+        if meta.user_fields().any(|(name, _)| name == baidu_std::PUSH_FIELD) {
             dispatch.conn.set_format(Format::BaiduStdPush);
         }
         let Some(request) = &meta.request else {
@@ -113,7 +112,7 @@ impl Original {
             method,
             body: frame.body,
             attachment: &[],
-            compress: wire::Compress::None,
+            compress: Compress::None,
             timeout_ms: head.timeout_ms.parse().ok(),
             log_id: 0,
             request_id: head.trace_id.as_bytes(),

@@ -1,3 +1,18 @@
+//! The server: its methods, its addresses, and the connections that it serves.
+
+mod call;
+mod conn;
+mod connection;
+mod dispatch;
+mod encode;
+mod frames;
+mod http;
+mod reader;
+mod registry;
+mod shutdown;
+mod sniff;
+mod state;
+
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -5,15 +20,17 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::conn::Conn;
-use super::methods::Methods;
-use super::notify::{Notify, lock};
-use super::reader;
-use super::stats::{ServerCounters, ServerStats};
-use super::{Call, Error, ServerOptions};
+pub use self::call::{Call, Reply};
+pub use self::connection::Connection;
+
+use self::conn::Conn;
+use self::registry::Registry;
 use crate::http::Router;
 use crate::net::{self, Addr, Listener, Stream};
 use crate::process;
+use crate::rpc::io::{Notify, lock};
+use crate::rpc::stats::{ServerCounters, ServerStats};
+use crate::rpc::{Error, ServerOptions};
 use crate::rt::{self, Deadline, SignalWatch};
 
 /// An RPC server: methods by name, and the addresses it listens on.
@@ -41,13 +58,13 @@ impl Server {
     /// A server without methods or addresses.
     pub fn new(options: ServerOptions) -> Server {
         let options = ServerOptions {
-            max_in_flight: options.max_in_flight.clamp(1, super::slab::MAX_LEN),
+            max_in_flight: options.max_in_flight.clamp(1, crate::rpc::slab::MAX_LEN),
             ..options
         };
         Server {
             shared: Arc::new(Shared {
                 options,
-                methods: Methods::default(),
+                methods: Registry::default(),
                 router: Router::new(),
                 on_close: Mutex::default(),
                 counters: ServerCounters::default(),
@@ -223,12 +240,12 @@ impl Drop for Server {
 }
 
 /// What a server's connections have in common.
-pub(super) struct Shared {
-    pub(super) options: ServerOptions,
-    pub(super) methods: Methods,
-    pub(super) router: Router,
+struct Shared {
+    options: ServerOptions,
+    methods: Registry,
+    router: Router,
     on_close: Mutex<Option<OnClose>>,
-    pub(super) counters: ServerCounters,
+    counters: ServerCounters,
     phase: AtomicU8,
     next_worker: AtomicUsize,
     next_id: AtomicU64,
@@ -240,25 +257,25 @@ pub(super) struct Shared {
 
 impl Shared {
     #[inline]
-    pub(super) fn is_stopping(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         self.phase.load(Ordering::Relaxed) != RUNNING
     }
 
-    pub(super) fn connection(&self, id: u64) -> Option<Arc<Conn>> {
+    fn connection(&self, id: u64) -> Option<Arc<Conn>> {
         lock(&self.conns).get(&id).cloned()
     }
 
-    pub(super) fn on_close(&self) -> Option<OnClose> {
+    fn on_close(&self) -> Option<OnClose> {
         lock(&self.on_close).clone()
     }
 
     /// A connection has ended.
-    pub(super) fn count_out(&self) {
+    fn count_out(&self) {
         self.counters.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The last of a connection's handlers has ended, too.
-    pub(super) fn forget(&self, id: u64) {
+    fn forget(&self, id: u64) {
         let gone = lock(&self.conns).remove(&id);
         if gone.is_some() && self.is_stopping() {
             self.changed.notify();
@@ -395,7 +412,7 @@ impl Shared {
     }
 }
 
-pub(super) type OnClose = Arc<dyn Fn(u64) + Send + Sync>;
+type OnClose = Arc<dyn Fn(u64) + Send + Sync>;
 
 const RUNNING: u8 = 0;
 const STOPPING: u8 = 1;

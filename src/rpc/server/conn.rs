@@ -5,14 +5,14 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::answer::{Answer, Format};
-use super::error::code;
-use super::local::{Local, Until};
-use super::notify::lock;
-use super::push::Unsent;
-use super::server::Shared;
-use super::{Error, ServerOptions};
+use super::Shared;
+use super::connection::Unsent;
+use super::encode::{Format, WireReply};
+use super::state::{ConnState, Until};
 use crate::net::{Addr, Stream};
+use crate::rpc::error::code;
+use crate::rpc::io::lock;
+use crate::rpc::{Error, ServerOptions};
 use crate::rt::{self, Deadline, Pinned, Waiter};
 
 /// One connection of a server. It lives on one worker; answers from elsewhere come by mail.
@@ -27,7 +27,7 @@ pub(super) struct Conn {
     /// For those who are not on the home worker.
     pub(super) unsent: Unsent,
     mail: Mutex<Mail>,
-    local: Pinned<Local>,
+    local: Pinned<ConnState>,
 }
 
 /// Answers and pushes made away from the home worker, and the wish to close.
@@ -60,7 +60,7 @@ impl Conn {
             gone: AtomicBool::new(false),
             unsent: Unsent::default(),
             mail: Mutex::default(),
-            local: Pinned::new(Local::new(Arc::new(stream))),
+            local: Pinned::new(ConnState::new(Arc::new(stream))),
         })
     }
 
@@ -92,13 +92,13 @@ impl Conn {
 
     /// What belongs to the home worker; must be called there.
     #[inline]
-    pub(super) fn local(&self) -> &Local {
+    pub(super) fn local(&self) -> &ConnState {
         self.local.get().expect("called on the connection's worker")
     }
 
     /// The same, if the caller is there.
     #[inline]
-    pub(super) fn here(&self) -> Option<&Local> {
+    pub(super) fn here(&self) -> Option<&ConnState> {
         self.local.get()
     }
 
@@ -110,7 +110,7 @@ impl Conn {
 
     /// Answers the call `key`, unless it was answered. From anywhere.
     #[inline]
-    pub(super) fn answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &Answer<'_>) {
+    pub(super) fn answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &WireReply<'_>) {
         match self.local.get() {
             Some(local) => {
                 if local.end(key).is_some() {
@@ -123,14 +123,24 @@ impl Conn {
     }
 
     /// Answers a call that never got as far as being in flight. Home worker only.
-    pub(super) fn refuse(self: &Arc<Self>, local: &Local, correlation_id: i64, answer: &Answer) {
+    pub(super) fn refuse(
+        self: &Arc<Self>,
+        local: &ConnState,
+        correlation_id: i64,
+        answer: &WireReply,
+    ) {
         local.tally.started();
         local.tally.ended(true);
         self.append_answer(local, correlation_id, answer);
     }
 
     #[inline]
-    pub(super) fn append_answer(self: &Arc<Self>, local: &Local, id: i64, answer: &Answer<'_>) {
+    pub(super) fn append_answer(
+        self: &Arc<Self>,
+        local: &ConnState,
+        id: i64,
+        answer: &WireReply<'_>,
+    ) {
         self.append(local, |out| answer.encode(out, self.format(), id));
         if local.out.is_idle() {
             // There was nothing to say, and so no writer will look.
@@ -139,7 +149,7 @@ impl Conn {
     }
 
     #[inline]
-    pub(super) fn append(self: &Arc<Self>, local: &Local, encode: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn append(self: &Arc<Self>, local: &ConnState, encode: impl FnOnce(&mut Vec<u8>)) {
         let ((), start_writer) = local.out.append(encode);
         if start_writer {
             let conn = self.clone();
@@ -153,7 +163,7 @@ impl Conn {
         }
     }
 
-    /// The body of the writer: see [`Out`].
+    /// The body of the writer: see [`WriteQueue`].
     fn write(&self) {
         let local = self.local();
         let stall = self.options().write_stall;
@@ -168,7 +178,7 @@ impl Conn {
     }
 
     /// Looks whether answers that left are what somebody waited for.
-    pub(super) fn progress(&self, local: &Local) {
+    pub(super) fn progress(&self, local: &ConnState) {
         self.publish(local);
         if local.draining.get() && local.is(Until::Drained, self.options())
             || local.closing.get() && local.out.is_idle()
@@ -185,7 +195,7 @@ impl Conn {
     }
 
     /// Suspends the reader `until`. Wakes early, with nothing to read, if the connection is cut.
-    pub(super) fn await_progress(&self, local: &Local, until: Until) {
+    pub(super) fn await_progress(&self, local: &ConnState, until: Until) {
         while !local.is(until, self.options()) {
             let waiter = Waiter::new();
             local.awaiting.replace(Some((until, waiter.waker())));
@@ -200,7 +210,7 @@ impl Conn {
     // ---- from elsewhere ----
 
     #[cold]
-    fn mail_answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &Answer<'_>) {
+    fn mail_answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &WireReply<'_>) {
         let mut mail = lock(&self.mail);
         let before = mail.frames.len();
         answer.encode(&mut mail.frames, self.format(), correlation_id);
@@ -297,7 +307,7 @@ impl Conn {
             }
         };
         if let Some(correlation_id) = abandoned {
-            self.answer(key, correlation_id, &Answer::error(code::EINTERNAL, text));
+            self.answer(key, correlation_id, &WireReply::error(code::EINTERNAL, text));
         }
     }
 
@@ -316,7 +326,7 @@ impl Conn {
     }
 
     /// Brings the server's counters up to date: once per round, not once per call.
-    pub(super) fn publish(&self, local: &Local) {
+    pub(super) fn publish(&self, local: &ConnState) {
         self.unsent.tell(local.out.unsent());
         let counters = &self.server.counters;
         let written = local.out.take_written();

@@ -1,14 +1,12 @@
 //! Calls that wait for their answer, on the client's side.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use super::notify::lock;
-use super::slab::Slab;
-use super::{Error, Response};
-use crate::rt::{Deadline, Waker};
+use super::Response;
+use crate::rpc::Error;
+use crate::rpc::io::lock;
+use crate::rt::Waker;
 
 pub(super) type Outcome = Result<Response, Error>;
 pub(super) type Done = Box<dyn FnOnce(Outcome) + Send>;
@@ -64,38 +62,3 @@ impl Slot {
         }
     }
 }
-
-/// When calls that nobody waits for run out of time. Those that ended before stay in until there
-/// are more of them than of the others.
-#[derive(Default)]
-pub(super) struct Deadlines {
-    heap: BinaryHeap<Reverse<(Deadline, u64)>>,
-}
-
-impl Deadlines {
-    pub(super) fn add(&mut self, deadline: Deadline, key: u64, pending: &mut Slab<Pending>) {
-        if self.heap.len() > 2 * pending.len() + SLACK {
-            self.heap.retain(|Reverse((_, key))| pending.get_mut(*key).is_some());
-        }
-        self.heap.push(Reverse((deadline, key)));
-    }
-
-    /// The first deadline of a call still in flight.
-    pub(super) fn next(&mut self, pending: &mut Slab<Pending>) -> Option<Deadline> {
-        while let Some(&Reverse((deadline, key))) = self.heap.peek() {
-            if pending.get_mut(key).is_some() {
-                return Some(deadline);
-            }
-            self.heap.pop();
-        }
-        None
-    }
-
-    /// A call whose deadline has passed.
-    pub(super) fn pop_due(&mut self, pending: &mut Slab<Pending>) -> Option<u64> {
-        let due = self.next(pending)?.has_passed();
-        if due { self.heap.pop().map(|Reverse((_, key))| key) } else { None }
-    }
-}
-
-const SLACK: usize = 64;

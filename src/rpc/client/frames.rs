@@ -3,59 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::Response;
 use super::channel::{Inner, Local};
 use super::events::Event;
-use super::inbound::{Missing, Taken};
 use super::pending::Outcome;
-use super::push::{PUSH_FIELD, PUSH_SERVICE};
-use super::request::Request;
-use super::{Error, Protocol, Response};
+use crate::rpc::io::{Missing, Taken};
+use crate::rpc::{Compress, Error};
 use crate::wire;
-use crate::wire::baidu_std::{self, RequestHead};
+use crate::wire::baidu_std;
 use crate::wire::original::{self, Step};
 
 impl Inner {
-    /// Appends the frame of the call `key`. Home worker only.
-    #[inline]
-    pub(super) fn encode(
-        &self,
-        local: &Local,
-        buffer: &mut Vec<u8>,
-        request: &Request<'_>,
-        id: i64,
-    ) -> Result<(), wire::Error> {
-        if self.options.protocol == Protocol::Original {
-            let head = original::RequestHead {
-                service: request.service,
-                method: request.method,
-                // It was made of one.
-                cli_id: id as u32,
-                announce: true,
-                timeout_ms: request.timeout_ms,
-                trace_id: request.request_id,
-            };
-            return original::encode_request(buffer, &head, request.body);
-        }
-        let announces = local.announce_push.get();
-        let announcement: [(&[u8], &[u8]); 1] = [(PUSH_FIELD, b"1")];
-        let head = RequestHead {
-            service: request.service,
-            method: request.method,
-            log_id: request.log_id,
-            request_id: request.request_id,
-            timeout_ms: request.timeout_ms,
-            compress: request.compress,
-            correlation_id: id,
-            user_fields: if announces { &announcement } else { &[] },
-            ..RequestHead::default()
-        };
-        baidu_std::encode_request(buffer, &head, request.body, request.attachment)?;
-        if announces {
-            local.announce_push.set(false);
-        }
-        Ok(())
-    }
-
     // ---- baidu_std ----
 
     pub(super) fn take_baidu_std(
@@ -83,7 +41,7 @@ impl Inner {
     #[inline]
     fn take_frame(self: &Arc<Self>, local: &Local, frame: &baidu_std::Frame<'_>) {
         if let Some(request) = &frame.meta.request {
-            if request.service == PUSH_SERVICE {
+            if request.service == baidu_std::PUSH_SERVICE {
                 return self.happened(local, Event::push(request.method, frame.body));
             }
             self.counters.unmatched.fetch_add(1, Ordering::Relaxed);
@@ -101,7 +59,7 @@ impl Inner {
         }
         let bad = |error: wire::Error| Error::response(error.to_string());
         let body = match frame.meta.compress().map_err(bad)? {
-            wire::Compress::None => frame.body.to_vec(),
+            Compress::None => frame.body.to_vec(),
             kind => {
                 let limit = self.options.max_frame;
                 wire::compress::decompress(kind, frame.body, limit).map_err(bad)?

@@ -1,7 +1,7 @@
 //! What is put on the wire for a call, in whatever its connection speaks.
 
-use super::error::code;
-use crate::wire;
+use crate::rpc::Compress;
+use crate::rpc::error::code;
 use crate::wire::baidu_std::{self, ResponseHead};
 use crate::wire::original;
 
@@ -33,21 +33,21 @@ impl Format {
 }
 
 #[derive(Default)]
-pub(super) struct Answer<'a> {
+pub(super) struct WireReply<'a> {
     pub(super) code: i32,
     pub(super) text: &'a str,
     /// How `body` is compressed.
-    pub(super) compress: wire::Compress,
+    pub(super) compress: Compress,
     pub(super) body: &'a [u8],
     pub(super) attachment: &'a [u8],
     /// The code says that there is no such method.
     pub(super) is_unknown_method: bool,
 }
 
-impl<'a> Answer<'a> {
-    pub(super) fn error(code: i32, text: &'a str) -> Answer<'a> {
+impl<'a> WireReply<'a> {
+    pub(super) fn error(code: i32, text: &'a str) -> WireReply<'a> {
         let code = if code == 0 { code::EINTERNAL } else { code };
-        Answer { code, text, ..Answer::default() }
+        WireReply { code, text, ..WireReply::default() }
     }
 
     /// Appends the answer; nothing at all if the peer could not understand it.

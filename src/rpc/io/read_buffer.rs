@@ -8,21 +8,21 @@ use crate::rt::Deadline;
 /// The bytes that came and were not yet taken. Empty, and without memory of its own, between
 /// whole frames: the buffer that is read into belongs to the worker, and a connection borrows it
 /// from the moment its fd is readable until the frames in it are taken.
-pub(super) struct Inbound {
+pub(in crate::rpc) struct ReadBuffer {
     rest: Vec<u8>,
     missing: Missing,
 }
 
 /// What a look at the front of the bytes came to.
-pub(super) struct Taken {
+pub(in crate::rpc) struct Taken {
     /// Bytes used up: whole frames.
-    pub(super) consumed: usize,
-    pub(super) missing: Missing,
+    pub(in crate::rpc) consumed: usize,
+    pub(in crate::rpc) missing: Missing,
 }
 
 /// What the bytes that were not used up lack.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(in crate::rpc) enum Missing {
     /// Nothing: they are left for later.
     Nothing,
     /// At least so many more, for the frame that they begin; never 0.
@@ -31,28 +31,28 @@ pub(super) enum Missing {
     Some,
 }
 
-impl Inbound {
-    pub(super) fn new() -> Inbound {
-        Inbound { rest: Vec::new(), missing: Missing::Nothing }
+impl ReadBuffer {
+    pub(in crate::rpc) fn new() -> ReadBuffer {
+        ReadBuffer { rest: Vec::new(), missing: Missing::Nothing }
     }
 
     /// Whether a part of a frame is here.
-    pub(super) fn is_partial(&self) -> bool {
+    pub(in crate::rpc) fn is_partial(&self) -> bool {
         !self.rest.is_empty()
     }
 
     /// The bytes here.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::rpc) fn bytes(&self) -> &[u8] {
         &self.rest
     }
 
     /// Gives the bytes here away.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(in crate::rpc) fn into_bytes(self) -> Vec<u8> {
         self.rest
     }
 
     /// Offers the bytes that are already here to `take` again.
-    pub(super) fn retake<E>(
+    pub(in crate::rpc) fn retake<E>(
         &mut self,
         mut take: impl FnMut(&[u8]) -> Result<Taken, E>,
     ) -> Result<(), E> {
@@ -70,7 +70,7 @@ impl Inbound {
 
     /// Waits for bytes, reads them with one call, and offers them to `take`. The number read; 0 at
     /// the end of the stream.
-    pub(super) fn read<E: From<io::Error>>(
+    pub(in crate::rpc) fn read<E: From<io::Error>>(
         &mut self,
         stream: &Stream,
         deadline: Deadline,
@@ -147,4 +147,4 @@ impl Inbound {
 }
 
 /// A read of this many bytes may have left some.
-pub(super) const FULL_READ: usize = Scratch::SIZE;
+pub(in crate::rpc) const FULL_READ: usize = Scratch::SIZE;
