@@ -117,12 +117,12 @@ typedef struct fastrpc_coroutine fastrpc_coroutine;
 // fastrpc_error_free(). Not to be used by two threads at the same time.
 typedef struct fastrpc_error fastrpc_error;
 
-// A request of HTTP and its answer, as a handler gets them.
+// An HTTP request and its answer, as a handler gets them.
 //
 // It is the handler's until that returns; then the answer is sent: what was set of it, by default
-// 200 without a body. fastrpc_http_keep() makes it the caller's, to be answered later and on any
-// thread, by fastrpc_http_finish(). One thread uses it at a time (else FASTRPC_EBUSY). If an
-// exception leaves the handler of an exchange that was not kept, the answer is 500, or the
+// 200 without a body. fastrpc_http_defer() makes it the caller's, to be answered later and on any
+// thread, by fastrpc_http_send(). One thread uses it at a time (else FASTRPC_EBUSY). If an
+// exception leaves the handler of an exchange that was not deferred, the answer is 500, or the
 // connection ends if a part of the answer is out.
 typedef struct fastrpc_http_exchange fastrpc_http_exchange;
 
@@ -190,14 +190,16 @@ typedef struct fastrpc_runtime_options {
   size_t stack_size;
   // Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
   // environment variable FASTRPC_HOOK=1 is the same.
-  size_t hook;
+  int32_t hook;
   // Not 0: it is found out, and logged, that a coroutine waits while it holds a lock of pthreads,
   // and a lock that could never return suspends. Default 1; the environment variable
   // FASTRPC_LOCK_CHECK=0 is the same as 0.
-  size_t lock_check;
+  int32_t lock_check;
   // Not 0: locks and condition variables of pthreads suspend coroutines that have their hooks
   // on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
-  size_t hook_locks;
+  int32_t hook_locks;
+  // Must be 0.
+  int32_t reserved;
 } fastrpc_runtime_options;
 
 // How a coroutine is made. See fastrpc_spawn().
@@ -320,7 +322,19 @@ typedef struct fastrpc_server_options {
 
 // A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
 // call, of several workers at the same time.
-typedef void (*fastrpc_handler)(void *user, struct fastrpc_call *call);
+typedef void (*fastrpc_call_handler)(void *user, struct fastrpc_call *call);
+
+// What became of the calls of a server that was stopped. See fastrpc_server_stop().
+typedef struct fastrpc_stop_report {
+  // sizeof(fastrpc_stop_report), set by the caller.
+  size_t size;
+  // Calls that were in flight and ended by themselves.
+  uint64_t finished;
+  // Calls that were in flight when the grace was over, answered with error 2003.
+  uint64_t canceled;
+  // Calls that came after the stop had begun, answered with error 2003.
+  uint64_t refused;
+} fastrpc_stop_report;
 
 // What a server has done, and is doing. See fastrpc_server_stats_get().
 typedef struct fastrpc_server_stats {
@@ -349,15 +363,12 @@ typedef struct fastrpc_server_stats {
 // Writes a message: all `size` bytes of `buffer`. Must not suspend.
 typedef void (*fastrpc_fill_function)(void *user, uint8_t *buffer, size_t size);
 
-// An answer. See fastrpc_call_reply_with().
-typedef struct fastrpc_reply {
-  // sizeof(fastrpc_reply).
+// What an answer says beside its message. See fastrpc_call_reply_with().
+typedef struct fastrpc_reply_options {
+  // sizeof(fastrpc_reply_options).
   size_t size;
-  // The response message. Ignored if `fill` is set.
-  const uint8_t *body;
-  // Bytes of the message. Default 0.
-  size_t body_size;
-  // Writes the message in place; default NULL. It runs before the call returns, or not at all.
+  // Writes the message: `body` is ignored then, and `body_size` tells its size. Default NULL. It
+  // runs before fastrpc_call_reply_with() returns, or not at all.
   fastrpc_fill_function fill;
   // Passed to `fill`.
   void *fill_user;
@@ -369,7 +380,7 @@ typedef struct fastrpc_reply {
   int32_t compress;
   // Must be 0.
   int32_t reserved;
-} fastrpc_reply;
+} fastrpc_reply_options;
 
 // Learns that the connection of that number has ended.
 typedef void (*fastrpc_closed_function)(void *user, uint64_t connection);
@@ -732,11 +743,11 @@ fastrpc_status fastrpc_wait_fd(int fd,
 // `fds`, `count`: an array; `revents` are set. `timeout`: nanoseconds. `ready`: gets how many are
 // ready; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_EIO. Any thread;
 // may suspend.
-fastrpc_status fastrpc_poll(struct fastrpc_pollfd *fds,
-                            size_t count,
-                            int64_t timeout,
-                            size_t *ready,
-                            struct fastrpc_error **error);
+fastrpc_status fastrpc_poll_fds(struct fastrpc_pollfd *fds,
+                                size_t count,
+                                int64_t timeout,
+                                size_t *ready,
+                                struct fastrpc_error **error);
 
 // Says that a file descriptor is about to be closed: who waits on it wakes with FASTRPC_ECLOSED.
 //
@@ -958,11 +969,11 @@ fastrpc_status fastrpc_pool_run(const struct fastrpc_pool *pool,
 // `function`, `user`, `drop`: runs once. Fails with FASTRPC_ELIMIT (too many jobs wait),
 // FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no thread could be started). An exception that
 // leaves the function is logged. Any thread; never suspends.
-fastrpc_status fastrpc_pool_run_async(const struct fastrpc_pool *pool,
-                                      fastrpc_function function,
-                                      void *user,
-                                      fastrpc_drop drop,
-                                      struct fastrpc_error **error);
+fastrpc_status fastrpc_pool_post(const struct fastrpc_pool *pool,
+                                 fastrpc_function function,
+                                 void *user,
+                                 fastrpc_drop drop,
+                                 struct fastrpc_error **error);
 
 // Lets no more jobs in, and waits until all that were accepted have ended and the threads are
 // gone. When the time has passed, jobs that have not begun are dropped.
@@ -1077,7 +1088,7 @@ fastrpc_status fastrpc_server_add_method(const struct fastrpc_server *server,
                                          size_t service_size,
                                          const char *method,
                                          size_t method_size,
-                                         fastrpc_handler function,
+                                         fastrpc_call_handler function,
                                          void *user,
                                          fastrpc_drop drop,
                                          struct fastrpc_error **error);
@@ -1115,9 +1126,12 @@ size_t fastrpc_server_address(const struct fastrpc_server *server, char *buffer,
 // Stops for good: accepts nothing more, refuses new calls (error 2003), lets the calls in flight
 // end, and closes.
 //
-// `timeout`: nanoseconds for the calls in flight; those left then are answered with error 2003.
-// Any thread; may suspend.
-fastrpc_status fastrpc_server_stop(const struct fastrpc_server *server, int64_t timeout);
+// `grace`: nanoseconds for the calls in flight; those left then are answered with error 2003.
+// `report`: its `size` is set by the caller; gets what became of the calls, as far as it reaches;
+// NULL if nobody asks. Fails with FASTRPC_EINVAL. Any thread; may suspend.
+fastrpc_status fastrpc_server_stop(const struct fastrpc_server *server,
+                                   int64_t grace,
+                                   struct fastrpc_stop_report *report);
 
 // Waits until the server has been stopped.
 //
@@ -1198,20 +1212,22 @@ bool fastrpc_call_is_canceled(const struct fastrpc_call *call);
 
 // Sets all fields to their defaults.
 //
-// `reply`: the struct. `size`: its sizeof. Any thread; never suspends.
-void fastrpc_reply_init(struct fastrpc_reply *reply, size_t size);
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_reply_options_init(struct fastrpc_reply_options *options, size_t size);
 
 // Answers with a response message.
 //
 // `call`: consumed. `body`, `size`: the message. Any thread; never suspends.
 fastrpc_status fastrpc_call_reply(struct fastrpc_call *call, const uint8_t *body, size_t size);
 
-// Answers with a response message that is written in place, an attachment, a compression.
+// Answers with a response message, and with an attachment or a compression.
 //
-// `call`: consumed. `reply`: the answer. Fails with FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an
+// `call`: consumed. `body`, `body_size`: the message. `options`: NULL for the defaults. Fails with FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an
 // exception left `fill`); the call is answered with an error then. Any thread; never suspends.
 fastrpc_status fastrpc_call_reply_with(struct fastrpc_call *call,
-                                       const struct fastrpc_reply *reply,
+                                       const uint8_t *body,
+                                       size_t body_size,
+                                       const struct fastrpc_reply_options *options,
                                        struct fastrpc_error **error);
 
 // Answers with an error.
@@ -1364,13 +1380,12 @@ fastrpc_status fastrpc_client_close(const struct fastrpc_client *client);
 // suspends.
 void fastrpc_client_free(struct fastrpc_client *client);
 
-// Adds a handler for requests of HTTP. May be called while the server runs.
+// Adds a handler for HTTP requests of one method and path. May be called while the server runs.
 //
-// `method`: such as "GET", which serves HEAD as well; empty for the requests that no other handler
-// fits, whose `path` is ignored. `path`: begins with "/"; ":name" stands for one segment, "*name"
-// at the end for all that is left. `function`, `user`, `drop`: handles the requests, until the
-// server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a handler, or one that
-// cannot be told apart). Any thread; never suspends.
+// `method`: such as "GET", which serves HEAD as well. `path`: begins with "/"; ":name" stands for
+// one segment, "*name" at the end for all that is left. `function`, `user`, `drop`: handles the
+// requests, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a
+// handler, or one that cannot be told apart). Any thread; never suspends.
 fastrpc_status fastrpc_server_route(const struct fastrpc_server *server,
                                     const char *method,
                                     size_t method_size,
@@ -1380,6 +1395,16 @@ fastrpc_status fastrpc_server_route(const struct fastrpc_server *server,
                                     void *user,
                                     fastrpc_drop drop,
                                     struct fastrpc_error **error);
+
+// Adds the handler for HTTP requests that no route fits. May be called while the server runs.
+//
+// `function`, `user`, `drop`: handles the requests, until the server is freed. Fails with
+// FASTRPC_EINVAL, FASTRPC_ESTATE (there is one). Any thread; never suspends.
+fastrpc_status fastrpc_server_fallback(const struct fastrpc_server *server,
+                                       fastrpc_http_handler function,
+                                       void *user,
+                                       fastrpc_drop drop,
+                                       struct fastrpc_error **error);
 
 // Sets the status of the answer, between 200 and 999; 200 by default.
 //
@@ -1439,18 +1464,18 @@ fastrpc_status fastrpc_http_write(const struct fastrpc_http_exchange *exchange,
 bool fastrpc_http_is_canceled(const struct fastrpc_http_exchange *exchange);
 
 // Makes the exchange the caller's: it is not answered when the handler returns, but by
-// fastrpc_http_finish() or fastrpc_http_free(), one of which must be called. In the handler only.
+// fastrpc_http_send() or fastrpc_http_free(), one of which must be called. In the handler only.
 //
-// Fails with FASTRPC_ESTATE (it was kept before). Any thread; never suspends.
-fastrpc_status fastrpc_http_keep(const struct fastrpc_http_exchange *exchange);
+// Fails with FASTRPC_ESTATE (it was deferred before). Any thread; never suspends.
+fastrpc_status fastrpc_http_defer(const struct fastrpc_http_exchange *exchange);
 
-// Sends the answer of an exchange that was kept, or the end of what was written, and frees it.
+// Sends the answer of an exchange that was deferred, or the end of what was written, and frees it.
 //
 // `exchange`: consumed. Fails with FASTRPC_EINVAL (NULL; fewer bytes than were announced), which
 // ends the connection. Any thread; never suspends in a coroutine.
-fastrpc_status fastrpc_http_finish(struct fastrpc_http_exchange *exchange);
+fastrpc_status fastrpc_http_send(struct fastrpc_http_exchange *exchange);
 
-// Gives an exchange up that was kept: the answer is 500, or the connection ends if a part of the
+// Gives an exchange up that was deferred: the answer is 500, or the connection ends if a part of the
 // answer is out.
 //
 // `exchange`: NULL does nothing. Any thread; never suspends.
@@ -1547,7 +1572,7 @@ size_t fastrpc_http_peer(const struct fastrpc_http_exchange *exchange, char *buf
 // The number of the connection, which the server gives no other.
 //
 // `exchange`: NULL gives 0. Any thread; never suspends.
-uint64_t fastrpc_http_connection(const struct fastrpc_http_exchange *exchange);
+uint64_t fastrpc_http_connection_id(const struct fastrpc_http_exchange *exchange);
 
 // The bytes of the body, read or not; -1 if the client did not say beforehand.
 //

@@ -81,7 +81,7 @@ class request {
     return text;
   }
   // The number of its connection, which the server gives no other.
-  [[nodiscard]] std::uint64_t connection() const { return fastrpc_http_connection(exchange_); }
+  [[nodiscard]] std::uint64_t connection() const { return fastrpc_http_connection_id(exchange_); }
 
   // The bytes of the body, if the client said so beforehand.
   [[nodiscard]] std::optional<std::uint64_t> content_length() const {
@@ -225,7 +225,7 @@ class deferred {
   // Sends what was set of the answer, or the end of what was written.
   void send() { send(std::nothrow).value(); }
   Result<void> send(std::nothrow_t) {
-    return detail::check(fastrpc_http_finish(exchange_.release()));
+    return detail::check(fastrpc_http_send(exchange_.release()));
   }
 
  private:
@@ -235,7 +235,7 @@ class deferred {
 };
 
 inline deferred response::defer() {
-  detail::check(fastrpc_http_keep(exchange_)).value();
+  detail::check(fastrpc_http_defer(exchange_)).value();
   return deferred(exchange_);
 }
 

@@ -55,7 +55,7 @@ inline std::size_t poll(pollfd* fds, std::size_t count, std::int64_t timeout) {
   std::size_t ready = 0;
   detail::ErrorSlot error;
   auto* array = reinterpret_cast<fastrpc_pollfd*>(fds);
-  auto waited = error.check(fastrpc_poll(array, count, timeout, &ready, error.out()));
+  auto waited = error.check(fastrpc_poll_fds(array, count, timeout, &ready, error.out()));
   if (!waited && waited.error().is_timeout()) return 0;
   waited.value();
   return ready;

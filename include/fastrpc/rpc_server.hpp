@@ -147,8 +147,7 @@ class RpcServer {
   template <typename F>
   void route_others(F handler) {
     using Route = detail::HttpRoute<F>;
-    add_route({}, {}, Route::serve,
-              std::make_unique<Route>(Route{std::move(handler), end_->running}))
+    add_fallback(Route::serve, std::make_unique<Route>(Route{std::move(handler), end_->running}))
         .value();
   }
   // Answers the requests of HTTP that no route fits by a handler in the original's spelling, which
@@ -197,7 +196,7 @@ class RpcServer {
   // Stops for good; calls in flight have `grace` to end, and fail with number 2003 after it.
   template <typename Rep, typename Period>
   void stop(std::chrono::duration<Rep, Period> grace) {
-    detail::check(fastrpc_server_stop(get(), detail::nanoseconds(grace))).value();
+    detail::check(fastrpc_server_stop(get(), detail::nanoseconds(grace), nullptr)).value();
   }
   void stop() { stop(std::chrono::seconds(10)); }
 
@@ -248,7 +247,7 @@ class RpcServer {
     End(fastrpc_server* server, const std::string& address, std::chrono::nanoseconds time)
         : handle(server), svr(server, address), grace(time) {}
     ~End() {
-      fastrpc_server_stop(handle.get(), 0);
+      fastrpc_server_stop(handle.get(), 0, nullptr);
       if (!running->wait_for_others(grace))
         fastrpc::log(FASTRPC_LOG_ERROR, "a server was destroyed while its methods still run");
       if (http_handler != nullptr) finish(*http_handler);
@@ -298,7 +297,7 @@ class RpcServer {
     // The first request may come at once.
     auto begun = detail::run_logged("HttpHandler::Init", [&] { handler->Init(&end_->svr); });
     if (!begun) return begun;
-    auto added = add_route({}, {}, detail::HttpCall::serve, std::move(user));
+    auto added = add_fallback(detail::HttpCall::serve, std::move(user));
     if (!added) {
       end_->finish(*handler);
       return added;
@@ -314,6 +313,13 @@ class RpcServer {
     return error.check(fastrpc_server_route(get(), method.data(), method.size(), path.data(),
                                             path.size(), function, user.release(),
                                             detail::delete_user<User>, error.out()));
+  }
+
+  template <typename User>
+  Result<void> add_fallback(fastrpc_http_handler function, std::unique_ptr<User> user) {
+    detail::ErrorSlot error;
+    return error.check(fastrpc_server_fallback(get(), function, user.release(),
+                                               detail::delete_user<User>, error.out()));
   }
 
   static Result<void> push(fastrpc_server* server, std::uint64_t connection,

@@ -92,8 +92,8 @@ class thread_pool {
   Result<void> async(F function, std::nothrow_t) {
     auto run = [](void* user) { (*static_cast<F*>(user))(); };
     detail::ErrorSlot error;
-    return error.check(fastrpc_pool_run_async(handle_.get(), run, new F(std::move(function)),
-                                              detail::delete_user<F>, error.out()));
+    return error.check(fastrpc_pool_post(handle_.get(), run, new F(std::move(function)),
+                                         detail::delete_user<F>, error.out()));
   }
 
   // Lets no more jobs in, and waits until all have ended. Throws an Error in a job of this pool.

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn fastrpc_wait_fd(
 /// ready; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_EIO. Any thread;
 /// may suspend.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_poll(
+pub unsafe extern "C" fn fastrpc_poll_fds(
     fds: *mut fastrpc_pollfd,
     count: usize,
     timeout: i64,

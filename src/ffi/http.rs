@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::http::{BodyWriter, Request, Responder, Response, StatusCode};
+use crate::http::{BodyWriter, Request, Responder, Response, RouteError, StatusCode};
 
 use super::arg;
 use super::callback::{UserData, call_out, fastrpc_drop};
@@ -15,12 +15,12 @@ use super::own::{Opaque, SharedArc, give_shared, look, need, take_shared};
 use super::server::fastrpc_server;
 use super::status::*;
 
-/// A request of HTTP and its answer, as a handler gets them.
+/// An HTTP request and its answer, as a handler gets them.
 ///
 /// It is the handler's until that returns; then the answer is sent: what was set of it, by default
-/// 200 without a body. fastrpc_http_keep() makes it the caller's, to be answered later and on any
-/// thread, by fastrpc_http_finish(). One thread uses it at a time (else FASTRPC_EBUSY). If an
-/// exception leaves the handler of an exchange that was not kept, the answer is 500, or the
+/// 200 without a body. fastrpc_http_defer() makes it the caller's, to be answered later and on any
+/// thread, by fastrpc_http_send(). One thread uses it at a time (else FASTRPC_EBUSY). If an
+/// exception leaves the handler of an exchange that was not deferred, the answer is 500, or the
 /// connection ends if a part of the answer is out.
 pub struct fastrpc_http_exchange {
     _private: [u8; 0],
@@ -35,13 +35,12 @@ impl Opaque for fastrpc_http_exchange {
 pub type fastrpc_http_handler =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, exchange: *mut fastrpc_http_exchange)>;
 
-/// Adds a handler for requests of HTTP. May be called while the server runs.
+/// Adds a handler for HTTP requests of one method and path. May be called while the server runs.
 ///
-/// `method`: such as "GET", which serves HEAD as well; empty for the requests that no other handler
-/// fits, whose `path` is ignored. `path`: begins with "/"; ":name" stands for one segment, "*name"
-/// at the end for all that is left. `function`, `user`, `drop`: handles the requests, until the
-/// server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a handler, or one that
-/// cannot be told apart). Any thread; never suspends.
+/// `method`: such as "GET", which serves HEAD as well. `path`: begins with "/"; ":name" stands for
+/// one segment, "*name" at the end for all that is left. `function`, `user`, `drop`: handles the
+/// requests, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a
+/// handler, or one that cannot be told apart). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_route(
     server: *const fastrpc_server,
@@ -64,15 +63,34 @@ pub unsafe extern "C" fn fastrpc_server_route(
         let method = unsafe { arg::text(method, method_size) }?;
         // SAFETY: the caller passes readable bytes.
         let path = unsafe { arg::text(path, path_size) }?;
-        let serve = move |request, responder| Exchange::run(request, responder, function, &user);
-        let added = match method {
-            "" => router.fallback(serve),
-            _ => router.route_later(method, path, serve),
-        };
-        added.map(|_| ()).map_err(|error| {
-            let status = if error.is_conflict() { FASTRPC_ESTATE } else { FASTRPC_EINVAL };
-            Failure::new(status, error.to_string())
-        })
+        router.route_later(method, path, move |request, responder| {
+            Exchange::run(request, responder, function, &user);
+        })?;
+        Ok(())
+    })
+}
+
+/// Adds the handler for HTTP requests that no route fits. May be called while the server runs.
+///
+/// `function`, `user`, `drop`: handles the requests, until the server is freed. Fails with
+/// FASTRPC_EINVAL, FASTRPC_ESTATE (there is one). Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_server_fallback(
+    server: *const fastrpc_server,
+    function: fastrpc_http_handler,
+    user: *mut c_void,
+    drop: fastrpc_drop,
+    error: *mut *mut fastrpc_error,
+) -> fastrpc_status {
+    let user = UserData::new(user, drop);
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || {
+        let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
+        // SAFETY: the caller passes NULL or a live server.
+        unsafe { need(server) }?.http().fallback(move |request, responder| {
+            Exchange::run(request, responder, function, &user);
+        })?;
+        Ok(())
     })
 }
 
@@ -216,18 +234,18 @@ pub unsafe extern "C" fn fastrpc_http_is_canceled(exchange: *const fastrpc_http_
 }
 
 /// Makes the exchange the caller's: it is not answered when the handler returns, but by
-/// fastrpc_http_finish() or fastrpc_http_free(), one of which must be called. In the handler only.
+/// fastrpc_http_send() or fastrpc_http_free(), one of which must be called. In the handler only.
 ///
-/// Fails with FASTRPC_ESTATE (it was kept before). Any thread; never suspends.
+/// Fails with FASTRPC_ESTATE (it was deferred before). Any thread; never suspends.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_http_keep(
+pub unsafe extern "C" fn fastrpc_http_defer(
     exchange: *const fastrpc_http_exchange,
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
         // SAFETY: the caller passes NULL or a live exchange.
         let shared = unsafe { need(exchange) }?;
-        if shared.kept.swap(true, Ordering::AcqRel) {
-            return Err(Failure::new(FASTRPC_ESTATE, "the exchange was kept before"));
+        if shared.deferred.swap(true, Ordering::AcqRel) {
+            return Err(Failure::new(FASTRPC_ESTATE, "the answer was deferred before"));
         }
         // SAFETY: the handler's frame holds a share while the handler runs.
         unsafe { Arc::increment_strong_count(std::ptr::from_ref(shared)) };
@@ -235,29 +253,27 @@ pub unsafe extern "C" fn fastrpc_http_keep(
     })
 }
 
-/// Sends the answer of an exchange that was kept, or the end of what was written, and frees it.
+/// Sends the answer of an exchange that was deferred, or the end of what was written, and frees it.
 ///
 /// `exchange`: consumed. Fails with FASTRPC_EINVAL (NULL; fewer bytes than were announced), which
 /// ends the connection. Any thread; never suspends in a coroutine.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_http_finish(
-    exchange: *mut fastrpc_http_exchange,
-) -> fastrpc_status {
+pub unsafe extern "C" fn fastrpc_http_send(exchange: *mut fastrpc_http_exchange) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
-        // SAFETY: the caller passes NULL or an exchange that it kept and gives up.
+        // SAFETY: the caller passes NULL or an exchange that it deferred and gives up.
         let exchange = unsafe { take_shared(exchange) };
         exchange.ok_or_else(|| Failure::invalid("the exchange is NULL"))?.with(Inner::finish)
     })
 }
 
-/// Gives an exchange up that was kept: the answer is 500, or the connection ends if a part of the
+/// Gives an exchange up that was deferred: the answer is 500, or the connection ends if a part of the
 /// answer is out.
 ///
 /// `exchange`: NULL does nothing. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_free(exchange: *mut fastrpc_http_exchange) {
     guard_value((), || {
-        // SAFETY: the caller passes NULL or an exchange that it kept and gives up.
+        // SAFETY: the caller passes NULL or an exchange that it deferred and gives up.
         if let Some(exchange) = unsafe { take_shared(exchange) } {
             let _ = exchange.with(|inner| {
                 inner.fail();
@@ -272,8 +288,8 @@ pub struct Exchange {
     /// Touched by whoever has set `busy`.
     inner: UnsafeCell<Inner>,
     busy: AtomicBool,
-    /// By fastrpc_http_keep(), for good: the handler's frame leaves it alone.
-    kept: AtomicBool,
+    /// By fastrpc_http_defer(), for good: the handler's frame leaves it alone.
+    deferred: AtomicBool,
 }
 
 // SAFETY: `busy` lets one thread at a time to `inner`, and hands it over by acquire and release.
@@ -317,17 +333,17 @@ impl Exchange {
         let exchange = Arc::new(Exchange {
             inner: UnsafeCell::new(inner),
             busy: AtomicBool::new(false),
-            kept: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
         });
         let handle = give_shared(exchange.clone());
         // SAFETY: the user gave this function for this data; the handle is fresh.
         let outcome = call_out(|| unsafe { function(user.get(), handle) });
-        // SAFETY: the frame's own share: one that was kept has another.
+        // SAFETY: the frame's own share: one that was deferred has another.
         drop(unsafe { take_shared(handle) });
         if let Err(exception) = &outcome {
             log::error!("an exception left the handler of {what}: {exception}");
         }
-        if exchange.kept.load(Ordering::Acquire) {
+        if exchange.deferred.load(Ordering::Acquire) {
             return;
         }
         let ended = exchange.with(|inner| match outcome {
@@ -403,6 +419,13 @@ impl Inner {
             (None, Some(writer)) => writer.is_canceled(),
             (None, None) => false,
         }
+    }
+}
+
+impl From<RouteError> for Failure {
+    fn from(e: RouteError) -> Failure {
+        let status = if e.is_conflict() { FASTRPC_ESTATE } else { FASTRPC_EINVAL };
+        Failure::new(status, e.to_string())
     }
 }
 

@@ -247,7 +247,7 @@ pub unsafe extern "C" fn fastrpc_http_peer(
 ///
 /// `exchange`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_http_connection(exchange: *const fastrpc_http_exchange) -> u64 {
+pub unsafe extern "C" fn fastrpc_http_connection_id(exchange: *const fastrpc_http_exchange) -> u64 {
     guard_value(0, || {
         // SAFETY: the caller passes NULL or a live exchange.
         let exchange = unsafe { look(exchange) };

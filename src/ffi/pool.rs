@@ -147,7 +147,7 @@ pub unsafe extern "C" fn fastrpc_pool_run(
 /// FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no thread could be started). An exception that
 /// leaves the function is logged. Any thread; never suspends.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_pool_run_async(
+pub unsafe extern "C" fn fastrpc_pool_post(
     pool: *const fastrpc_pool,
     function: fastrpc_function,
     user: *mut c_void,

@@ -13,17 +13,14 @@ use super::handed::Held;
 use super::message::{FASTRPC_COMPRESS_NONE, compress, fastrpc_fill_function, message};
 use super::status::*;
 
-/// An answer. See fastrpc_call_reply_with().
+/// What an answer says beside its message. See fastrpc_call_reply_with().
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct fastrpc_reply {
-    /// sizeof(fastrpc_reply).
+pub struct fastrpc_reply_options {
+    /// sizeof(fastrpc_reply_options).
     pub size: usize,
-    /// The response message. Ignored if `fill` is set.
-    pub body: *const u8,
-    /// Bytes of the message. Default 0.
-    pub body_size: usize,
-    /// Writes the message in place; default NULL. It runs before the call returns, or not at all.
+    /// Writes the message: `body` is ignored then, and `body_size` tells its size. Default NULL. It
+    /// runs before fastrpc_call_reply_with() returns, or not at all.
     pub fill: fastrpc_fill_function,
     /// Passed to `fill`.
     pub fill_user: *mut c_void,
@@ -39,11 +36,14 @@ pub struct fastrpc_reply {
 
 /// Sets all fields to their defaults.
 ///
-/// `reply`: the struct. `size`: its sizeof. Any thread; never suspends.
+/// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_reply_init(reply: *mut fastrpc_reply, size: usize) {
+pub unsafe extern "C" fn fastrpc_reply_options_init(
+    options: *mut fastrpc_reply_options,
+    size: usize,
+) {
     // SAFETY: the caller passes a struct of `size` bytes.
-    guard_value((), || unsafe { arg::init_options(reply, size) })
+    guard_value((), || unsafe { arg::init_options(options, size) })
 }
 
 /// Answers with a response message.
@@ -65,27 +65,29 @@ pub unsafe extern "C" fn fastrpc_call_reply(
     })
 }
 
-/// Answers with a response message that is written in place, an attachment, a compression.
+/// Answers with a response message, and with an attachment or a compression.
 ///
-/// `call`: consumed. `reply`: the answer. Fails with FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an
+/// `call`: consumed. `body`, `body_size`: the message. `options`: NULL for the defaults. Fails with FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an
 /// exception left `fill`); the call is answered with an error then. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_call_reply_with(
     call: *mut fastrpc_call,
-    reply: *const fastrpc_reply,
+    body: *const u8,
+    body_size: usize,
+    options: *const fastrpc_reply_options,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     // SAFETY: the caller passes NULL or a place for the error.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a call it owns and gives up.
         let held = unsafe { Held::take(call) }?;
-        // SAFETY: the caller passes a reply with a right size field.
-        let reply = unsafe { arg::options(reply) }?;
-        // SAFETY: the caller set bytes and sizes that belong together.
-        let attachment = unsafe { arg::bytes(reply.attachment, reply.attachment_size) }?;
-        let compress = compress(reply.compress)?;
-        // SAFETY: as above.
-        let body = unsafe { message(reply.fill, reply.fill_user, reply.body, reply.body_size) };
+        // SAFETY: the caller passes NULL or options with a right size field.
+        let options = unsafe { arg::options(options) }?;
+        // SAFETY: the caller set bytes and a size that belong together.
+        let attachment = unsafe { arg::bytes(options.attachment, options.attachment_size) }?;
+        let compress = compress(options.compress)?;
+        // SAFETY: the caller passes readable bytes, or a function that fits its data.
+        let body = unsafe { message(options.fill, options.fill_user, body, body_size) };
         let call = held.into_call()?;
         match body {
             Ok(body) => call.reply_with(Reply { body: body.bytes(), attachment, compress }),
@@ -130,14 +132,12 @@ pub unsafe extern "C" fn fastrpc_call_free(call: *mut fastrpc_call) {
 }
 
 // SAFETY: repr(C), `size` first, integers, raw pointers and an optional function.
-unsafe impl Options for fastrpc_reply {}
+unsafe impl Options for fastrpc_reply_options {}
 
-impl Default for fastrpc_reply {
+impl Default for fastrpc_reply_options {
     fn default() -> Self {
-        fastrpc_reply {
+        fastrpc_reply_options {
             size: size_of::<Self>(),
-            body: ptr::null(),
-            body_size: 0,
             fill: None,
             fill_user: ptr::null_mut(),
             attachment: ptr::null(),
@@ -148,4 +148,4 @@ impl Default for fastrpc_reply {
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_reply>() == 7 * size_of::<usize>() + 8);
+const _: () = assert!(size_of::<fastrpc_reply_options>() == 5 * size_of::<usize>() + 8);

@@ -21,14 +21,16 @@ pub struct fastrpc_runtime_options {
     pub stack_size: usize,
     /// Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
     /// environment variable FASTRPC_HOOK=1 is the same.
-    pub hook: usize,
+    pub hook: i32,
     /// Not 0: it is found out, and logged, that a coroutine waits while it holds a lock of pthreads,
     /// and a lock that could never return suspends. Default 1; the environment variable
     /// FASTRPC_LOCK_CHECK=0 is the same as 0.
-    pub lock_check: usize,
+    pub lock_check: i32,
     /// Not 0: locks and condition variables of pthreads suspend coroutines that have their hooks
     /// on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
-    pub hook_locks: usize,
+    pub hook_locks: i32,
+    /// Must be 0.
+    pub reserved: i32,
 }
 
 /// Sets all fields to their defaults.
@@ -93,8 +95,9 @@ impl Default for fastrpc_runtime_options {
             hook: defaults.hook.into(),
             lock_check: defaults.lock_check.into(),
             hook_locks: defaults.hook_locks.into(),
+            reserved: 0,
         }
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_runtime_options>() == 6 * size_of::<usize>());
+const _: () = assert!(size_of::<fastrpc_runtime_options>() == 3 * size_of::<usize>() + 16);

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use crate::rpc::{Server, ServerOptions};
+use crate::rpc::{Server, ServerOptions, StopReport};
 
 use super::arg::{self, Options, deadline};
 use super::call::fastrpc_call;
@@ -81,8 +81,22 @@ pub struct fastrpc_server_stats {
 
 /// A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
 /// call, of several workers at the same time.
-pub type fastrpc_handler =
+pub type fastrpc_call_handler =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, call: *mut fastrpc_call)>;
+
+/// What became of the calls of a server that was stopped. See fastrpc_server_stop().
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct fastrpc_stop_report {
+    /// sizeof(fastrpc_stop_report), set by the caller.
+    pub size: usize,
+    /// Calls that were in flight and ended by themselves.
+    pub finished: u64,
+    /// Calls that were in flight when the grace was over, answered with error 2003.
+    pub canceled: u64,
+    /// Calls that came after the stop had begun, answered with error 2003.
+    pub refused: u64,
+}
 
 /// Sets all fields to their defaults.
 ///
@@ -128,7 +142,7 @@ pub unsafe extern "C" fn fastrpc_server_add_method(
     service_size: usize,
     method: *const c_char,
     method_size: usize,
-    function: fastrpc_handler,
+    function: fastrpc_call_handler,
     user: *mut c_void,
     drop: fastrpc_drop,
     error: *mut *mut fastrpc_error,
@@ -229,16 +243,27 @@ pub unsafe extern "C" fn fastrpc_server_address(
 /// Stops for good: accepts nothing more, refuses new calls (error 2003), lets the calls in flight
 /// end, and closes.
 ///
-/// `timeout`: nanoseconds for the calls in flight; those left then are answered with error 2003.
-/// Any thread; may suspend.
+/// `grace`: nanoseconds for the calls in flight; those left then are answered with error 2003.
+/// `report`: its `size` is set by the caller; gets what became of the calls, as far as it reaches;
+/// NULL if nobody asks. Fails with FASTRPC_EINVAL. Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_stop(
     server: *const fastrpc_server,
-    timeout: i64,
+    grace: i64,
+    report: *mut fastrpc_stop_report,
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
         // SAFETY: the caller passes NULL or a live server.
-        unsafe { need(server) }?.stop(deadline(timeout));
+        let server = unsafe { need(server) }?;
+        if !report.is_null() {
+            // SAFETY: the caller passes a struct of the size it set.
+            unsafe { arg::fill_struct(report, &fastrpc_stop_report::default()) }?;
+        }
+        let ended = server.stop(deadline(grace));
+        if !report.is_null() {
+            // SAFETY: as above.
+            unsafe { arg::fill_struct(report, &ended.into()) }?;
+        }
         Ok(())
     })
 }
@@ -340,6 +365,15 @@ impl fastrpc_server_options {
 unsafe impl Options for fastrpc_server_options {}
 // SAFETY: repr(C), `size` first, integers alone.
 unsafe impl Options for fastrpc_server_stats {}
+// SAFETY: repr(C), `size` first, integers alone.
+unsafe impl Options for fastrpc_stop_report {}
+
+impl From<StopReport> for fastrpc_stop_report {
+    fn from(report: StopReport) -> Self {
+        let StopReport { finished, canceled, refused, .. } = report;
+        fastrpc_stop_report { size: size_of::<Self>(), finished, canceled, refused }
+    }
+}
 
 impl Default for fastrpc_server_options {
     fn default() -> Self {
@@ -363,5 +397,6 @@ const FOR_EVER: std::time::Duration = std::time::Duration::MAX;
 
 const _: () = {
     assert!(size_of::<fastrpc_server_options>() == 6 * size_of::<usize>() + 4 * 8);
+    assert!(size_of::<fastrpc_stop_report>() == size_of::<usize>() + 3 * 8);
     assert!(size_of::<fastrpc_server_stats>() == size_of::<usize>() + 9 * 8);
 };

@@ -16,10 +16,10 @@ static_assert(offsetof(fastrpc_pollfd, events) == offsetof(struct pollfd, events
 static_assert(offsetof(fastrpc_pollfd, revents) == offsetof(struct pollfd, revents), "pollfd");
 static_assert(offsetof(fastrpc_runtime_options, stack_size) == 2 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_runtime_options, hook) == 3 * sizeof(size_t), "options");
-static_assert(offsetof(fastrpc_runtime_options, lock_check) == 4 * sizeof(size_t), "options");
-static_assert(offsetof(fastrpc_runtime_options, hook_locks) == 5 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_runtime_options, lock_check) == 3 * sizeof(size_t) + 4, "options");
+static_assert(offsetof(fastrpc_runtime_options, hook_locks) == 3 * sizeof(size_t) + 8, "options");
 static_assert(offsetof(fastrpc_spawn_options, worker) == 4 * sizeof(size_t), "options");
-static_assert(offsetof(fastrpc_reply, compress) == 7 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_reply_options, compress) == 5 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_server_options, max_unsent) == 4 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_server_stats, bytes_out) == sizeof(size_t) + 64, "stats");
 static_assert(offsetof(fastrpc_pool_options, name_size) == 6 * sizeof(size_t) + 8, "options");
@@ -61,7 +61,7 @@ static void obey(void* user, fastrpc_call* call) {
   size_t size = 0;
   const uint8_t* request = fastrpc_call_request(call, &size);
   int order = size != 0 ? request[0] : 0;
-  fastrpc_reply reply;
+  fastrpc_reply_options options;
   (void)user;
   CHECK(memcmp(fastrpc_call_service(call, &size), "t.Obey", 6) == 0 && size == 6);
   CHECK(memcmp(fastrpc_call_method(call, &size), "Do", 2) == 0 && size == 2);
@@ -72,14 +72,13 @@ static void obey(void* user, fastrpc_call* call) {
   } else if (order == 'd') {
     fastrpc_call_free(call);
   } else if (order == 'b') {
-    CHECK(fastrpc_call_reply_with(call, NULL, NULL) == FASTRPC_OK);
+    CHECK(fastrpc_call_reply_with(call, NULL, 0, NULL, NULL) == FASTRPC_OK);
   } else {
-    fastrpc_reply_init(&reply, sizeof reply);
-    reply.fill = write_x;
-    reply.body_size = 3;
-    reply.attachment = (const uint8_t*)"beside";
-    reply.attachment_size = 6;
-    CHECK(fastrpc_call_reply_with(call, &reply, NULL) == FASTRPC_OK);
+    fastrpc_reply_options_init(&options, sizeof options);
+    options.fill = write_x;
+    options.attachment = (const uint8_t*)"beside";
+    options.attachment_size = 6;
+    CHECK(fastrpc_call_reply_with(call, NULL, 3, &options, NULL) == FASTRPC_OK);
   }
 }
 
@@ -128,6 +127,7 @@ static void drop_runs_once_on_every_path(void) {
 }
 
 static void a_call_is_answered(void) {
+  fastrpc_stop_report report;
   const char* const address = "127.0.0.1:0";
   char at[64];
   size_t size = 0;
@@ -152,7 +152,11 @@ static void a_call_is_answered(void) {
   CHECK(fastrpc_error_code(error) == 1002);
   fastrpc_error_free(error);
   fastrpc_client_free(client);
-  CHECK(fastrpc_server_stop(server, 1000000000) == FASTRPC_OK);
+  report.size = 0;
+  CHECK(fastrpc_server_stop(server, 1000000000, &report) == FASTRPC_EINVAL);
+  report.size = sizeof report;
+  CHECK(fastrpc_server_stop(server, 1000000000, &report) == FASTRPC_OK);
+  CHECK(report.finished == 0 && report.canceled == 0 && report.refused == 0);
   fastrpc_server_free(server);
   CHECK(fastrpc_semaphore_acquire(dropped, 1, 10000000000) == FASTRPC_OK);
   fastrpc_semaphore_free(dropped);
@@ -432,11 +436,11 @@ static void jobs_run_in_a_pool(void) {
   CHECK(fastrpc_pool_run(pool, count_call, &drops, count_drop, -1, NULL) == FASTRPC_OK);
   CHECK(calls == 1 && drops == 1);
   /* The place of the one that waits goes to the one that ends its wait. */
-  CHECK(fastrpc_pool_run_async(pool, pass_gate, gate, NULL, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_pool_post(pool, pass_gate, gate, NULL, NULL) == FASTRPC_OK);
   CHECK(fastrpc_pool_run(pool, open_gate, gate, NULL, -1, NULL) == FASTRPC_OK);
   /* What blocks without telling us keeps it: the next does not begin in time. */
   CHECK(pipe(ends) == 0);
-  CHECK(fastrpc_pool_run_async(pool, read_byte, &ends[0], NULL, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_pool_post(pool, read_byte, &ends[0], NULL, NULL) == FASTRPC_OK);
   stats.size = sizeof stats;
   do {
     CHECK(fastrpc_sleep(1000000) == FASTRPC_OK);
@@ -444,14 +448,14 @@ static void jobs_run_in_a_pool(void) {
   } while (stats.running != 1 || stats.waiting != 0);
   CHECK(fastrpc_pool_run(pool, count_call, &drops, count_drop, 1000000, NULL) == FASTRPC_ETIMEDOUT);
   CHECK(calls == 1 && drops == 2);
-  CHECK(fastrpc_pool_run_async(pool, count_call, &drops, count_drop, NULL) == FASTRPC_OK);
+  CHECK(fastrpc_pool_post(pool, count_call, &drops, count_drop, NULL) == FASTRPC_OK);
   CHECK(write(ends[1], "x", 1) == 1);
   CHECK(fastrpc_blocking(count_call, NULL, NULL) == FASTRPC_OK);
 
   CHECK(fastrpc_pool_shutdown(pool, -1, NULL) == FASTRPC_OK);
   CHECK(calls == 3 && drops == 3);
   CHECK(fastrpc_pool_run(pool, count_call, &drops, count_drop, -1, NULL) == FASTRPC_ECLOSED);
-  CHECK(fastrpc_pool_run_async(pool, count_call, &drops, count_drop, NULL) == FASTRPC_ECLOSED);
+  CHECK(fastrpc_pool_post(pool, count_call, &drops, count_drop, NULL) == FASTRPC_ECLOSED);
   CHECK(calls == 3 && drops == 5);
   CHECK(fastrpc_pool_stats_get(pool, &stats) == FASTRPC_OK);
   CHECK(stats.threads == 0 && stats.waiting == 0 && stats.finished == 5);

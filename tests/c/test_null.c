@@ -93,7 +93,8 @@ static void http_that_is_null(void) {
   const int before = drops;
 
   IS_REFUSED(fastrpc_server_route, (NULL, "GET", 3, "/", 1, handle_http, &drops, drop, NULL));
-  CHECK(drops == before + 1);
+  IS_REFUSED(fastrpc_server_fallback, (NULL, handle_http, &drops, drop, NULL));
+  CHECK(drops == before + 2);
   GIVES(NULL, fastrpc_http_method, (NULL, NULL));
   GIVES(NULL, fastrpc_http_method, (NULL, &size));
   CHECK(size == 0);
@@ -108,7 +109,7 @@ static void http_that_is_null(void) {
   GIVES(NULL, fastrpc_http_cookie, (NULL, NULL, 0, NULL));
   GIVES(NULL, fastrpc_http_form, (NULL, NULL, 0, NULL, NULL));
   GIVES(0, fastrpc_http_peer, (NULL, NULL, 0));
-  GIVES(0, fastrpc_http_connection, (NULL));
+  GIVES(0, fastrpc_http_connection_id, (NULL));
   GIVES(-1, fastrpc_http_content_length, (NULL));
   IS_REFUSED(fastrpc_http_body, (NULL, NULL, NULL, NULL));
   IS_REFUSED(fastrpc_http_read, (NULL, NULL, 0, &size, NULL));
@@ -119,8 +120,8 @@ static void http_that_is_null(void) {
   IS_REFUSED(fastrpc_http_set_length, (NULL, 0));
   IS_REFUSED(fastrpc_http_write, (NULL, NULL, 0, NULL));
   GIVES(true, fastrpc_http_is_canceled, (NULL));
-  IS_REFUSED(fastrpc_http_keep, (NULL));
-  IS_REFUSED(fastrpc_http_finish, (NULL));
+  IS_REFUSED(fastrpc_http_defer, (NULL));
+  IS_REFUSED(fastrpc_http_send, (NULL));
   DOES_NOTHING(fastrpc_http_free, (NULL));
 }
 
@@ -165,7 +166,7 @@ static void objects_that_are_null(void) {
   IS_REFUSED(fastrpc_server_listen_fd, (NULL, 0, NULL));
   GIVES(0, fastrpc_server_port, (NULL));
   GIVES(0, fastrpc_server_address, (NULL, NULL, 0));
-  IS_REFUSED(fastrpc_server_stop, (NULL, 0));
+  IS_REFUSED(fastrpc_server_stop, (NULL, 0, NULL));
   IS_REFUSED(fastrpc_server_wait, (NULL));
   IS_REFUSED(fastrpc_server_run_until_signal, (NULL, 0, NULL, NULL));
   IS_REFUSED(fastrpc_server_stats_get, (NULL, NULL));
@@ -183,7 +184,7 @@ static void objects_that_are_null(void) {
   GIVES(-1, fastrpc_call_time_left, (NULL));
   GIVES(true, fastrpc_call_is_canceled, (NULL));
   IS_REFUSED(fastrpc_call_reply, (NULL, NULL, 0));
-  IS_REFUSED(fastrpc_call_reply_with, (NULL, NULL, NULL));
+  IS_REFUSED(fastrpc_call_reply_with, (NULL, NULL, 0, NULL, NULL));
   IS_REFUSED(fastrpc_call_fail, (NULL, 1, NULL, 0));
   DOES_NOTHING(fastrpc_call_free, (NULL));
 
@@ -227,7 +228,7 @@ static void objects_that_are_null(void) {
   DOES_NOTHING(fastrpc_response_free, (NULL));
 
   IS_REFUSED(fastrpc_pool_run, (NULL, never, &drops, drop, -1, NULL));
-  IS_REFUSED(fastrpc_pool_run_async, (NULL, never, &drops, drop, NULL));
+  IS_REFUSED(fastrpc_pool_post, (NULL, never, &drops, drop, NULL));
   CHECK(drops == 4 && calls == 0);
   IS_REFUSED(fastrpc_pool_shutdown, (NULL, 0, NULL));
   IS_REFUSED(fastrpc_pool_stats_get, (NULL, NULL));
@@ -246,7 +247,7 @@ static void no_place_for_the_result(void) {
   IS_REFUSED(fastrpc_pool_new, (NULL, NULL, NULL));
   IS_REFUSED(fastrpc_server_new, (NULL, NULL, NULL));
   IS_REFUSED(fastrpc_client_new, (":1", 2, NULL, NULL, NULL));
-  IS_REFUSED(fastrpc_poll, (NULL, 1, 0, NULL, NULL));
+  IS_REFUSED(fastrpc_poll_fds, (NULL, 1, 0, NULL, NULL));
   IS_REFUSED(fastrpc_spawn, (NULL, NULL, &drops, drop, NULL, NULL));
   IS_REFUSED(fastrpc_timer_after, (0, NULL, &drops, drop, NULL, NULL));
   CHECK(drops == 2);
@@ -254,7 +255,7 @@ static void no_place_for_the_result(void) {
   DOES_NOTHING(fastrpc_spawn_options_init, (NULL, sizeof(fastrpc_spawn_options)));
   DOES_NOTHING(fastrpc_pool_options_init, (NULL, sizeof(fastrpc_pool_options)));
   DOES_NOTHING(fastrpc_server_options_init, (NULL, sizeof(fastrpc_server_options)));
-  DOES_NOTHING(fastrpc_reply_init, (NULL, sizeof(fastrpc_reply)));
+  DOES_NOTHING(fastrpc_reply_options_init, (NULL, sizeof(fastrpc_reply_options)));
   DOES_NOTHING(fastrpc_client_options_init, (NULL, sizeof(fastrpc_client_options)));
   DOES_NOTHING(fastrpc_call_options_init, (NULL, sizeof(fastrpc_call_options)));
 }
@@ -318,7 +319,7 @@ static void one_argument_alone(void) {
   IS_REFUSED(fastrpc_pool_new, (&pool_options, &pool, NULL));
   CHECK(fastrpc_pool_new(NULL, &pool, NULL) == FASTRPC_OK);
   IS_REFUSED(fastrpc_pool_run, (pool, NULL, &drops, drop, -1, NULL));
-  IS_REFUSED(fastrpc_pool_run_async, (pool, NULL, &drops, drop, NULL));
+  IS_REFUSED(fastrpc_pool_post, (pool, NULL, &drops, drop, NULL));
   IS_REFUSED(fastrpc_pool_stats_get, (pool, NULL));
   CHECK(drops == 2 && calls == 0);
   fastrpc_pool_free(pool);
@@ -385,7 +386,7 @@ static void null_that_is_allowed(void) {
   DOES_NOTHING(fastrpc_hook_report, (NULL, 0));
   CHECK(fastrpc_hook_report(NULL, 0) > 0);
   GIVES(FASTRPC_ECLOSED, fastrpc_wait_fd, (-1, FASTRPC_READABLE, 0, NULL, NULL));
-  GIVES(FASTRPC_ETIMEDOUT, fastrpc_poll, (NULL, 0, 0, NULL, NULL));
+  GIVES(FASTRPC_ETIMEDOUT, fastrpc_poll_fds, (NULL, 0, 0, NULL, NULL));
 }
 
 static void no_pointers(void) {

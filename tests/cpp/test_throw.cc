@@ -133,7 +133,7 @@ void pools() {
   fastrpc_error_free(error);
   CHECK(records().says("a drop callback", "p-1"));
   CHECK(records().says("a job of a thread pool", "p-1"));
-  CHECK(fastrpc_pool_run_async(pool, throw_it, text("p-2"), nullptr, nullptr) == FASTRPC_OK);
+  CHECK(fastrpc_pool_post(pool, throw_it, text("p-2"), nullptr, nullptr) == FASTRPC_OK);
   CHECK(records().says("a job of a thread pool", "p-2"));
   // Its caller has gone; a job that had not begun by then never does.
   Lingering first;
@@ -201,13 +201,12 @@ void throw_from_method(void*, fastrpc_call* call) {
   if (order == "after") {
     CHECK(fastrpc_call_reply(call, nullptr, 0) == FASTRPC_OK);
   } else if (order == "fill") {
-    fastrpc_reply reply;
-    fastrpc_reply_init(&reply, sizeof reply);
-    reply.fill = throw_from_fill;
-    reply.fill_user = text("f-1");
-    reply.body_size = 1;
+    fastrpc_reply_options options;
+    fastrpc_reply_options_init(&options, sizeof options);
+    options.fill = throw_from_fill;
+    options.fill_user = text("f-1");
     fastrpc_error* error = nullptr;
-    CHECK(fastrpc_call_reply_with(call, &reply, &error) == FASTRPC_EEXCEPTION);
+    CHECK(fastrpc_call_reply_with(call, nullptr, 1, &options, &error) == FASTRPC_EEXCEPTION);
     CHECK(std::string(fastrpc_error_text(error)) == "f-1");
     fastrpc_error_free(error);
     return;
@@ -265,7 +264,7 @@ void pushes_and_ends() {
   bound(fastrpc_client_on_close(raw->client, throw_from_lost, text("l-1"), throw_it, nullptr));
   CHECK(raw->call("push").empty());
   CHECK(records().says("the handler of pushes", "p-1"));
-  CHECK(fastrpc_server_stop(raw->server, -1) == FASTRPC_OK);
+  CHECK(fastrpc_server_stop(raw->server, -1, nullptr) == FASTRPC_OK);
   CHECK(records().says("the handler of lost connections", "l-1"));
   CHECK(records().says("the handler of closed connections", "c-1"));
   raw.reset();

@@ -82,7 +82,7 @@ class HttpCall final : public google::protobuf::Closure {
       request.ps = &parser;
       request.data = data.data();
       request.data_len = static_cast<int>(data.size());
-      request.cli_flow = flow_of(fastrpc_http_connection(exchange));
+      request.cli_flow = flow_of(fastrpc_http_connection_id(exchange));
       request.svr = registration.svr->listening();
     }
 
@@ -94,7 +94,7 @@ class HttpCall final : public google::protobuf::Closure {
 
   HttpCall(const HttpRegistration& registration, fastrpc_http_exchange* exchange,
            std::string_view head, std::string_view body) {
-    check(fastrpc_http_keep(exchange)).value();
+    check(fastrpc_http_defer(exchange)).value();
     content_.emplace(registration, exchange, head, body);
   }
 

@@ -255,16 +255,15 @@ class ServerCall final : public google::protobuf::Closure {
 
   void reply(std::size_t size) {
     messages().size += size;
-    fastrpc_reply reply;
-    fastrpc_reply_init(&reply, sizeof reply);
-    reply.body_size = size;
-    reply.fill = fill_message;
-    reply.fill_user = messages().response.get();
+    fastrpc_reply_options options;
+    fastrpc_reply_options_init(&options, sizeof options);
+    options.fill = fill_message;
+    options.fill_user = messages().response.get();
     const std::string& attachment = controller().response_attachment();
-    reply.attachment = reinterpret_cast<const std::uint8_t*>(attachment.data());
-    reply.attachment_size = attachment.size();
-    reply.compress = controller().compress_;
-    fastrpc_call_reply_with(take_call(), &reply, nullptr);
+    options.attachment = reinterpret_cast<const std::uint8_t*>(attachment.data());
+    options.attachment_size = attachment.size();
+    options.compress = controller().compress_;
+    fastrpc_call_reply_with(take_call(), nullptr, size, &options, nullptr);
   }
 
   void fail(std::int32_t code, const std::string& text) {
