@@ -36,6 +36,7 @@ pub mod rpc;
 pub mod rt;
 pub mod sync;
 
+pub(crate) mod slab;
 mod sys;
 #[cfg_attr(not(test), expect(dead_code, reason = "its length is for its tests"))]
 pub(crate) mod wheel;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Each top-level module and the modules of this crate that it may name. Calls go down only; a new
 /// module needs a line here.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("slab", &[]),
     ("sys", &[]),
     ("wheel", &[]),
     ("wire", &[]),
@@ -17,13 +18,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("pool", &["sys", "rt", "sync"]),
     ("process", &["sys", "rt", "net"]),
     ("http", &["sys", "rt", "net", "sync", "wire"]),
-    ("rpc", &["sys", "rt", "net", "sync", "wire", "http", "process"]),
+    ("rpc", &["slab", "sys", "rt", "net", "sync", "wire", "http", "process"]),
     ("hook", &["sys", "rt", "pool"]),
     ("ffi", &["sys", "rt", "net", "sync", "rpc", "http", "pool", "process", "hook"]),
 ];
 
 /// Layer 0: formats and structures, without system calls, coroutines or `unsafe`.
-const LAYER_0: &[&str] = &["wheel", "wire"];
+const LAYER_0: &[&str] = &["slab", "wheel", "wire"];
 
 /// Test modules of layer 0 that are files of their own; they may read recorded data.
 const TEST_FILES: &[&str] = &["/golden.rs", "/properties.rs", "/tests.rs"];

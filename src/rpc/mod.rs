@@ -27,7 +27,6 @@ mod options;
 mod protocol;
 mod server;
 mod service;
-mod slab;
 mod stats;
 
 pub use self::client::{CallHandle, Cancellation, Client, Response};

@@ -32,6 +32,7 @@
 mod condvar;
 mod error;
 mod mutex;
+mod notify;
 mod queue;
 mod raw_mutex;
 mod semaphore;
@@ -45,6 +46,8 @@ pub use queue::{PushError, Queue};
 pub use raw_mutex::RawMutex;
 pub use semaphore::Semaphore;
 pub use wait_group::WaitGroup;
+
+pub(crate) use notify::{Notify, lock};
 
 /// Locks one of our short internal locks. They guard no user code, so a poisoned one can only come
 /// from a panic between two consistent states.

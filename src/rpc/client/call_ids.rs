@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::pending::Pending;
-use crate::rpc::slab::Slab;
+use crate::slab::Slab;
 
 /// Counts from 1 to the last 32-bit number and over again, past those that are in flight. Those
 /// whose call has ended stay in until there are more of them than of the others.

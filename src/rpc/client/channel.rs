@@ -19,11 +19,11 @@ use super::reconnect::Link;
 use super::request::Request;
 use crate::net::{Addr, Stream};
 use crate::rpc::io::WriteQueue;
-use crate::rpc::io::{Notify, lock};
-use crate::rpc::slab::Slab;
 use crate::rpc::stats::ClientCounters;
 use crate::rpc::{ClientOptions, Error, Protocol};
 use crate::rt::{self, Pinned, Waker};
+use crate::slab::Slab;
+use crate::sync::{Notify, lock};
 
 /// What a client and the coroutines that serve it share.
 pub(super) struct Inner {
@@ -78,7 +78,7 @@ pub(super) struct Attempts {
 
 impl Inner {
     pub(super) fn new(addr: &str, mut options: ClientOptions) -> io::Result<Arc<Inner>> {
-        options.max_in_flight = options.max_in_flight.clamp(1, crate::rpc::slab::MAX_LEN);
+        options.max_in_flight = options.max_in_flight.clamp(1, crate::slab::MAX_LEN);
         options.backoff_max = options.backoff_max.max(options.backoff_min);
         let home = match options.worker {
             None => rt::pick_worker()?,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::channel::{Inner, Local};
 use super::pending::Pending;
 use crate::rpc::Error;
-use crate::rpc::slab::Slab;
 use crate::rt::{self, Deadline, WaitError, Waiter, Waker};
+use crate::slab::Slab;
 
 /// The coroutine that sleeps until the next deadline of a call that nobody waits for.
 pub(super) enum Alarm {

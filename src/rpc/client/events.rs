@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use super::channel::{Inner, Local};
 use crate::rpc::Error;
-use crate::rpc::io::lock;
 use crate::rt;
+use crate::sync::lock;
 
 /// Something that a handler is told.
 pub(super) enum Event {

@@ -8,8 +8,8 @@ use super::channel::Inner;
 use super::pending::{Done, Pending, Slot};
 use super::request::Parcel;
 use crate::rpc::Error;
-use crate::rpc::io::lock;
 use crate::rt::{self, Deadline};
+use crate::sync::lock;
 
 /// Calls made away from the home worker, until it takes them.
 #[derive(Default)]

@@ -315,7 +315,7 @@ impl CallHandle {
     }
 }
 
-/// The key of no call: see [`Slab`](crate::rpc::slab::Slab).
+/// The key of no call: see [`Slab`](crate::slab::Slab).
 const CANCELED: u64 = u64::MAX;
 
 /// Runs `wait` so that the call may be cancelled meanwhile, if it has what to cancel it by.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use super::Response;
 use crate::rpc::Error;
-use crate::rpc::io::lock;
 use crate::rt::Waker;
+use crate::sync::lock;
 
 pub(super) type Outcome = Result<Response, Error>;
 pub(super) type Done = Box<dyn FnOnce(Outcome) + Send>;

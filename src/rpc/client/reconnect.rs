@@ -12,10 +12,10 @@ use super::events::Event;
 use crate::net::Stream;
 use crate::rpc::error::{Kind, code};
 use crate::rpc::io::WriteQueue;
-use crate::rpc::io::lock;
 use crate::rpc::io::{FULL_READ, ReadBuffer};
 use crate::rpc::{Error, Protocol};
 use crate::rt::{self, Deadline, Waiter};
+use crate::sync::lock;
 use crate::wire;
 
 /// What a client's connection is at.

@@ -11,9 +11,9 @@ use super::encode::{Format, WireReply};
 use super::state::{ConnState, Until};
 use crate::net::{Addr, Stream};
 use crate::rpc::error::code;
-use crate::rpc::io::lock;
 use crate::rpc::{Error, ServerOptions};
 use crate::rt::{self, Deadline, Pinned, Waiter};
+use crate::sync::lock;
 
 /// One connection of a server. It lives on one worker; answers from elsewhere come by mail.
 pub(super) struct Conn {

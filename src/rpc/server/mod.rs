@@ -28,10 +28,10 @@ use self::registry::Registry;
 use crate::http::Router;
 use crate::net::{self, Addr, Listener, Stream};
 use crate::process;
-use crate::rpc::io::{Notify, lock};
 use crate::rpc::stats::{ServerCounters, ServerStats};
 use crate::rpc::{Error, ServerOptions};
 use crate::rt::{self, Deadline, SignalWatch};
+use crate::sync::{Notify, lock};
 
 /// An RPC server: methods by name, and the addresses it listens on.
 ///
@@ -58,7 +58,7 @@ impl Server {
     /// A server without methods or addresses.
     pub fn new(options: ServerOptions) -> Server {
         let options = ServerOptions {
-            max_in_flight: options.max_in_flight.clamp(1, crate::rpc::slab::MAX_LEN),
+            max_in_flight: options.max_in_flight.clamp(1, crate::slab::MAX_LEN),
             ..options
         };
         Server {

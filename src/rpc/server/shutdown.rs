@@ -9,8 +9,8 @@ use super::conn::Conn;
 use super::encode::WireReply;
 use super::state::ConnState;
 use crate::rpc::error::code;
-use crate::rpc::slab::Slab;
 use crate::rt;
+use crate::slab::Slab;
 
 impl Conn {
     /// See [`Connection::close`](super::Connection::close).

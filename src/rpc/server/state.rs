@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::net::Stream;
 use crate::rpc::ServerOptions;
 use crate::rpc::io::WriteQueue;
-use crate::rpc::slab::Slab;
 use crate::rt::{self, Detached, Waker};
+use crate::slab::Slab;
 
 /// See the module.
 pub(super) struct ConnState {

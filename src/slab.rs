@@ -1,8 +1,8 @@
-//! A table whose keys are never reused, so that what names an entry that is gone names nothing.
+//! Layer 0: a table whose keys are never reused, so that what names an entry that is gone names nothing.
 
 /// Entries by key. A key is an index and that index's generation in one positive 63-bit number:
 /// small at first (short on the wire), different each time an index is used again.
-pub(super) struct Slab<T> {
+pub(crate) struct Slab<T> {
     entries: Vec<Entry<T>>,
     free: u32,
     len: usize,
@@ -14,21 +14,21 @@ struct Entry<T> {
 }
 
 impl<T> Slab<T> {
-    pub(super) const fn new() -> Slab<T> {
+    pub(crate) const fn new() -> Slab<T> {
         Slab { entries: Vec::new(), free: NONE, len: 0 }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Puts `value` in and tells its key. The table holds at most 2^24 entries: the callers'
-    /// limits on calls in flight are cut to that.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    pub(super) fn insert(&mut self, value: T) -> u64 {
+    /// Inserts `value` and returns its key. The table holds at most 2^24 entries: the callers'
+    /// limits on calls in flight are cut to that.
+    pub(crate) fn insert(&mut self, value: T) -> u64 {
         self.len += 1;
         if self.free == NONE {
             let index = self.entries.len() as u64;
@@ -45,7 +45,7 @@ impl<T> Slab<T> {
         entry.generation << INDEX_BITS | u64::from(index)
     }
 
-    pub(super) fn get_mut(&mut self, key: u64) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut T> {
         let entry = self.entries.get_mut((key & INDEX_MASK) as usize)?;
         if entry.generation != key >> INDEX_BITS {
             return None;
@@ -53,7 +53,7 @@ impl<T> Slab<T> {
         entry.value.as_mut().ok()
     }
 
-    pub(super) fn remove(&mut self, key: u64) -> Option<T> {
+    pub(crate) fn remove(&mut self, key: u64) -> Option<T> {
         let index = (key & INDEX_MASK) as usize;
         let entry = self.entries.get_mut(index)?;
         if entry.generation != key >> INDEX_BITS || entry.value.is_err() {
@@ -66,13 +66,13 @@ impl<T> Slab<T> {
     }
 
     /// The keys in use.
-    pub(super) fn keys(&self) -> Vec<u64> {
+    pub(crate) fn keys(&self) -> Vec<u64> {
         let used = self.entries.iter().enumerate().filter(|(_, entry)| entry.value.is_ok());
         used.map(|(index, entry)| entry.generation << INDEX_BITS | index as u64).collect()
     }
 }
 
-pub(super) const MAX_LEN: usize = INDEX_MASK as usize;
+pub(crate) const MAX_LEN: usize = INDEX_MASK as usize;
 
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;

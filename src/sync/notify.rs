@@ -1,20 +1,22 @@
+//! Waiting until a condition holds, for the rest of the crate.
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::rt::{Deadline, WaitError, Waiter, Waker};
 
 /// Coroutines and threads that wait for something to become true.
-pub(in crate::rpc) struct Notify {
+pub(crate) struct Notify {
     wakers: Mutex<Vec<Waker>>,
 }
 
 impl Notify {
-    pub(in crate::rpc) const fn new() -> Notify {
+    pub(crate) const fn new() -> Notify {
         Notify { wakers: Mutex::new(Vec::new()) }
     }
 
     /// Returns what `condition` gives once it gives something. It is asked again after each
     /// [`notify`](Notify::notify), which must follow the change that it looks for.
-    pub(in crate::rpc) fn wait_for<T>(
+    pub(crate) fn wait_for<T>(
         &self,
         deadline: Deadline,
         mut condition: impl FnMut() -> Option<T>,
@@ -33,7 +35,7 @@ impl Notify {
         }
     }
 
-    pub(in crate::rpc) fn notify(&self) {
+    pub(crate) fn notify(&self) {
         for waker in std::mem::take(&mut *lock(&self.wakers)) {
             waker.wake();
         }
@@ -41,6 +43,6 @@ impl Notify {
 }
 
 /// Locks for a few instructions that cannot panic half way: a poisoned lock guards sound data.
-pub(in crate::rpc) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
