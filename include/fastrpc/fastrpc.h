@@ -41,6 +41,42 @@
 // The patch version of this header; it changes with every other release.
 #define FASTRPC_VERSION_PATCH 0
 
+// The server has no such service.
+#define FASTRPC_CODE_ENOSERVICE 1001
+
+// The service has no such method.
+#define FASTRPC_CODE_ENOMETHOD 1002
+
+// The request cannot be understood.
+#define FASTRPC_CODE_EREQUEST 1003
+
+// The call's time ran out.
+#define FASTRPC_CODE_ERPCTIMEDOUT 1008
+
+// There is no connection, or it broke.
+#define FASTRPC_CODE_EFAILEDSOCKET 1009
+
+// Too many calls are in flight, or too many bytes unsent.
+#define FASTRPC_CODE_EOVERCROWDED 1011
+
+// The handler ended without an answer, or an exception left it.
+#define FASTRPC_CODE_EINTERNAL 2001
+
+// The answer cannot be understood.
+#define FASTRPC_CODE_ERESPONSE 2002
+
+// The server is stopping.
+#define FASTRPC_CODE_ELOGOFF 2003
+
+// The server has reached a limit.
+#define FASTRPC_CODE_ELIMIT 2004
+
+// The connection was closed on purpose.
+#define FASTRPC_CODE_ECLOSE 2005
+
+// The call was canceled: the operating system's ECANCELED.
+#define FASTRPC_CODE_ECANCELED 125
+
 // No records at all.
 #define FASTRPC_LOG_OFF 0
 
@@ -292,32 +328,55 @@ typedef struct fastrpc_prefork_options {
 // the function's own. Gives the exit status of the process.
 typedef int (*fastrpc_process_function)(void *user, size_t index, int listen_fd);
 
-// The bounds of a server. See fastrpc_server_new().
+// The bounds of a server. See fastrpc_server_new(). The fields that begin with http_ are for
+// connections that speak HTTP, the others for those that speak RPC, but for max_connections.
 typedef struct fastrpc_server_options {
   // sizeof(fastrpc_server_options).
   size_t size;
-  // Bytes of the largest request; a peer that announces more is closed. Default 67108864.
-  size_t max_frame;
   // Connections open at once; one more is closed at once. Default 100000.
   size_t max_connections;
+  // Bytes of the largest request; a peer that announces more is closed. Default 67108864.
+  size_t max_frame;
   // Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
   size_t max_in_flight;
+  // Bytes of the requests of unanswered calls of a connection, beyond which it is not read for a
+  // while. Default 67108864.
+  size_t max_in_flight_bytes;
   // Bytes of answers that a connection may leave untaken, beyond which it is not read for a
   // while. Default 67108864.
   size_t max_unsent;
-  // Bytes of the largest head of a request of HTTP; beyond, the answer is 431. Default 32768.
+  // Nanoseconds for which a peer may take not one byte while answers wait for it, then it is
+  // closed; below 0 without end. Default 30 s.
+  int64_t write_stall;
+  // Nanoseconds for which the peer's machine may acknowledge nothing, then the connection is
+  // broken; below 0 without end. Default 30 s.
+  int64_t peer_timeout;
+  // Nanoseconds in which the head of a frame that has begun must be whole, and for which its body
+  // may pause, else the peer is closed; below 0 without end. Default 30 s.
+  int64_t frame_timeout;
+  // Nanoseconds for which a peer without calls in flight may send nothing, then it is closed;
+  // below 0 without end. Default -1.
+  int64_t idle_timeout;
+  // Bytes of the largest head of a request; beyond, the answer is 431. Default 32768.
   size_t http_max_head;
-  // Bytes of the largest body of a request of HTTP; beyond, the answer is 413. Default 67108864.
+  // Fields of a request's head; beyond, the answer is 431. Default 100.
+  size_t http_max_fields;
+  // Bytes of a request's target; beyond, the answer is 414. Default 8192.
+  size_t http_max_target;
+  // Bytes of the largest body of a request; beyond, the answer is 413. Default 67108864.
   uint64_t http_max_body;
-  // Nanoseconds in which a head of HTTP that has begun must be whole, else the answer is 408;
-  // below 0 without end. Default 30 s.
+  // Nanoseconds in which a head that has begun must be whole, else the answer is 408; below 0
+  // without end. Default 30 s.
   int64_t http_head_timeout;
-  // Nanoseconds for which a body of HTTP may pause while it is read, else the answer is 408;
-  // below 0 without end. Default 30 s.
+  // Nanoseconds for which a body may pause while it is read, else the answer is 408; below 0
+  // without end. Default 30 s.
   int64_t http_body_timeout;
-  // Nanoseconds for which a connection of HTTP may be idle, then it is closed; below 0 without
-  // end. Default 75 s.
+  // Nanoseconds for which a connection may be idle, then it is closed; below 0 without end.
+  // Default 75 s.
   int64_t http_idle_timeout;
+  // Nanoseconds for which a client may take not one byte of an answer, then it is closed; below 0
+  // without end. Default 30 s.
+  int64_t http_write_stall;
 } fastrpc_server_options;
 
 // A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
@@ -389,7 +448,7 @@ typedef void (*fastrpc_closed_function)(void *user, uint64_t connection);
 typedef struct fastrpc_client_options {
   // sizeof(fastrpc_client_options).
   size_t size;
-  // Nanoseconds a call may take that does not say so itself. Default 10 s.
+  // Nanoseconds a call may take that does not say so itself; below 0 without end. Default 10 s.
   int64_t timeout;
   // Nanoseconds one attempt to connect may take, at least 0. Default 3 s.
   int64_t connect_timeout;
@@ -414,7 +473,32 @@ typedef struct fastrpc_client_options {
   int32_t protocol;
   // Must be 0.
   int32_t reserved;
+  // Nanoseconds for which the server may take not one byte while requests wait for it, then the
+  // connection breaks; below 0 without end. Default 30 s.
+  int64_t write_stall;
+  // Nanoseconds for which the server's machine may acknowledge nothing, then the connection
+  // breaks; below 0 without end. Default 30 s.
+  int64_t peer_timeout;
+  // The worker the connection lives on, from 0. Default -1: that of the coroutine that makes the
+  // client, or, made by a plain thread, one after the other.
+  int64_t worker;
 } fastrpc_client_options;
+
+// What a client has done, and is doing. See fastrpc_client_stats_get().
+typedef struct fastrpc_client_stats {
+  // sizeof(fastrpc_client_stats), set by the caller.
+  size_t size;
+  // Calls that wait for their answer.
+  uint64_t in_flight;
+  // Answers that no call waited for, late ones mostly, and pushes that no function was for.
+  uint64_t unmatched;
+  // Connections made.
+  uint64_t connects;
+  // Attempts to connect that failed.
+  uint64_t failed_connects;
+  // Pushed messages dropped because too many waited for their function.
+  uint64_t dropped_pushes;
+} fastrpc_client_stats;
 
 // Handles requests. It runs in a new coroutine for each, of several workers at the same time.
 typedef void (*fastrpc_http_handler)(void *user, struct fastrpc_http_exchange *exchange);
@@ -548,11 +632,17 @@ const char *fastrpc_status_text(fastrpc_status status);
 // `error`: NULL gives FASTRPC_OK. Any thread; never suspends.
 fastrpc_status fastrpc_error_status(const struct fastrpc_error *error);
 
-// The detailed number: of an RPC error as on the wire (such as 1008), of a failed system call
-// its errno, otherwise the status.
+// The detailed number: of an RPC error a FASTRPC_CODE_ number or the service's own, as on the wire;
+// of a failed system call its errno, otherwise the status.
 //
 // `error`: NULL gives 0. Any thread; never suspends.
 int32_t fastrpc_error_code(const struct fastrpc_error *error);
+
+// Whether the server's service chose this error, by fastrpc_call_fail() with a number of its own.
+// False if the library made it: any FASTRPC_CODE_ number, and whatever did not come from a server.
+//
+// `error`: NULL gives false. Any thread; never suspends.
+bool fastrpc_error_is_service(const struct fastrpc_error *error);
 
 // The text, for people. It is not a contract; test the status or the code.
 //
@@ -1200,6 +1290,11 @@ size_t fastrpc_call_peer(const struct fastrpc_call *call, char *buffer, size_t s
 // `call`: NULL gives 0. Any thread; never suspends.
 int64_t fastrpc_call_log_id(const struct fastrpc_call *call);
 
+// How the request was compressed on its way: a FASTRPC_COMPRESS_ number. Its bytes are not.
+//
+// `call`: NULL gives FASTRPC_COMPRESS_NONE. Any thread; never suspends.
+int32_t fastrpc_call_compress(const struct fastrpc_call *call);
+
 // How many nanoseconds the client will still wait, or -1 if it did not say.
 //
 // `call`: NULL gives -1. Any thread; never suspends.
@@ -1369,6 +1464,20 @@ fastrpc_status fastrpc_client_connect(const struct fastrpc_client *client,
 // `client`: NULL gives false. Any thread; never suspends.
 bool fastrpc_client_is_connected(const struct fastrpc_client *client);
 
+// Copies the server's address as fastrpc_client_new() got it, and a NUL, into a buffer as far as it
+// fits.
+//
+// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+// counting the NUL. Any thread; never suspends.
+size_t fastrpc_client_address(const struct fastrpc_client *client, char *buffer, size_t size);
+
+// Reads what the client has done, and is doing.
+//
+// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+// FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_client_stats_get(const struct fastrpc_client *client,
+                                        struct fastrpc_client_stats *stats);
+
 // Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
 //
 // Any thread; never suspends.
@@ -1519,8 +1628,9 @@ const char *fastrpc_http_header(const struct fastrpc_http_exchange *exchange,
 // A header field by its number, of those that are there, in any order. Their names are in lower
 // case. False beyond the last.
 //
-// `name`, `value` and their sizes: get the texts, which live as long as the exchange. `exchange`:
-// NULL gives false. Any thread; never suspends.
+// `index`: from 0; whatever it is, the cost is the same. `name`, `value` and their sizes: get the
+// texts, which live as long as the exchange. `exchange`: NULL gives false. Any thread; never
+// suspends.
 bool fastrpc_http_header_at(const struct fastrpc_http_exchange *exchange,
                             size_t index,
                             const char **name,
@@ -1544,6 +1654,17 @@ const char *fastrpc_http_query(const struct fastrpc_http_exchange *exchange,
                                size_t name_size,
                                size_t *size);
 
+// A parameter behind the question mark by its number, decoded, in the order in which they came.
+// False beyond the last.
+//
+// As fastrpc_http_header_at().
+bool fastrpc_http_query_at(const struct fastrpc_http_exchange *exchange,
+                           size_t index,
+                           const char **name,
+                           size_t *name_size,
+                           const char **value,
+                           size_t *value_size);
+
 // The first cookie of this name, as it came; NULL if there is none.
 //
 // As fastrpc_http_header().
@@ -1551,16 +1672,6 @@ const char *fastrpc_http_cookie(const struct fastrpc_http_exchange *exchange,
                                 const char *name,
                                 size_t name_size,
                                 size_t *size);
-
-// The first parameter of this name in a body of the type application/x-www-form-urlencoded,
-// decoded; NULL if there is none. Reads the body the first time.
-//
-// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header(), but may suspend.
-const char *fastrpc_http_form(const struct fastrpc_http_exchange *exchange,
-                              const char *name,
-                              size_t name_size,
-                              size_t *size,
-                              struct fastrpc_error **error);
 
 // Copies the address of the client, such as "10.0.0.7:4711", and a NUL, into a buffer as far as it
 // fits.
@@ -1599,6 +1710,28 @@ fastrpc_status fastrpc_http_read(const struct fastrpc_http_exchange *exchange,
                                  size_t size,
                                  size_t *count,
                                  struct fastrpc_error **error);
+
+// The first parameter of this name in a body of the type application/x-www-form-urlencoded,
+// decoded; NULL if there is none. Reads the body the first time.
+//
+// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header(), but may suspend.
+const char *fastrpc_http_form(const struct fastrpc_http_exchange *exchange,
+                              const char *name,
+                              size_t name_size,
+                              size_t *size,
+                              struct fastrpc_error **error);
+
+// A parameter of such a body by its number, decoded, in the order in which they came. False beyond
+// the last. Reads the body the first time.
+//
+// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header_at(), but may suspend.
+bool fastrpc_http_form_at(const struct fastrpc_http_exchange *exchange,
+                          size_t index,
+                          const char **name,
+                          size_t *name_size,
+                          const char **value,
+                          size_t *value_size,
+                          struct fastrpc_error **error);
 
 // Ends the call with FASTRPC_ECANCELED, unless it has ended; one that begins later fails with it
 // at once, until fastrpc_cancellation_reset(). The server is not told.

@@ -157,6 +157,9 @@ pub(super) fn deadline(timeout: i64) -> Deadline {
     duration(timeout).map_or(Deadline::NEVER, Deadline::after)
 }
 
+/// A duration that has no end.
+pub(super) const FOREVER: Duration = Duration::MAX;
+
 /// A timeout as a duration; below 0 there is none.
 pub(super) fn duration(timeout: i64) -> Option<Duration> {
     u64::try_from(timeout).ok().map(Duration::from_nanos)
@@ -165,6 +168,15 @@ pub(super) fn duration(timeout: i64) -> Option<Duration> {
 /// The other way round.
 pub(super) fn nanoseconds(duration: Option<Duration>) -> i64 {
     duration.map_or(-1, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// The number of a worker; -1 for none in particular.
+pub(super) fn worker(number: i64) -> Result<Option<usize>, Failure> {
+    match (number, usize::try_from(number)) {
+        (-1, _) => Ok(None),
+        (_, Ok(index)) => Ok(Some(index)),
+        _ => Err(Failure::invalid("the worker is a number from 0, or -1 for any")),
+    }
 }
 
 /// Whether a timeout means: do not wait.

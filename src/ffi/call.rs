@@ -8,6 +8,7 @@ use crate::rpc::Call;
 use super::arg;
 use super::guard::guard_value;
 use super::handed::{Handed, get};
+use super::message::{FASTRPC_COMPRESS_NONE, number_of};
 use super::own::{Opaque, SharedArc};
 
 /// One call, as its handler gets it.
@@ -114,6 +115,17 @@ pub unsafe extern "C" fn fastrpc_call_peer(
 pub unsafe extern "C" fn fastrpc_call_log_id(call: *const fastrpc_call) -> i64 {
     // SAFETY: the caller passes NULL or a call it owns.
     guard_value(0, || unsafe { get(call) }.map_or(0, Call::log_id))
+}
+
+/// How the request was compressed on its way: a FASTRPC_COMPRESS_ number. Its bytes are not.
+///
+/// `call`: NULL gives FASTRPC_COMPRESS_NONE. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_call_compress(call: *const fastrpc_call) -> i32 {
+    guard_value(FASTRPC_COMPRESS_NONE, || {
+        // SAFETY: the caller passes NULL or a call it owns.
+        unsafe { get(call) }.map_or(FASTRPC_COMPRESS_NONE, |call| number_of(call.compress()))
+    })
 }
 
 /// How many nanoseconds the client will still wait, or -1 if it did not say.

@@ -2,9 +2,9 @@
 
 use std::ffi::c_char;
 
-use crate::rpc::{Client, ClientOptions, Protocol};
+use crate::rpc::{Client, ClientOptions, ClientStats, Protocol};
 
-use super::arg::{self, Options, deadline};
+use super::arg::{self, FOREVER, Options, deadline};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
@@ -27,7 +27,7 @@ impl Opaque for fastrpc_client {
 pub struct fastrpc_client_options {
     /// sizeof(fastrpc_client_options).
     pub size: usize,
-    /// Nanoseconds a call may take that does not say so itself. Default 10 s.
+    /// Nanoseconds a call may take that does not say so itself; below 0 without end. Default 10 s.
     pub timeout: i64,
     /// Nanoseconds one attempt to connect may take, at least 0. Default 3 s.
     pub connect_timeout: i64,
@@ -52,6 +52,33 @@ pub struct fastrpc_client_options {
     pub protocol: i32,
     /// Must be 0.
     pub reserved: i32,
+    /// Nanoseconds for which the server may take not one byte while requests wait for it, then the
+    /// connection breaks; below 0 without end. Default 30 s.
+    pub write_stall: i64,
+    /// Nanoseconds for which the server's machine may acknowledge nothing, then the connection
+    /// breaks; below 0 without end. Default 30 s.
+    pub peer_timeout: i64,
+    /// The worker the connection lives on, from 0. Default -1: that of the coroutine that makes the
+    /// client, or, made by a plain thread, one after the other.
+    pub worker: i64,
+}
+
+/// What a client has done, and is doing. See fastrpc_client_stats_get().
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct fastrpc_client_stats {
+    /// sizeof(fastrpc_client_stats), set by the caller.
+    pub size: usize,
+    /// Calls that wait for their answer.
+    pub in_flight: u64,
+    /// Answers that no call waited for, late ones mostly, and pushes that no function was for.
+    pub unmatched: u64,
+    /// Connections made.
+    pub connects: u64,
+    /// Attempts to connect that failed.
+    pub failed_connects: u64,
+    /// Pushed messages dropped because too many waited for their function.
+    pub dropped_pushes: u64,
 }
 
 /// The protocol of brpc.
@@ -125,6 +152,42 @@ pub unsafe extern "C" fn fastrpc_client_is_connected(client: *const fastrpc_clie
     guard_value(false, || unsafe { look(client) }.is_some_and(Client::is_connected))
 }
 
+/// Copies the server's address as fastrpc_client_new() got it, and a NUL, into a buffer as far as it
+/// fits.
+///
+/// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+/// counting the NUL. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_client_address(
+    client: *const fastrpc_client,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    guard_value(0, || {
+        // SAFETY: the caller passes NULL or a live client.
+        let address = unsafe { look(client) }.map_or("", Client::addr);
+        // SAFETY: the caller passes `size` writable bytes.
+        unsafe { arg::copy_text(address, buffer, size) }
+    })
+}
+
+/// Reads what the client has done, and is doing.
+///
+/// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+/// FASTRPC_EINVAL. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_client_stats_get(
+    client: *const fastrpc_client,
+    stats: *mut fastrpc_client_stats,
+) -> fastrpc_status {
+    guard(ErrorOut::NONE, || {
+        // SAFETY: the caller passes NULL or a live client.
+        let now = unsafe { need(client) }?.stats().into();
+        // SAFETY: the caller passes NULL or a struct of the size it set.
+        unsafe { arg::fill_struct(stats, &now) }
+    })
+}
+
 /// Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
 ///
 /// Any thread; never suspends.
@@ -165,12 +228,30 @@ impl fastrpc_client_options {
             FASTRPC_PROTOCOL_ORIGINAL => Protocol::Original,
             _ => return Err(Failure::invalid("no such protocol")),
         };
+        options.write_stall = arg::duration(self.write_stall).unwrap_or(FOREVER);
+        options.peer_timeout = arg::duration(self.peer_timeout);
+        options.worker = arg::worker(self.worker)?;
         Ok(options)
     }
 }
 
 // SAFETY: repr(C), `size` first, integers alone.
 unsafe impl Options for fastrpc_client_options {}
+// SAFETY: repr(C), `size` first, integers alone.
+unsafe impl Options for fastrpc_client_stats {}
+
+impl From<ClientStats> for fastrpc_client_stats {
+    fn from(stats: ClientStats) -> Self {
+        fastrpc_client_stats {
+            size: size_of::<Self>(),
+            in_flight: stats.in_flight,
+            unmatched: stats.unmatched,
+            connects: stats.connects,
+            failed_connects: stats.failed_connects,
+            dropped_pushes: stats.dropped_pushes,
+        }
+    }
+}
 
 impl Default for fastrpc_client_options {
     fn default() -> Self {
@@ -188,8 +269,14 @@ impl Default for fastrpc_client_options {
             max_push_bytes: defaults.max_push_bytes,
             protocol: FASTRPC_PROTOCOL_BAIDU_STD,
             reserved: 0,
+            write_stall: arg::nanoseconds(Some(defaults.write_stall)),
+            peer_timeout: arg::nanoseconds(defaults.peer_timeout),
+            worker: -1,
         }
     }
 }
 
-const _: () = assert!(size_of::<fastrpc_client_options>() == 6 * size_of::<usize>() + 5 * 8);
+const _: () = {
+    assert!(size_of::<fastrpc_client_options>() == 6 * size_of::<usize>() + 8 * 8);
+    assert!(size_of::<fastrpc_client_stats>() == size_of::<usize>() + 5 * 8);
+};

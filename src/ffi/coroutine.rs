@@ -3,12 +3,11 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use crate::rt::{self, JoinHandle};
 use crate::sync::WaitGroup;
 
-use super::arg::{self, Options, deadline, is_try};
+use super::arg::{self, FOREVER, Options, deadline, is_try};
 use super::callback::{UserData, call_out_told, fastrpc_drop, fastrpc_function};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
@@ -172,7 +171,7 @@ pub extern "C" fn fastrpc_yield() -> fastrpc_status {
 /// suspend.
 #[unsafe(no_mangle)]
 pub extern "C" fn fastrpc_sleep(duration: i64) -> fastrpc_status {
-    let duration = arg::duration(duration).unwrap_or(Duration::MAX);
+    let duration = arg::duration(duration).unwrap_or(FOREVER);
     guard(ErrorOut::NONE, || Ok(rt::sleep(duration)?))
 }
 
@@ -296,11 +295,10 @@ impl fastrpc_spawn_options {
         if self.stack_size != 0 {
             builder = builder.stack_size(self.stack_size);
         }
-        match (self.worker, usize::try_from(self.worker)) {
-            (-1, _) => Ok(builder),
-            (_, Ok(worker)) => Ok(builder.worker(worker)),
-            _ => Err(Failure::invalid("no such worker")),
-        }
+        Ok(match arg::worker(self.worker)? {
+            Some(worker) => builder.worker(worker),
+            None => builder,
+        })
     }
 }
 

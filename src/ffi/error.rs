@@ -32,14 +32,24 @@ pub unsafe extern "C" fn fastrpc_error_status(error: *const fastrpc_error) -> fa
     guard_value(FASTRPC_EINTERNAL, || unsafe { look(error) }.map_or(FASTRPC_OK, |e| e.status))
 }
 
-/// The detailed number: of an RPC error as on the wire (such as 1008), of a failed system call
-/// its errno, otherwise the status.
+/// The detailed number: of an RPC error a FASTRPC_CODE_ number or the service's own, as on the wire;
+/// of a failed system call its errno, otherwise the status.
 ///
 /// `error`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_error_code(error: *const fastrpc_error) -> i32 {
     // SAFETY: the caller passes NULL or a live error.
     guard_value(FASTRPC_EINTERNAL, || unsafe { look(error) }.map_or(0, |e| e.code))
+}
+
+/// Whether the server's service chose this error, by fastrpc_call_fail() with a number of its own.
+/// False if the library made it: any FASTRPC_CODE_ number, and whatever did not come from a server.
+///
+/// `error`: NULL gives false. Any thread; never suspends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_error_is_service(error: *const fastrpc_error) -> bool {
+    // SAFETY: the caller passes NULL or a live error.
+    guard_value(false, || unsafe { look(error) }.is_some_and(|e| e.service))
 }
 
 /// The text, for people. It is not a contract; test the status or the code.
@@ -68,6 +78,7 @@ pub unsafe extern "C" fn fastrpc_error_free(error: *mut fastrpc_error) {
 pub struct Stored {
     status: fastrpc_status,
     code: i32,
+    service: bool,
     text: CString,
 }
 
@@ -76,12 +87,14 @@ pub struct Stored {
 pub(super) struct Failure {
     status: fastrpc_status,
     code: i32,
+    /// A service chose the code.
+    service: bool,
     text: String,
 }
 
 impl Failure {
     pub(super) fn new(status: fastrpc_status, text: impl Into<String>) -> Failure {
-        Failure { status, code: status, text: text.into() }
+        Failure { status, code: status, service: false, text: text.into() }
     }
 
     pub(super) fn invalid(text: impl Into<String>) -> Failure {
@@ -111,6 +124,7 @@ impl Failure {
         give(Stored {
             status: self.status,
             code: self.code,
+            service: self.service,
             text: CString::new(text).unwrap_or_default(),
         })
     }
@@ -158,7 +172,8 @@ impl From<rpc::Error> for Failure {
             e if e.code() == rpc::code::EINTERNAL => FASTRPC_EINTERNAL,
             _ => FASTRPC_EINVAL,
         };
-        Failure::new(status, e.text()).with_code(e.code())
+        let failure = Failure::new(status, e.text()).with_code(e.code());
+        Failure { service: e.is_service(), ..failure }
     }
 }
 

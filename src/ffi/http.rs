@@ -11,6 +11,7 @@ use super::arg;
 use super::callback::{UserData, call_out, fastrpc_drop};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
+use super::http_request::Lists;
 use super::own::{Opaque, SharedArc, give_shared, look, need, take_shared};
 use super::server::fastrpc_server;
 use super::status::*;
@@ -297,8 +298,7 @@ unsafe impl Sync for Exchange {}
 
 pub(super) struct Inner {
     pub(super) request: Request,
-    /// What requests decode, kept so that pointers to it can be handed out.
-    pub(super) decoded: Vec<String>,
+    pub(super) lists: Lists,
     answer: Answer,
     responder: Option<Responder>,
     writer: Option<BodyWriter>,
@@ -325,7 +325,7 @@ impl Exchange {
         let what = request.asked();
         let inner = Inner {
             request,
-            decoded: Vec::new(),
+            lists: Lists::default(),
             answer: Answer::default(),
             responder: Some(responder),
             writer: None,

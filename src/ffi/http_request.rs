@@ -1,17 +1,15 @@
 //! What an HTTP handler sees of its request.
 
 use std::ffi::c_char;
-use std::io::Read;
 use std::ptr;
 
-use crate::http::Version;
+use crate::http::{HeaderName, HeaderValue, Version};
 
 use super::arg;
-use super::error::{ErrorOut, Failure, fastrpc_error};
-use super::guard::{guard, guard_value};
+use super::error::Failure;
+use super::guard::guard_value;
 use super::http::{Inner, fastrpc_http_exchange};
-use super::own::{Out, look, need};
-use super::status::*;
+use super::own::{Out, look};
 
 /// The method, such as "GET", not ended by a NUL.
 ///
@@ -100,8 +98,9 @@ pub unsafe extern "C" fn fastrpc_http_header(
 /// A header field by its number, of those that are there, in any order. Their names are in lower
 /// case. False beyond the last.
 ///
-/// `name`, `value` and their sizes: get the texts, which live as long as the exchange. `exchange`:
-/// NULL gives false. Any thread; never suspends.
+/// `index`: from 0; whatever it is, the cost is the same. `name`, `value` and their sizes: get the
+/// texts, which live as long as the exchange. `exchange`: NULL gives false. Any thread; never
+/// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_header_at(
     exchange: *const fastrpc_http_exchange,
@@ -111,24 +110,13 @@ pub unsafe extern "C" fn fastrpc_http_header_at(
     value: *mut *const c_char,
     value_size: *mut usize,
 ) -> bool {
-    guard_value(false, || {
-        // SAFETY: the caller passes NULL or a live exchange.
-        let Some(exchange) = (unsafe { look(exchange) }) else { return false };
-        let found = exchange.with(|inner| {
-            let field = inner.request.headers().iter().nth(index);
-            let (key, text) = field.ok_or_else(|| Failure::invalid("no such field"))?;
-            // SAFETY: the caller passes places for the results, here and below.
-            unsafe { Out::new(name) }?.store(key.as_str().as_ptr().cast());
-            // SAFETY: as above.
-            unsafe { Out::new(name_size) }?.store(key.as_str().len());
-            // SAFETY: as above.
-            unsafe { Out::new(value) }?.store(text.as_bytes().as_ptr().cast());
-            // SAFETY: as above.
-            unsafe { Out::new(value_size) }?.store(text.len());
-            Ok(())
-        });
-        found.is_ok()
-    })
+    // SAFETY: the caller passes NULL or a live exchange, and places for the results.
+    unsafe {
+        pair_at(exchange, name, name_size, value, value_size, |inner| {
+            let (name, value) = inner.headers().get(index)?;
+            Some((name.as_str().as_bytes(), value.as_bytes()))
+        })
+    }
 }
 
 /// What stood in the path in the place of ":name" or "*name", decoded; NULL if there is none.
@@ -163,9 +151,27 @@ pub unsafe extern "C" fn fastrpc_http_query(
     // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a place for
     // the size.
     unsafe {
-        view_named(exchange, name, name_size, size, |inner, name| {
-            let value = inner.request.query(name)?.into_owned();
-            Some(inner.keep(value))
+        view_named(exchange, name, name_size, size, |inner, name| Pair::find(inner.queries(), name))
+    }
+}
+
+/// A parameter behind the question mark by its number, decoded, in the order in which they came.
+/// False beyond the last.
+///
+/// As fastrpc_http_header_at().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fastrpc_http_query_at(
+    exchange: *const fastrpc_http_exchange,
+    index: usize,
+    name: *mut *const c_char,
+    name_size: *mut usize,
+    value: *mut *const c_char,
+    value_size: *mut usize,
+) -> bool {
+    // SAFETY: the caller passes NULL or a live exchange, and places for the results.
+    unsafe {
+        pair_at(exchange, name, name_size, value, value_size, |inner| {
+            inner.queries().get(index).map(Pair::bytes)
         })
     }
 }
@@ -187,40 +193,6 @@ pub unsafe extern "C" fn fastrpc_http_cookie(
             inner.request.cookie(name).map(str::as_bytes)
         })
     }
-}
-
-/// The first parameter of this name in a body of the type application/x-www-form-urlencoded,
-/// decoded; NULL if there is none. Reads the body the first time.
-///
-/// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header(), but may suspend.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_http_form(
-    exchange: *const fastrpc_http_exchange,
-    name: *const c_char,
-    name_size: usize,
-    size: *mut usize,
-    error: *mut *mut fastrpc_error,
-) -> *const c_char {
-    let mut found = (ptr::null(), 0);
-    // SAFETY: the caller passes NULL or a place for the error.
-    let _ = guard(unsafe { ErrorOut::new(error) }, || {
-        // SAFETY: the caller passes readable bytes.
-        let name = unsafe { arg::text(name, name_size) }?;
-        // SAFETY: the caller passes NULL or a live exchange.
-        unsafe { need(exchange) }?.with(|inner| {
-            let mut form = inner.request.form()?.into_iter();
-            if let Some((_, value)) = form.find(|(key, _)| key == name) {
-                let value = inner.keep(value);
-                found = (value.as_ptr(), value.len());
-            }
-            Ok(())
-        })
-    });
-    if !size.is_null() {
-        // SAFETY: the caller passes NULL or a place for the size.
-        unsafe { size.write(found.1) };
-    }
-    found.0.cast()
 }
 
 /// Copies the address of the client, such as "10.0.0.7:4711", and a NUL, into a buffer as far as it
@@ -256,93 +228,51 @@ pub unsafe extern "C" fn fastrpc_http_connection_id(exchange: *const fastrpc_htt
     })
 }
 
-/// The bytes of the body, read or not; -1 if the client did not say beforehand.
-///
-/// `exchange`: NULL gives -1. Any thread; never suspends.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_http_content_length(
-    exchange: *const fastrpc_http_exchange,
-) -> i64 {
-    guard_value(-1, || {
-        // SAFETY: the caller passes NULL or a live exchange.
-        let exchange = unsafe { look(exchange) };
-        let length = exchange.and_then(|e| e.with(|inner| Ok(inner.request.body().length())).ok());
-        length.flatten().map_or(-1, |length| i64::try_from(length).unwrap_or(i64::MAX))
-    })
+/// What a handler may list or look up, made when it first does so. Pointers into it are handed out,
+/// and it does not change any more.
+#[derive(Default)]
+pub(super) struct Lists {
+    headers: Option<Vec<(HeaderName, HeaderValue)>>,
+    queries: Option<Vec<Pair>>,
+    form: Option<Vec<Pair>>,
 }
 
-/// The whole body, or what is left of it; read the first time this is called.
-///
-/// `body`, `size`: get the bytes, which live as long as the exchange. Fails with FASTRPC_ETIMEDOUT
-/// and FASTRPC_EIO when the body does not come, is malformed or too large: the client is answered
-/// accordingly, whatever the handler answers. Any thread; may suspend.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_http_body(
-    exchange: *const fastrpc_http_exchange,
-    body: *mut *const u8,
-    size: *mut usize,
-    error: *mut *mut fastrpc_error,
-) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
-    guard(unsafe { ErrorOut::new(error) }, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
-        let body = unsafe { Out::new(body) }?;
-        // SAFETY: the caller passes NULL or a place for the size.
-        let size = unsafe { Out::new(size) }?;
-        // SAFETY: the caller passes NULL or a live exchange.
-        unsafe { need(exchange) }?.with(|inner| {
-            let bytes = inner.request.bytes()?;
-            body.store(bytes.as_ptr());
-            size.store(bytes.len());
-            Ok(())
-        })
-    })
-}
+/// A parameter, decoded: its name and its value.
+pub(super) struct Pair(String, String);
 
-/// Reads some of the body: what is there, at most `size` bytes. While it is not read, the client is
-/// held up.
-///
-/// `count`: gets the bytes read; 0 at the end. Fails as fastrpc_http_body(). Any thread; may
-/// suspend.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fastrpc_http_read(
-    exchange: *const fastrpc_http_exchange,
-    buffer: *mut u8,
-    size: usize,
-    count: *mut usize,
-    error: *mut *mut fastrpc_error,
-) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
-    guard(unsafe { ErrorOut::new(error) }, || {
-        // SAFETY: the caller passes NULL or a place for the count.
-        let count = unsafe { Out::new(count) }?;
-        if buffer.is_null() && size > 0 {
-            return Err(Failure::invalid("the buffer is NULL"));
-        }
-        // The caller's buffer may never have been written, which a slice must have been.
-        let mut part = vec![0; size.min(MOST_READ)];
-        // SAFETY: the caller passes NULL or a live exchange.
-        let exchange = unsafe { need(exchange) }?;
-        let read = exchange.with(|inner| Ok(inner.request.body().read(&mut part)?))?;
-        if read > 0 {
-            // SAFETY: `read` is at most `size`, and the buffers are two.
-            unsafe { buffer.copy_from_nonoverlapping(part.as_ptr(), read) };
-        }
-        count.store(read);
-        Ok(())
-    })
-}
+impl Pair {
+    pub(super) fn bytes(&self) -> (&[u8], &[u8]) {
+        (self.0.as_bytes(), self.1.as_bytes())
+    }
 
-impl Inner {
-    /// Keeps what was decoded: pointers to it live as long as the exchange.
-    fn keep(&mut self, text: String) -> &[u8] {
-        self.decoded.push(text);
-        self.decoded.last().map_or(&[], |text| text.as_bytes())
+    pub(super) fn find<'a>(pairs: &'a [Pair], name: &str) -> Option<&'a [u8]> {
+        pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.as_bytes())
     }
 }
 
-/// Bytes that one call reads at most.
-const MOST_READ: usize = 64 << 10;
+impl Inner {
+    fn headers(&mut self) -> &[(HeaderName, HeaderValue)] {
+        let fields = self.request.headers();
+        self.lists.headers.get_or_insert_with(|| {
+            fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        })
+    }
+
+    fn queries(&mut self) -> &[Pair] {
+        let pairs = self.request.queries();
+        self.lists.queries.get_or_insert_with(|| {
+            pairs.map(|(name, value)| Pair(name.into_owned(), value.into_owned())).collect()
+        })
+    }
+
+    pub(super) fn form(&mut self) -> Result<&[Pair], Failure> {
+        if self.lists.form.is_none() {
+            let pairs = self.request.form()?.into_iter();
+            self.lists.form = Some(pairs.map(|(name, value)| Pair(name, value)).collect());
+        }
+        Ok(self.lists.form.as_deref().unwrap_or_default())
+    }
+}
 
 /// # Safety
 /// `exchange` is NULL or live; `size` is NULL or a place for a number.
@@ -384,4 +314,52 @@ unsafe fn view_named(
     let name = unsafe { arg::text(name, name_size) };
     // SAFETY: the same contract.
     unsafe { view(exchange, size, |inner| part(inner, name.ok()?)) }
+}
+
+/// Stores the name and the value that `part` finds, if it finds any.
+///
+/// # Safety
+/// `exchange` is NULL or live; the others are NULL (nothing is found) or places for the results.
+unsafe fn pair_at(
+    exchange: *const fastrpc_http_exchange,
+    name: *mut *const c_char,
+    name_size: *mut usize,
+    value: *mut *const c_char,
+    value_size: *mut usize,
+    part: impl FnOnce(&mut Inner) -> Option<(&[u8], &[u8])>,
+) -> bool {
+    guard_value(false, || {
+        // SAFETY: the same contract.
+        let Some(exchange) = (unsafe { look(exchange) }) else { return false };
+        let stored = exchange.with(|inner| {
+            let pair = part(inner).ok_or_else(|| Failure::invalid("there are fewer"))?;
+            // SAFETY: the same contract.
+            unsafe { store_pair(pair, name, name_size, value, value_size) }
+        });
+        stored.is_ok()
+    })
+}
+
+/// # Safety
+/// The pointers are NULL (an error) or places for the results.
+pub(super) unsafe fn store_pair(
+    pair: (&[u8], &[u8]),
+    name: *mut *const c_char,
+    name_size: *mut usize,
+    value: *mut *const c_char,
+    value_size: *mut usize,
+) -> Result<(), Failure> {
+    // SAFETY: the same contract, here and below.
+    let name = unsafe { Out::new(name) }?;
+    // SAFETY: as above.
+    let name_size = unsafe { Out::new(name_size) }?;
+    // SAFETY: as above.
+    let value = unsafe { Out::new(value) }?;
+    // SAFETY: as above.
+    let value_size = unsafe { Out::new(value_size) }?;
+    name.store(pair.0.as_ptr().cast());
+    name_size.store(pair.0.len());
+    value.store(pair.1.as_ptr().cast());
+    value_size.store(pair.1.len());
+    Ok(())
 }

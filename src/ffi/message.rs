@@ -106,3 +106,12 @@ pub(super) fn compress(number: i32) -> Result<Compress, Failure> {
         _ => Err(Failure::invalid("no such compression")),
     }
 }
+
+pub(super) fn number_of(compress: Compress) -> i32 {
+    match compress {
+        Compress::None => FASTRPC_COMPRESS_NONE,
+        Compress::Snappy => FASTRPC_COMPRESS_SNAPPY,
+        Compress::Gzip => FASTRPC_COMPRESS_GZIP,
+        Compress::Zlib => FASTRPC_COMPRESS_ZLIB,
+    }
+}

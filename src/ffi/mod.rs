@@ -22,6 +22,8 @@ pub mod status;
 
 pub mod error;
 
+pub mod code;
+
 pub mod callback;
 
 pub mod logging;
@@ -63,6 +65,8 @@ pub mod client;
 pub mod http;
 
 pub mod http_request;
+
+pub mod http_body;
 
 pub mod cancellation;
 

@@ -5,7 +5,7 @@ use std::ptr;
 
 use crate::pool::{self, JobError, ThreadPool};
 
-use super::arg::{self, Options, deadline};
+use super::arg::{self, FOREVER, Options, deadline};
 use super::callback::{
     UserData, call_out, call_out_logged, call_out_told, fastrpc_drop, fastrpc_function,
 };
@@ -278,7 +278,7 @@ impl fastrpc_pool_options {
         options.extra_threads = self.extra_threads;
         options.queue_size = self.queue_size;
         options.stack_size = self.stack_size;
-        options.idle_timeout = arg::duration(self.idle_timeout).unwrap_or(std::time::Duration::MAX);
+        options.idle_timeout = arg::duration(self.idle_timeout).unwrap_or(FOREVER);
         Ok(options)
     }
 }

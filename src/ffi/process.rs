@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::net::Addr;
 use crate::process::{self, Prefork};
 
-use super::arg::{self, Options};
+use super::arg::{self, FOREVER, Options};
 use super::callback::{UserData, call_out, fastrpc_drop};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
@@ -192,7 +192,7 @@ impl fastrpc_prefork_options {
     fn to_rust(self) -> process::Options {
         let mut options = process::Options::default();
         options.processes = self.processes;
-        options.grace = arg::duration(self.grace).unwrap_or(std::time::Duration::MAX);
+        options.grace = arg::duration(self.grace).unwrap_or(FOREVER);
         options.backlog = self.backlog;
         options.restart = self.restart != 0;
         options

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 use crate::rpc::{Server, ServerOptions, StopReport};
 
-use super::arg::{self, Options, deadline};
+use super::arg::{self, FOREVER, Options, deadline};
 use super::call::fastrpc_call;
 use super::callback::{UserData, fastrpc_drop};
 use super::error::{ErrorOut, Failure, fastrpc_error};
@@ -23,34 +23,57 @@ impl Opaque for fastrpc_server {
     type Ownership = OwnedBox;
 }
 
-/// The bounds of a server. See fastrpc_server_new().
+/// The bounds of a server. See fastrpc_server_new(). The fields that begin with http_ are for
+/// connections that speak HTTP, the others for those that speak RPC, but for max_connections.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fastrpc_server_options {
     /// sizeof(fastrpc_server_options).
     pub size: usize,
-    /// Bytes of the largest request; a peer that announces more is closed. Default 67108864.
-    pub max_frame: usize,
     /// Connections open at once; one more is closed at once. Default 100000.
     pub max_connections: usize,
+    /// Bytes of the largest request; a peer that announces more is closed. Default 67108864.
+    pub max_frame: usize,
     /// Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
     pub max_in_flight: usize,
+    /// Bytes of the requests of unanswered calls of a connection, beyond which it is not read for a
+    /// while. Default 67108864.
+    pub max_in_flight_bytes: usize,
     /// Bytes of answers that a connection may leave untaken, beyond which it is not read for a
     /// while. Default 67108864.
     pub max_unsent: usize,
-    /// Bytes of the largest head of a request of HTTP; beyond, the answer is 431. Default 32768.
+    /// Nanoseconds for which a peer may take not one byte while answers wait for it, then it is
+    /// closed; below 0 without end. Default 30 s.
+    pub write_stall: i64,
+    /// Nanoseconds for which the peer's machine may acknowledge nothing, then the connection is
+    /// broken; below 0 without end. Default 30 s.
+    pub peer_timeout: i64,
+    /// Nanoseconds in which the head of a frame that has begun must be whole, and for which its body
+    /// may pause, else the peer is closed; below 0 without end. Default 30 s.
+    pub frame_timeout: i64,
+    /// Nanoseconds for which a peer without calls in flight may send nothing, then it is closed;
+    /// below 0 without end. Default -1.
+    pub idle_timeout: i64,
+    /// Bytes of the largest head of a request; beyond, the answer is 431. Default 32768.
     pub http_max_head: usize,
-    /// Bytes of the largest body of a request of HTTP; beyond, the answer is 413. Default 67108864.
+    /// Fields of a request's head; beyond, the answer is 431. Default 100.
+    pub http_max_fields: usize,
+    /// Bytes of a request's target; beyond, the answer is 414. Default 8192.
+    pub http_max_target: usize,
+    /// Bytes of the largest body of a request; beyond, the answer is 413. Default 67108864.
     pub http_max_body: u64,
-    /// Nanoseconds in which a head of HTTP that has begun must be whole, else the answer is 408;
-    /// below 0 without end. Default 30 s.
+    /// Nanoseconds in which a head that has begun must be whole, else the answer is 408; below 0
+    /// without end. Default 30 s.
     pub http_head_timeout: i64,
-    /// Nanoseconds for which a body of HTTP may pause while it is read, else the answer is 408;
-    /// below 0 without end. Default 30 s.
+    /// Nanoseconds for which a body may pause while it is read, else the answer is 408; below 0
+    /// without end. Default 30 s.
     pub http_body_timeout: i64,
-    /// Nanoseconds for which a connection of HTTP may be idle, then it is closed; below 0 without
-    /// end. Default 75 s.
+    /// Nanoseconds for which a connection may be idle, then it is closed; below 0 without end.
+    /// Default 75 s.
     pub http_idle_timeout: i64,
+    /// Nanoseconds for which a client may take not one byte of an answer, then it is closed; below 0
+    /// without end. Default 30 s.
+    pub http_write_stall: i64,
 }
 
 /// What a server has done, and is doing. See fastrpc_server_stats_get().
@@ -296,7 +319,7 @@ pub unsafe extern "C" fn fastrpc_server_run_until_signal(
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live server.
         let server = unsafe { need(server) }?;
-        let number = server.run_until_signal(arg::duration(grace).unwrap_or(FOR_EVER))?;
+        let number = server.run_until_signal(arg::duration(grace).unwrap_or(FOREVER))?;
         if !signal.is_null() {
             // SAFETY: the caller passes NULL or a place for the number.
             unsafe { Out::new(signal) }?.store(number);
@@ -348,15 +371,23 @@ pub unsafe extern "C" fn fastrpc_server_free(server: *mut fastrpc_server) {
 impl fastrpc_server_options {
     fn to_rust(self) -> ServerOptions {
         let mut options = ServerOptions::default();
-        options.max_frame = self.max_frame;
         options.max_connections = self.max_connections;
+        options.max_frame = self.max_frame;
         options.max_in_flight = self.max_in_flight;
+        options.max_in_flight_bytes = self.max_in_flight_bytes;
         options.max_unsent = self.max_unsent;
+        options.write_stall = arg::duration(self.write_stall).unwrap_or(FOREVER);
+        options.peer_timeout = arg::duration(self.peer_timeout);
+        options.frame_timeout = arg::duration(self.frame_timeout);
+        options.idle_timeout = arg::duration(self.idle_timeout);
         options.http.max_head = self.http_max_head;
+        options.http.max_fields = self.http_max_fields;
+        options.http.max_target = self.http_max_target;
         options.http.max_body = self.http_max_body;
         options.http.head_timeout = arg::duration(self.http_head_timeout);
         options.http.body_timeout = arg::duration(self.http_body_timeout);
         options.http.idle_timeout = arg::duration(self.http_idle_timeout);
+        options.http.write_stall = arg::duration(self.http_write_stall).unwrap_or(FOREVER);
         options
     }
 }
@@ -380,23 +411,29 @@ impl Default for fastrpc_server_options {
         let defaults = ServerOptions::default();
         fastrpc_server_options {
             size: size_of::<Self>(),
-            max_frame: defaults.max_frame,
             max_connections: defaults.max_connections,
+            max_frame: defaults.max_frame,
             max_in_flight: defaults.max_in_flight,
+            max_in_flight_bytes: defaults.max_in_flight_bytes,
             max_unsent: defaults.max_unsent,
+            write_stall: arg::nanoseconds(Some(defaults.write_stall)),
+            peer_timeout: arg::nanoseconds(defaults.peer_timeout),
+            frame_timeout: arg::nanoseconds(defaults.frame_timeout),
+            idle_timeout: arg::nanoseconds(defaults.idle_timeout),
             http_max_head: defaults.http.max_head,
+            http_max_fields: defaults.http.max_fields,
+            http_max_target: defaults.http.max_target,
             http_max_body: defaults.http.max_body,
             http_head_timeout: arg::nanoseconds(defaults.http.head_timeout),
             http_body_timeout: arg::nanoseconds(defaults.http.body_timeout),
             http_idle_timeout: arg::nanoseconds(defaults.http.idle_timeout),
+            http_write_stall: arg::nanoseconds(Some(defaults.http.write_stall)),
         }
     }
 }
 
-const FOR_EVER: std::time::Duration = std::time::Duration::MAX;
-
 const _: () = {
-    assert!(size_of::<fastrpc_server_options>() == 6 * size_of::<usize>() + 4 * 8);
+    assert!(size_of::<fastrpc_server_options>() == 9 * size_of::<usize>() + 9 * 8);
     assert!(size_of::<fastrpc_stop_report>() == size_of::<usize>() + 3 * 8);
     assert!(size_of::<fastrpc_server_stats>() == size_of::<usize>() + 9 * 8);
 };

@@ -102,6 +102,12 @@ impl Error {
         self.kind == Kind::Remote
     }
 
+    /// The server's service chose this error: its code is none of [`code`](self::code), which are
+    /// the library's on either side.
+    pub fn is_service(&self) -> bool {
+        self.is_remote() && !code::is_library(self.code)
+    }
+
     /// Too many calls in flight or bytes unsent: the call was not started.
     pub fn is_overcrowded(&self) -> bool {
         self.kind == Kind::Crowded
@@ -195,4 +201,23 @@ pub mod code {
     pub const ECLOSE: i32 = 2005;
     /// The call was cancelled; the operating system's number.
     pub const ECANCELED: i32 = libc::ECANCELED;
+
+    /// Whether `code` is one of these.
+    pub(super) fn is_library(code: i32) -> bool {
+        matches!(
+            code,
+            ENOSERVICE
+                | ENOMETHOD
+                | EREQUEST
+                | ERPCTIMEDOUT
+                | EFAILEDSOCKET
+                | EOVERCROWDED
+                | EINTERNAL
+                | ERESPONSE
+                | ELOGOFF
+                | ELIMIT
+                | ECLOSE
+                | ECANCELED
+        )
+    }
 }

@@ -20,7 +20,7 @@ static_assert(offsetof(fastrpc_runtime_options, lock_check) == 3 * sizeof(size_t
 static_assert(offsetof(fastrpc_runtime_options, hook_locks) == 3 * sizeof(size_t) + 8, "options");
 static_assert(offsetof(fastrpc_spawn_options, worker) == 4 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_reply_options, compress) == 5 * sizeof(size_t), "options");
-static_assert(offsetof(fastrpc_server_options, max_unsent) == 4 * sizeof(size_t), "options");
+static_assert(offsetof(fastrpc_server_options, max_unsent) == 5 * sizeof(size_t), "options");
 static_assert(offsetof(fastrpc_server_stats, bytes_out) == sizeof(size_t) + 64, "stats");
 static_assert(offsetof(fastrpc_pool_options, name_size) == 6 * sizeof(size_t) + 8, "options");
 static_assert(offsetof(fastrpc_pool_stats, finished) == sizeof(size_t) + 48, "stats");
@@ -67,6 +67,7 @@ static void obey(void* user, fastrpc_call* call) {
   CHECK(memcmp(fastrpc_call_method(call, &size), "Do", 2) == 0 && size == 2);
   CHECK(fastrpc_call_peer(call, peer, sizeof peer) == strlen(peer) && peer[0] != 0);
   CHECK(!fastrpc_call_is_canceled(call) && fastrpc_call_time_left(call) > 0);
+  CHECK(fastrpc_call_compress(call) == FASTRPC_COMPRESS_NONE);
   if (order == 'f') {
     CHECK(fastrpc_call_fail(call, 4711, "no", 2) == FASTRPC_OK);
   } else if (order == 'd') {
@@ -128,6 +129,7 @@ static void drop_runs_once_on_every_path(void) {
 
 static void a_call_is_answered(void) {
   fastrpc_stop_report report;
+  fastrpc_client_stats stats;
   const char* const address = "127.0.0.1:0";
   char at[64];
   size_t size = 0;
@@ -149,8 +151,14 @@ static void a_call_is_answered(void) {
   fastrpc_response_free(response);
   CHECK(fastrpc_client_call(client, "t.Echo", 6, "No", 2, NULL, 0, NULL, &response, &error) ==
         FASTRPC_EREMOTE);
-  CHECK(fastrpc_error_code(error) == 1002);
+  CHECK(fastrpc_error_code(error) == FASTRPC_CODE_ENOMETHOD && !fastrpc_error_is_service(error));
   fastrpc_error_free(error);
+  CHECK(fastrpc_client_address(client, NULL, 0) == strlen(at));
+  stats.size = 0;
+  CHECK(fastrpc_client_stats_get(client, &stats) == FASTRPC_EINVAL);
+  stats.size = sizeof stats;
+  CHECK(fastrpc_client_stats_get(client, &stats) == FASTRPC_OK);
+  CHECK(stats.in_flight == 0 && stats.connects == 1 && stats.failed_connects == 0);
   fastrpc_client_free(client);
   report.size = 0;
   CHECK(fastrpc_server_stop(server, 1000000000, &report) == FASTRPC_EINVAL);
@@ -177,7 +185,7 @@ static void a_handler_answers_in_every_way(void) {
   const struct {
     const char* order;
     int code;
-  } failures[] = {{"f", 4711}, {"d", 2001}};
+  } failures[] = {{"f", 4711}, {"d", FASTRPC_CODE_EINTERNAL}};
 
   drops = calls = 0;
   CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);
@@ -212,6 +220,7 @@ static void a_handler_answers_in_every_way(void) {
                               NULL, &response, &error) == FASTRPC_EREMOTE);
     CHECK(fastrpc_error_code(error) == failures[i].code);
     CHECK(fastrpc_error_status(error) == FASTRPC_EREMOTE);
+    CHECK(fastrpc_error_is_service(error) == (failures[i].code == 4711));
     fastrpc_error_free(error);
   }
 

@@ -104,6 +104,8 @@ static void http_that_is_null(void) {
   GIVES(0, fastrpc_http_version, (NULL));
   GIVES(NULL, fastrpc_http_header, (NULL, NULL, 0, 0, NULL));
   GIVES(false, fastrpc_http_header_at, (NULL, 0, NULL, NULL, NULL, NULL));
+  GIVES(false, fastrpc_http_query_at, (NULL, 0, NULL, NULL, NULL, NULL));
+  GIVES(false, fastrpc_http_form_at, (NULL, 0, NULL, NULL, NULL, NULL, NULL));
   GIVES(NULL, fastrpc_http_param, (NULL, NULL, 0, NULL));
   GIVES(NULL, fastrpc_http_query, (NULL, NULL, 0, NULL));
   GIVES(NULL, fastrpc_http_cookie, (NULL, NULL, 0, NULL));
@@ -181,6 +183,7 @@ static void objects_that_are_null(void) {
   GIVES(NULL, fastrpc_call_request_id, (NULL, NULL));
   GIVES(0, fastrpc_call_peer, (NULL, NULL, 0));
   GIVES(0, fastrpc_call_log_id, (NULL));
+  GIVES(FASTRPC_COMPRESS_NONE, fastrpc_call_compress, (NULL));
   GIVES(-1, fastrpc_call_time_left, (NULL));
   GIVES(true, fastrpc_call_is_canceled, (NULL));
   IS_REFUSED(fastrpc_call_reply, (NULL, NULL, 0));
@@ -208,6 +211,8 @@ static void objects_that_are_null(void) {
 
   IS_REFUSED(fastrpc_client_connect, (NULL, -1, NULL));
   GIVES(false, fastrpc_client_is_connected, (NULL));
+  GIVES(0, fastrpc_client_address, (NULL, NULL, 0));
+  IS_REFUSED(fastrpc_client_stats_get, (NULL, NULL));
   IS_REFUSED(fastrpc_client_call, (NULL, "S", 1, "M", 1, NULL, 0, NULL, NULL, NULL));
   IS_REFUSED(fastrpc_client_call_async,
              (NULL, "S", 1, "M", 1, NULL, 0, NULL, end, &drops, drop, NULL, NULL));
@@ -374,6 +379,7 @@ static void one_argument_alone(void) {
 static void null_that_is_allowed(void) {
   GIVES(FASTRPC_OK, fastrpc_error_status, (NULL));
   GIVES(0, fastrpc_error_code, (NULL));
+  GIVES(false, fastrpc_error_is_service, (NULL));
   DOES_NOTHING(fastrpc_error_text, (NULL));
   CHECK(strlen(fastrpc_error_text(NULL)) > 0);
   DOES_NOTHING(fastrpc_error_free, (NULL));

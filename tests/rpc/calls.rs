@@ -81,8 +81,11 @@ fn errors_carry_code_and_text() {
     let error = client.call("no.Such", "Echo", b"", &CallOptions::default()).unwrap_err();
     assert_eq!(error.code(), 1001);
     assert!(error.is_remote() && error.text().contains("no.Such"), "{error:?}");
+    assert!(!error.is_service(), "{error:?}");
+    let error = client.call("echo.EchoService", "Fail", b"", &CallOptions::default()).unwrap_err();
+    assert!(error.is_service(), "{error:?}");
     assert_serves(&addr);
-    eventually("the errors are counted", || server.stats().errors == 5);
+    eventually("the errors are counted", || server.stats().errors == 6);
 }
 
 #[test]
