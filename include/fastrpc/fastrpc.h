@@ -1,29 +1,78 @@
 // fastrpc: coroutines that never change thread, and RPC. The C ABI.
 //
-// Generated from the Rust sources; do not edit.
+// Generated from the Rust sources (src/ffi); do not edit.
 //
-// Rules for all functions, unless a function says otherwise:
-// - Objects are opaque. What a _new function or an output parameter gave is yours until you pass it
-//   to the _free function of its type, or to a function that says it takes it over. Freeing NULL
-//   does nothing. NULL for an object that is needed is FASTRPC_EINVAL.
-// - Bytes and text are a pointer and a size, copied if they are needed after the call; the pointer
-//   is ignored if the size is 0. Text is UTF-8 and needs no NUL.
-// - Times are nanoseconds. A timeout below 0 never passes; 0 means do not wait.
-// - A fallible function returns FASTRPC_OK or why not. One with an `error` parameter also stores an
-//   object with the details there (NULL after success); free it with fastrpc_error_free(). Pass
-//   NULL if you do not want it. Output parameters are not touched when a function fails.
-// - A callback is three parameters: a function, the `user` pointer it gets, and `drop`, which frees
-//   what `user` points to and may be NULL. `drop` runs exactly once: after the last call of the
-//   function has ended, or, if the function is never called, also when the call that was given it
-//   fails. The function is never called after `drop`.
-// - A C++ exception may leave a callback: it never crosses the library, the function's text says
-//   what becomes of it. A callback must not be left by longjmp or pthread_exit.
-// - Structs of options start with their size. Call the _init function of the struct first, then set
-//   fields: programs and libraries of different versions then work together.
-// - All functions may be called in plain threads and in coroutines. What waits suspends the calling
-//   coroutine, or blocks the calling thread.
-// - In a child made by fork() after the runtime has started, fallible functions return
-//   FASTRPC_EFORKED at once.
+// Conventions
+// ===========
+//
+// These hold for all functions, unless a function says otherwise.
+//
+// Objects. All are opaque. What a _new function or an output parameter gave is yours until you pass
+// it to the _free function of its type, or to a function that says it takes it over. Freeing NULL
+// does nothing. NULL for an object that is needed is FASTRPC_EINVAL.
+//
+// Bytes and text are a pointer and a size. They are copied if they are needed after the call. The
+// pointer is ignored if the size is 0. Text is UTF-8 and needs no NUL. Text that is returned with a
+// size is not ended by a NUL either; text that is copied into a buffer of yours is.
+//
+// Times are nanoseconds. A timeout below 0 never passes; 0 means do not wait. Switches in structs
+// are int32_t: 0 is off, all else is on.
+//
+// Errors. A fallible function returns FASTRPC_OK or why not. One with an `error` parameter also
+// stores an object with the details there (NULL after success); free it with fastrpc_error_free().
+// Pass NULL if you do not want it. Output parameters are not touched when a function fails.
+//
+// Callbacks are three parameters: a function, the `user` pointer it gets, and `drop`, which frees
+// what `user` points to and may be NULL. `drop` runs exactly once: after the last call of the
+// function has ended, or, if the function is never called, also when the call that was given it
+// fails. The function is never called after `drop`. A C++ exception may leave a callback: it never
+// crosses the library, the function's text says what becomes of it. A callback must not be left by
+// longjmp() or pthread_exit().
+//
+// Structs of options start with their size. Call the _init function of the struct first, then set
+// fields: programs and libraries of different versions then work together. Structs that the library
+// fills in start with their size too, which you set.
+//
+// Threads. All functions may be called in plain threads and in coroutines. "Any thread" means: also
+// by several at the same time, on the same object. A function that "may suspend" waits: it suspends
+// the calling coroutine, or blocks the calling thread. One that "never suspends" returns at once.
+//
+// fork(). In a child made after the runtime has started, fallible functions return FASTRPC_EFORKED
+// at once.
+//
+// Chapters
+// ========
+//
+//   1. Version: of this header, and of the library in use
+//   2. Status numbers: what every fallible function returns
+//   3. Errors: what a status alone does not tell
+//   4. Codes of RPC errors, as they go over the wire
+//   5. Callbacks: the types of functions, and of what frees their data
+//   6. Logging
+//   7. The runtime and its worker threads
+//   8. Coroutines
+//   9. Coroutine-local storage
+//  10. Timers
+//  11. Waiting for file descriptors
+//  12. Hooks: blocking calls of libc that suspend their coroutine
+//  13. Mutexes and condition variables
+//  14. Semaphores and wait groups
+//  15. Bounded queues of pointers
+//  16. Thread pools, for what blocks or computes for long
+//  17. Preforking: several processes that serve one address
+//  18. Servers
+//  19. Messages: their compression, and functions that write them
+//  20. RPC calls on the server: what they ask
+//  21. RPC calls on the server: how they are answered
+//  22. Connections of a server: pushes, and their end
+//  23. HTTP: routes, and responses
+//  24. HTTP: what a request says
+//  25. HTTP: the body of a request
+//  26. RPC clients
+//  27. Cancellation of calls
+//  28. Calls of a client
+//  29. Responses to a client's calls
+//  30. Events of a client: pushes, and lost connections
 
 #ifndef FASTRPC_FASTRPC_H_
 #define FASTRPC_FASTRPC_H_
@@ -31,6 +80,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// ------------------------------------------------------------------------------------------------
+// 1. Version: of this header, and of the library in use
+// ------------------------------------------------------------------------------------------------
 
 // The major version of this header; it changes when programs must be changed.
 #define FASTRPC_VERSION_MAJOR 0
@@ -41,524 +98,22 @@
 // The patch version of this header; it changes with every other release.
 #define FASTRPC_VERSION_PATCH 0
 
-// The server has no such service.
-#define FASTRPC_CODE_ENOSERVICE 1001
-
-// The service has no such method.
-#define FASTRPC_CODE_ENOMETHOD 1002
-
-// The request cannot be understood.
-#define FASTRPC_CODE_EREQUEST 1003
-
-// The call's time ran out.
-#define FASTRPC_CODE_ERPCTIMEDOUT 1008
-
-// There is no connection, or it broke.
-#define FASTRPC_CODE_EFAILEDSOCKET 1009
-
-// Too many calls are in flight, or too many bytes unsent.
-#define FASTRPC_CODE_EOVERCROWDED 1011
-
-// The handler ended without an answer, or an exception left it.
-#define FASTRPC_CODE_EINTERNAL 2001
-
-// The answer cannot be understood.
-#define FASTRPC_CODE_ERESPONSE 2002
-
-// The server is stopping.
-#define FASTRPC_CODE_ELOGOFF 2003
-
-// The server has reached a limit.
-#define FASTRPC_CODE_ELIMIT 2004
-
-// The connection was closed on purpose.
-#define FASTRPC_CODE_ECLOSE 2005
-
-// The call was canceled: the operating system's ECANCELED.
-#define FASTRPC_CODE_ECANCELED 125
-
-// No records at all.
-#define FASTRPC_LOG_OFF 0
-
-// Something was lost or refused, and somebody should look.
-#define FASTRPC_LOG_ERROR 1
-
-// Something is odd, and the library went on.
-#define FASTRPC_LOG_WARN 2
-
-// Something noteworthy and normal.
-#define FASTRPC_LOG_INFO 3
-
-// For people who debug a program that uses the library.
-#define FASTRPC_LOG_DEBUG 4
-
-// For people who debug the library.
-#define FASTRPC_LOG_TRACE 5
-
-// Wait until there is something to read, to accept, or the end.
-#define FASTRPC_READABLE 1
-
-// Wait until there is room to write, or a connect has ended.
-#define FASTRPC_WRITABLE 2
-
-// Messages are sent as they are.
-#define FASTRPC_COMPRESS_NONE 0
-
-// Messages are compressed by snappy, in its block format.
-#define FASTRPC_COMPRESS_SNAPPY 1
-
-// Messages are compressed as a gzip stream.
-#define FASTRPC_COMPRESS_GZIP 2
-
-// Messages are compressed as a zlib stream.
-#define FASTRPC_COMPRESS_ZLIB 3
-
-// The protocol of brpc.
-#define FASTRPC_PROTOCOL_BAIDU_STD 0
-
-// The HTTP-like frames of the original fastrpc. They carry no log ids, no attachments and no
-// compression, and an old server answers no call that fails: it runs out of time.
-#define FASTRPC_PROTOCOL_ORIGINAL 1
-
-// An asynchronous call that may be cancelled. Any thread.
-typedef struct fastrpc_async_call fastrpc_async_call;
-
-// One call, as its handler gets it.
+// The version of the library in use, such as "1.2.3".
 //
-// The handler owns it and hands it to fastrpc_call_reply(), fastrpc_call_reply_with() or
-// fastrpc_call_fail(), which consume it, or to fastrpc_call_free(), which answers with an error
-// (number 2001). That may happen after the handler has returned, and on any thread; one thread
-// uses it at a time. When the connection or the server has gone meanwhile, the answer is thrown
-// away; the call is consumed all the same. If an exception leaves the handler before, the call is
-// consumed too: it is answered with error 2001 and the exception's text.
-typedef struct fastrpc_call fastrpc_call;
+// The text lives as long as the process. Any thread; never suspends.
+const char *fastrpc_version(void);
 
-// One connection to a server, and any number of calls in flight on it. It connects when it is
-// first used and again when the connection broke. Any thread.
-typedef struct fastrpc_client fastrpc_client;
-
-// A condition variable for fastrpc_mutex. Any thread.
-typedef struct fastrpc_condvar fastrpc_condvar;
-
-// A connection of a server, to push messages to or to close. It may be kept after the connection
-// has ended. Any thread.
-typedef struct fastrpc_connection fastrpc_connection;
-
-// A coroutine that can be joined. Any thread.
-typedef struct fastrpc_coroutine fastrpc_coroutine;
-
-// Why a call failed: a status, a number and a text.
+// The version of the library in use as a number: major * 10000 + minor * 100 + patch.
 //
-// Made by a failing call that was given a `fastrpc_error **`; the caller frees it with
-// fastrpc_error_free(). Not to be used by two threads at the same time.
-typedef struct fastrpc_error fastrpc_error;
+// Any thread; never suspends.
+int fastrpc_version_number(void);
 
-// An HTTP request and its answer, as a handler gets them.
-//
-// It is the handler's until that returns; then the answer is sent: what was set of it, by default
-// 200 without a body. fastrpc_http_defer() makes it the caller's, to be answered later and on any
-// thread, by fastrpc_http_send(). One thread uses it at a time (else FASTRPC_EBUSY). If an
-// exception leaves the handler of an exchange that was not deferred, the answer is 500, or the
-// connection ends if a part of the answer is out.
-typedef struct fastrpc_http_exchange fastrpc_http_exchange;
-
-// A key to one pointer per coroutine, and per thread outside of coroutines. Any thread. Made to
-// live as long as the process: a freed key's place is not used again.
-typedef struct fastrpc_key fastrpc_key;
-
-// Mutual exclusion between coroutines of any worker and plain threads. May be held across calls
-// that suspend. Not recursive. Any thread.
-typedef struct fastrpc_mutex fastrpc_mutex;
-
-// Threads with ordinary stacks that run functions ("jobs"), for what must not block a worker. A
-// job that waits in a function of this library, or in fastrpc_blocking(), lets another run
-// meanwhile. Any thread.
-typedef struct fastrpc_pool fastrpc_pool;
-
-// An address, bound, and the processes that are to serve it. Any thread.
-typedef struct fastrpc_prefork fastrpc_prefork;
-
-// A first-in first-out queue of pointers between coroutines of any worker and plain threads. It
-// has room for a fixed number; who pushes into a full one waits. Any thread.
-typedef struct fastrpc_queue fastrpc_queue;
-
-// An answer. One thread at a time.
-typedef struct fastrpc_response fastrpc_response;
-
-// A number of permits, taken and given back by coroutines of any worker and plain threads.
-typedef struct fastrpc_semaphore fastrpc_semaphore;
-
-// An RPC server: methods by name, and the addresses it listens on. Any thread.
-typedef struct fastrpc_server fastrpc_server;
-
-// A function that runs once its time has come. Any thread.
-typedef struct fastrpc_timer fastrpc_timer;
-
-// A count of things that are going on, and a wait until it is 0.
-typedef struct fastrpc_wait_group fastrpc_wait_group;
+// ------------------------------------------------------------------------------------------------
+// 2. Status numbers: what every fallible function returns
+// ------------------------------------------------------------------------------------------------
 
 // What a call reports: FASTRPC_OK or one of the FASTRPC_E numbers. A number is never reused.
 typedef int32_t fastrpc_status;
-
-// Receives one log record. `text` and `target` (the part of the library) are not terminated by a
-// NUL and live until the callback returns. Runs on the thread and, if in one, in the coroutine
-// that logs, in several at the same time; must not suspend.
-typedef void (*fastrpc_log_function)(void *user,
-                                     int32_t level,
-                                     const char *target,
-                                     size_t target_size,
-                                     const char *text,
-                                     size_t text_size);
-
-// Frees a callback's user data. May be NULL. Runs exactly once, after the last call of the
-// function has ended, or before the call that was given the callback fails. Any thread.
-typedef void (*fastrpc_drop)(void *user);
-
-// How the runtime is set up. See fastrpc_runtime_configure().
-typedef struct fastrpc_runtime_options {
-  // sizeof(fastrpc_runtime_options).
-  size_t size;
-  // Worker threads. Coroutines of one worker never run in parallel. Default 1; if the program
-  // never configures the runtime, what the environment variable FASTRPC_WORKERS says.
-  size_t workers;
-  // Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
-  // Default 262144.
-  size_t stack_size;
-  // Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
-  // environment variable FASTRPC_HOOK=1 is the same.
-  int32_t hook;
-  // Not 0: it is found out, and logged, that a coroutine waits while it holds a lock of pthreads,
-  // and a lock that could never return suspends. Default 1; the environment variable
-  // FASTRPC_LOCK_CHECK=0 is the same as 0.
-  int32_t lock_check;
-  // Not 0: locks and condition variables of pthreads suspend coroutines that have their hooks
-  // on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
-  int32_t hook_locks;
-  // Must be 0.
-  int32_t reserved;
-} fastrpc_runtime_options;
-
-// How a coroutine is made. See fastrpc_spawn().
-typedef struct fastrpc_spawn_options {
-  // sizeof(fastrpc_spawn_options).
-  size_t size;
-  // A name for messages; copied. Default none.
-  const char *name;
-  // Bytes of the name. Default 0.
-  size_t name_size;
-  // Bytes of stack. Default 0: as the runtime's options say.
-  size_t stack_size;
-  // The worker it lives on, from 0. Default -1: the spawning coroutine's own, or, spawned by a
-  // plain thread, one after the other.
-  int64_t worker;
-} fastrpc_spawn_options;
-
-// A callback: `user` is the pointer given with it.
-typedef void (*fastrpc_function)(void *user);
-
-// One of several file descriptors to wait for: laid out as poll(2)'s struct pollfd, and with its
-// bits, so that an array of those may be passed.
-typedef struct fastrpc_pollfd {
-  // The file descriptor; one below 0 is skipped.
-  int fd;
-  // POLLIN, POLLOUT and so on, of poll(2).
-  short events;
-  // What holds, set by the call.
-  short revents;
-} fastrpc_pollfd;
-
-// How a pool is made. See fastrpc_pool_new().
-typedef struct fastrpc_pool_options {
-  // sizeof(fastrpc_pool_options).
-  size_t size;
-  // Jobs that run at a time; that many threads stay when there is nothing to do. Default: the
-  // number of processors.
-  size_t threads;
-  // Threads there may be beyond that while jobs wait. Default 128.
-  size_t extra_threads;
-  // Jobs that may wait for their turn. Default 10000.
-  size_t queue_size;
-  // Bytes of stack of a thread: virtual memory, used as it is touched. Default 8388608.
-  size_t stack_size;
-  // Nanoseconds without work after which a thread beyond `threads` ends; below 0 never.
-  // Default 10 seconds.
-  int64_t idle_timeout;
-  // What the names of the threads begin with; copied. Default "pool".
-  const char *name;
-  // Bytes of the name. Default 0: the default name.
-  size_t name_size;
-} fastrpc_pool_options;
-
-// What a pool does, and has done. See fastrpc_pool_stats_get().
-typedef struct fastrpc_pool_stats {
-  // sizeof(fastrpc_pool_stats), set by the caller.
-  size_t size;
-  // Threads there are.
-  uint64_t threads;
-  // Those that run a job that does not wait.
-  uint64_t running;
-  // Those whose job waits.
-  uint64_t blocked;
-  // Those that have nothing to do.
-  uint64_t idle;
-  // The most threads there ever were at a time.
-  uint64_t peak_threads;
-  // Jobs that have not begun.
-  uint64_t waiting;
-  // Jobs that have ended.
-  uint64_t finished;
-} fastrpc_pool_stats;
-
-// How the processes are made. See fastrpc_prefork_new().
-typedef struct fastrpc_prefork_options {
-  // sizeof(fastrpc_prefork_options).
-  size_t size;
-  // How many processes serve, the parent not counted. Default: the number of processors.
-  size_t processes;
-  // Nanoseconds that the processes have to end after a SIGTERM, before SIGKILL; below 0 without
-  // end. Default 15 s, more than what servers give their calls.
-  int64_t grace;
-  // Connections that may wait in the queue of each process. Default 4096.
-  int32_t backlog;
-  // Not 0: a process that ends is made again. Default 1.
-  int32_t restart;
-} fastrpc_prefork_options;
-
-// What a process of a fastrpc_prefork does: its `index` from 0, and a socket that listens, which is
-// the function's own. Gives the exit status of the process.
-typedef int (*fastrpc_process_function)(void *user, size_t index, int listen_fd);
-
-// The bounds of a server. See fastrpc_server_new(). The fields that begin with http_ are for
-// connections that speak HTTP, the others for those that speak RPC, but for max_connections.
-typedef struct fastrpc_server_options {
-  // sizeof(fastrpc_server_options).
-  size_t size;
-  // Connections open at once; one more is closed at once. Default 100000.
-  size_t max_connections;
-  // Bytes of the largest request; a peer that announces more is closed. Default 67108864.
-  size_t max_frame;
-  // Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
-  size_t max_in_flight;
-  // Bytes of the requests of unanswered calls of a connection, beyond which it is not read for a
-  // while. Default 67108864.
-  size_t max_in_flight_bytes;
-  // Bytes of answers that a connection may leave untaken, beyond which it is not read for a
-  // while. Default 67108864.
-  size_t max_unsent;
-  // Nanoseconds for which a peer may take not one byte while answers wait for it, then it is
-  // closed; below 0 without end. Default 30 s.
-  int64_t write_stall;
-  // Nanoseconds for which the peer's machine may acknowledge nothing, then the connection is
-  // broken; below 0 without end. Default 30 s.
-  int64_t peer_timeout;
-  // Nanoseconds in which the head of a frame that has begun must be whole, and for which its body
-  // may pause, else the peer is closed; below 0 without end. Default 30 s.
-  int64_t frame_timeout;
-  // Nanoseconds for which a peer without calls in flight may send nothing, then it is closed;
-  // below 0 without end. Default -1.
-  int64_t idle_timeout;
-  // Bytes of the largest head of a request; beyond, the answer is 431. Default 32768.
-  size_t http_max_head;
-  // Fields of a request's head; beyond, the answer is 431. Default 100.
-  size_t http_max_fields;
-  // Bytes of a request's target; beyond, the answer is 414. Default 8192.
-  size_t http_max_target;
-  // Bytes of the largest body of a request; beyond, the answer is 413. Default 67108864.
-  uint64_t http_max_body;
-  // Nanoseconds in which a head that has begun must be whole, else the answer is 408; below 0
-  // without end. Default 30 s.
-  int64_t http_head_timeout;
-  // Nanoseconds for which a body may pause while it is read, else the answer is 408; below 0
-  // without end. Default 30 s.
-  int64_t http_body_timeout;
-  // Nanoseconds for which a connection may be idle, then it is closed; below 0 without end.
-  // Default 75 s.
-  int64_t http_idle_timeout;
-  // Nanoseconds for which a client may take not one byte of an answer, then it is closed; below 0
-  // without end. Default 30 s.
-  int64_t http_write_stall;
-} fastrpc_server_options;
-
-// A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
-// call, of several workers at the same time.
-typedef void (*fastrpc_call_handler)(void *user, struct fastrpc_call *call);
-
-// What became of the calls of a server that was stopped. See fastrpc_server_stop().
-typedef struct fastrpc_stop_report {
-  // sizeof(fastrpc_stop_report), set by the caller.
-  size_t size;
-  // Calls that were in flight and ended by themselves.
-  uint64_t finished;
-  // Calls that were in flight when the grace was over, answered with error 2003.
-  uint64_t canceled;
-  // Calls that came after the stop had begun, answered with error 2003.
-  uint64_t refused;
-} fastrpc_stop_report;
-
-// What a server has done, and is doing. See fastrpc_server_stats_get().
-typedef struct fastrpc_server_stats {
-  // sizeof(fastrpc_server_stats), set by the caller.
-  size_t size;
-  // Connections open.
-  uint64_t connections;
-  // Connections accepted since the start.
-  uint64_t accepted;
-  // Connections closed at once because there were too many.
-  uint64_t rejected;
-  // Calls that wait for their answer.
-  uint64_t in_flight;
-  // Calls received.
-  uint64_t calls;
-  // Calls answered with an error.
-  uint64_t errors;
-  // Connections closed because of what the peer sent, or did not take.
-  uint64_t bad_peers;
-  // Bytes read.
-  uint64_t bytes_in;
-  // Bytes written.
-  uint64_t bytes_out;
-} fastrpc_server_stats;
-
-// Writes a message: all `size` bytes of `buffer`. Must not suspend.
-typedef void (*fastrpc_fill_function)(void *user, uint8_t *buffer, size_t size);
-
-// What an answer says beside its message. See fastrpc_call_reply_with().
-typedef struct fastrpc_reply_options {
-  // sizeof(fastrpc_reply_options).
-  size_t size;
-  // Writes the message: `body` is ignored then, and `body_size` tells its size. Default NULL. It
-  // runs before fastrpc_call_reply_with() returns, or not at all.
-  fastrpc_fill_function fill;
-  // Passed to `fill`.
-  void *fill_user;
-  // Bytes sent beside the message.
-  const uint8_t *attachment;
-  // Bytes of the attachment. Default 0.
-  size_t attachment_size;
-  // A FASTRPC_COMPRESS_ number. Default FASTRPC_COMPRESS_NONE.
-  int32_t compress;
-  // Must be 0.
-  int32_t reserved;
-} fastrpc_reply_options;
-
-// Learns that the connection of that number has ended.
-typedef void (*fastrpc_closed_function)(void *user, uint64_t connection);
-
-// How a client connects, and its bounds. See fastrpc_client_new().
-typedef struct fastrpc_client_options {
-  // sizeof(fastrpc_client_options).
-  size_t size;
-  // Nanoseconds a call may take that does not say so itself; below 0 without end. Default 10 s.
-  int64_t timeout;
-  // Nanoseconds one attempt to connect may take, at least 0. Default 3 s.
-  int64_t connect_timeout;
-  // Calls in flight; one more fails with FASTRPC_ELIMIT. Default 100000.
-  size_t max_in_flight;
-  // Bytes of requests not yet handed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
-  // Default 67108864.
-  size_t max_unsent;
-  // Bytes of the largest answer; a larger one breaks the connection. Default 67108864.
-  size_t max_frame;
-  // Nanoseconds between a first failed attempt to connect and the next; it doubles with each
-  // further one. Default 50 ms.
-  int64_t backoff_min;
-  // The longest pause between two attempts, in nanoseconds. Default 2 s.
-  int64_t backoff_max;
-  // Pushed messages that may wait for their function; one more is dropped. Default 10000.
-  size_t max_pushes;
-  // Bytes of pushed messages that may wait for their function; a message beyond is dropped.
-  // Default 67108864.
-  size_t max_push_bytes;
-  // A FASTRPC_PROTOCOL_ number. Default FASTRPC_PROTOCOL_BAIDU_STD.
-  int32_t protocol;
-  // Must be 0.
-  int32_t reserved;
-  // Nanoseconds for which the server may take not one byte while requests wait for it, then the
-  // connection breaks; below 0 without end. Default 30 s.
-  int64_t write_stall;
-  // Nanoseconds for which the server's machine may acknowledge nothing, then the connection
-  // breaks; below 0 without end. Default 30 s.
-  int64_t peer_timeout;
-  // The worker the connection lives on, from 0. Default -1: that of the coroutine that makes the
-  // client, or, made by a plain thread, one after the other.
-  int64_t worker;
-} fastrpc_client_options;
-
-// What a client has done, and is doing. See fastrpc_client_stats_get().
-typedef struct fastrpc_client_stats {
-  // sizeof(fastrpc_client_stats), set by the caller.
-  size_t size;
-  // Calls that wait for their answer.
-  uint64_t in_flight;
-  // Answers that no call waited for, late ones mostly, and pushes that no function was for.
-  uint64_t unmatched;
-  // Connections made.
-  uint64_t connects;
-  // Attempts to connect that failed.
-  uint64_t failed_connects;
-  // Pushed messages dropped because too many waited for their function.
-  uint64_t dropped_pushes;
-} fastrpc_client_stats;
-
-// Handles requests. It runs in a new coroutine for each, of several workers at the same time.
-typedef void (*fastrpc_http_handler)(void *user, struct fastrpc_http_exchange *exchange);
-
-// What any thread may end a call by: see `cancellation` of fastrpc_call_options.
-//
-// The caller's memory, all zero at first (`fastrpc_cancellation c = {0}`), never copied or moved.
-// One call at a time uses it. It must live until that call has ended, and may then go although a
-// fastrpc_cancellation_cancel() that ended the call has not returned. After an asynchronous call,
-// fastrpc_cancellation_reset() frees what that has left in it.
-typedef struct fastrpc_cancellation {
-  // The library's.
-  void *state;
-} fastrpc_cancellation;
-
-// What a call says beside its request. See fastrpc_client_call().
-typedef struct fastrpc_call_options {
-  // sizeof(fastrpc_call_options).
-  size_t size;
-  // Nanoseconds the call may take. Default 0: as the client's options say.
-  int64_t timeout;
-  // A number for the server's logs. Default 0.
-  int64_t log_id;
-  // A name for the request. Default none.
-  const char *request_id;
-  // Bytes of the name. Default 0.
-  size_t request_id_size;
-  // Bytes sent beside the request.
-  const uint8_t *attachment;
-  // Bytes of the attachment. Default 0.
-  size_t attachment_size;
-  // Writes the request in place: `request` is ignored then, and `request_size` tells its size.
-  // Default NULL. It runs before the call is sent, and not after fastrpc_client_call() or
-  // fastrpc_client_call_async() has returned.
-  fastrpc_fill_function fill;
-  // Passed to `fill`.
-  void *fill_user;
-  // A FASTRPC_COMPRESS_ number. Default FASTRPC_COMPRESS_NONE.
-  int32_t compress;
-  // Must be 0.
-  int32_t reserved;
-  // What any thread may end the call by: the caller's, not used by another call. Default NULL.
-  struct fastrpc_cancellation *cancellation;
-} fastrpc_call_options;
-
-// The end of a call: it owns `response` and `error`, one of which is NULL.
-typedef void (*fastrpc_done_function)(void *user,
-                                      struct fastrpc_response *response,
-                                      struct fastrpc_error *error);
-
-// Gets a message that the server pushed: the name of its type, not ended by a NUL, and its bytes,
-// both for the length of the call.
-typedef void (*fastrpc_push_function)(void *user,
-                                      const char *name,
-                                      size_t name_size,
-                                      const uint8_t *body,
-                                      size_t body_size);
-
-// Learns that the connection was lost. It owns `error`, which says why.
-typedef void (*fastrpc_lost_function)(void *user, struct fastrpc_error *error);
 
 // Done.
 #define FASTRPC_OK 0
@@ -608,24 +163,20 @@ typedef void (*fastrpc_lost_function)(void *user, struct fastrpc_error *error);
 // A bug in the library.
 #define FASTRPC_EINTERNAL 15
 
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
-
-// The version of the library in use, such as "1.2.3".
-//
-// The text lives as long as the process. Any thread; never suspends.
-const char *fastrpc_version(void);
-
-// The version of the library in use as a number: major * 10000 + minor * 100 + patch.
-//
-// Any thread; never suspends.
-int fastrpc_version_number(void);
-
 // The meaning of a status in a few English words.
 //
 // `status`: any number. The text lives as long as the process. Any thread; never suspends.
 const char *fastrpc_status_text(fastrpc_status status);
+
+// ------------------------------------------------------------------------------------------------
+// 3. Errors: what a status alone does not tell
+// ------------------------------------------------------------------------------------------------
+
+// Why a call failed: a status, a number and a text.
+//
+// Made by a failing call that was given a `fastrpc_error **`; the caller frees it with
+// fastrpc_error_free(). Not to be used by two threads at the same time.
+typedef struct fastrpc_error fastrpc_error;
 
 // The status that the failing call returned.
 //
@@ -655,6 +206,89 @@ const char *fastrpc_error_text(const struct fastrpc_error *error);
 // `error`: NULL is allowed and does nothing. Any thread; never suspends.
 void fastrpc_error_free(struct fastrpc_error *error);
 
+// ------------------------------------------------------------------------------------------------
+// 4. Codes of RPC errors, as they go over the wire
+// ------------------------------------------------------------------------------------------------
+
+// The server has no such service.
+#define FASTRPC_CODE_ENOSERVICE 1001
+
+// The service has no such method.
+#define FASTRPC_CODE_ENOMETHOD 1002
+
+// The request cannot be understood.
+#define FASTRPC_CODE_EREQUEST 1003
+
+// The call's time ran out.
+#define FASTRPC_CODE_ERPCTIMEDOUT 1008
+
+// There is no connection, or it broke.
+#define FASTRPC_CODE_EFAILEDSOCKET 1009
+
+// Too many calls are in flight, or too many bytes unsent.
+#define FASTRPC_CODE_EOVERCROWDED 1011
+
+// The handler ended without an answer, or an exception left it.
+#define FASTRPC_CODE_EINTERNAL 2001
+
+// The answer cannot be understood.
+#define FASTRPC_CODE_ERESPONSE 2002
+
+// The server is stopping.
+#define FASTRPC_CODE_ELOGOFF 2003
+
+// The server has reached a limit.
+#define FASTRPC_CODE_ELIMIT 2004
+
+// The connection was closed on purpose.
+#define FASTRPC_CODE_ECLOSE 2005
+
+// The call was canceled: the operating system's ECANCELED.
+#define FASTRPC_CODE_ECANCELED 125
+
+// ------------------------------------------------------------------------------------------------
+// 5. Callbacks: the types of functions, and of what frees their data
+// ------------------------------------------------------------------------------------------------
+
+// A callback: `user` is the pointer given with it.
+typedef void (*fastrpc_function)(void *user);
+
+// Frees a callback's user data. May be NULL. Runs exactly once, after the last call of the
+// function has ended, or before the call that was given the callback fails. Any thread.
+typedef void (*fastrpc_drop)(void *user);
+
+// ------------------------------------------------------------------------------------------------
+// 6. Logging
+// ------------------------------------------------------------------------------------------------
+
+// No records at all.
+#define FASTRPC_LOG_OFF 0
+
+// Something was lost or refused, and somebody should look.
+#define FASTRPC_LOG_ERROR 1
+
+// Something is odd, and the library went on.
+#define FASTRPC_LOG_WARN 2
+
+// Something noteworthy and normal.
+#define FASTRPC_LOG_INFO 3
+
+// For people who debug a program that uses the library.
+#define FASTRPC_LOG_DEBUG 4
+
+// For people who debug the library.
+#define FASTRPC_LOG_TRACE 5
+
+// Receives one log record. `text` and `target` (the part of the library) are not terminated by a
+// NUL and live until the callback returns. Runs on the thread and, if in one, in the coroutine
+// that logs, in several at the same time; must not suspend.
+typedef void (*fastrpc_log_function)(void *user,
+                                     int32_t level,
+                                     const char *target,
+                                     size_t target_size,
+                                     const char *text,
+                                     size_t text_size);
+
 // Sends the library's log records to a callback; at first warnings and errors go to stderr.
 //
 // `level`: the highest FASTRPC_LOG_ level that is wanted. `function`: NULL for stderr. `user`,
@@ -671,6 +305,34 @@ fastrpc_status fastrpc_set_log(int32_t level,
 // `level`: a FASTRPC_LOG_ level. `text`, `size`: the bytes of a text; what is not UTF-8 is
 // replaced. Fails with FASTRPC_EINVAL (there is no such level). Any thread; never suspends.
 fastrpc_status fastrpc_log(int32_t level, const char *text, size_t size);
+
+// ------------------------------------------------------------------------------------------------
+// 7. The runtime and its worker threads
+// ------------------------------------------------------------------------------------------------
+
+// How the runtime is set up. See fastrpc_runtime_configure().
+typedef struct fastrpc_runtime_options {
+  // sizeof(fastrpc_runtime_options).
+  size_t size;
+  // Worker threads. Coroutines of one worker never run in parallel. Default 1; if the program
+  // never configures the runtime, what the environment variable FASTRPC_WORKERS says.
+  size_t workers;
+  // Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
+  // Default 262144.
+  size_t stack_size;
+  // Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
+  // environment variable FASTRPC_HOOK=1 is the same.
+  int32_t hook;
+  // Not 0: it is found out, and logged, that a coroutine waits while it holds a lock of pthreads,
+  // and a lock that could never return suspends. Default 1; the environment variable
+  // FASTRPC_LOCK_CHECK=0 is the same as 0.
+  int32_t lock_check;
+  // Not 0: locks and condition variables of pthreads suspend coroutines that have their hooks
+  // on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
+  int32_t hook_locks;
+  // Must be 0.
+  int32_t reserved;
+} fastrpc_runtime_options;
 
 // Sets all fields to their defaults.
 //
@@ -693,6 +355,28 @@ size_t fastrpc_worker_count(void);
 //
 // Any thread; never suspends.
 int64_t fastrpc_worker_index(void);
+
+// ------------------------------------------------------------------------------------------------
+// 8. Coroutines
+// ------------------------------------------------------------------------------------------------
+
+// A coroutine that can be joined. Any thread.
+typedef struct fastrpc_coroutine fastrpc_coroutine;
+
+// How a coroutine is made. See fastrpc_spawn().
+typedef struct fastrpc_spawn_options {
+  // sizeof(fastrpc_spawn_options).
+  size_t size;
+  // A name for messages; copied. Default none.
+  const char *name;
+  // Bytes of the name. Default 0.
+  size_t name_size;
+  // Bytes of stack. Default 0: as the runtime's options say.
+  size_t stack_size;
+  // The worker it lives on, from 0. Default -1: the spawning coroutine's own, or, spawned by a
+  // plain thread, one after the other.
+  int64_t worker;
+} fastrpc_spawn_options;
 
 // Sets all fields to their defaults.
 //
@@ -770,6 +454,14 @@ uint64_t fastrpc_current_id(void);
 // counting the NUL; 0 if it has none, and in a plain thread. Any thread; never suspends.
 size_t fastrpc_current_name(char *buffer, size_t size);
 
+// ------------------------------------------------------------------------------------------------
+// 9. Coroutine-local storage
+// ------------------------------------------------------------------------------------------------
+
+// A key to one pointer per coroutine, and per thread outside of coroutines. Any thread. Made to
+// live as long as the process: a freed key's place is not used again.
+typedef struct fastrpc_key fastrpc_key;
+
 // Makes a key, whose value is NULL everywhere.
 //
 // `drop`: gets a value that is not NULL when its coroutine or thread ends; NULL if there is
@@ -791,6 +483,13 @@ fastrpc_status fastrpc_key_set(const struct fastrpc_key *key, void *value);
 //
 // `key`: NULL does nothing. Any thread; never suspends.
 void fastrpc_key_free(struct fastrpc_key *key);
+
+// ------------------------------------------------------------------------------------------------
+// 10. Timers
+// ------------------------------------------------------------------------------------------------
+
+// A function that runs once its time has come. Any thread.
+typedef struct fastrpc_timer fastrpc_timer;
 
 // Runs a function in a new coroutine once a time has passed, never earlier.
 //
@@ -815,6 +514,27 @@ bool fastrpc_timer_cancel(const struct fastrpc_timer *timer);
 //
 // `timer`: NULL does nothing. Any thread; never suspends.
 void fastrpc_timer_free(struct fastrpc_timer *timer);
+
+// ------------------------------------------------------------------------------------------------
+// 11. Waiting for file descriptors
+// ------------------------------------------------------------------------------------------------
+
+// Wait until there is something to read, to accept, or the end.
+#define FASTRPC_READABLE 1
+
+// Wait until there is room to write, or a connect has ended.
+#define FASTRPC_WRITABLE 2
+
+// One of several file descriptors to wait for: laid out as poll(2)'s struct pollfd, and with its
+// bits, so that an array of those may be passed.
+typedef struct fastrpc_pollfd {
+  // The file descriptor; one below 0 is skipped.
+  int fd;
+  // POLLIN, POLLOUT and so on, of poll(2).
+  short events;
+  // What holds, set by the call.
+  short revents;
+} fastrpc_pollfd;
 
 // Waits until a file descriptor is ready. Any number may wait on one.
 //
@@ -843,6 +563,10 @@ fastrpc_status fastrpc_poll_fds(struct fastrpc_pollfd *fds,
 //
 // Call it before close(2). Any thread; never suspends.
 fastrpc_status fastrpc_notify_close(int fd);
+
+// ------------------------------------------------------------------------------------------------
+// 12. Hooks: blocking calls of libc that suspend their coroutine
+// ------------------------------------------------------------------------------------------------
 
 // Turns the hooks of the calling coroutine on: from now on blocking calls of libc, its own and
 // those of libraries that it uses, suspend the coroutine instead of blocking its worker.
@@ -882,6 +606,17 @@ uint64_t fastrpc_hook_waits_with_locks(void);
 // Each pair of places is logged once as an error. 0 unless fastrpc_runtime_options.lock_check is on.
 // Any thread; never suspends.
 uint64_t fastrpc_hook_deadlocks_averted(void);
+
+// ------------------------------------------------------------------------------------------------
+// 13. Mutexes and condition variables
+// ------------------------------------------------------------------------------------------------
+
+// Mutual exclusion between coroutines of any worker and plain threads. May be held across calls
+// that suspend. Not recursive. Any thread.
+typedef struct fastrpc_mutex fastrpc_mutex;
+
+// A condition variable for fastrpc_mutex. Any thread.
+typedef struct fastrpc_condvar fastrpc_condvar;
 
 // Makes an unlocked mutex.
 //
@@ -932,6 +667,16 @@ fastrpc_status fastrpc_condvar_notify_all(const struct fastrpc_condvar *condvar)
 //
 // `condvar`: NULL does nothing. Any thread; never suspends.
 void fastrpc_condvar_free(struct fastrpc_condvar *condvar);
+
+// ------------------------------------------------------------------------------------------------
+// 14. Semaphores and wait groups
+// ------------------------------------------------------------------------------------------------
+
+// A number of permits, taken and given back by coroutines of any worker and plain threads.
+typedef struct fastrpc_semaphore fastrpc_semaphore;
+
+// A count of things that are going on, and a wait until it is 0.
+typedef struct fastrpc_wait_group fastrpc_wait_group;
 
 // Makes a semaphore.
 //
@@ -988,6 +733,14 @@ fastrpc_status fastrpc_wait_group_wait(const struct fastrpc_wait_group *group, i
 // `group`: NULL does nothing. Any thread; never suspends.
 void fastrpc_wait_group_free(struct fastrpc_wait_group *group);
 
+// ------------------------------------------------------------------------------------------------
+// 15. Bounded queues of pointers
+// ------------------------------------------------------------------------------------------------
+
+// A first-in first-out queue of pointers between coroutines of any worker and plain threads. It
+// has room for a fixed number; who pushes into a full one waits. Any thread.
+typedef struct fastrpc_queue fastrpc_queue;
+
 // Makes a queue.
 //
 // `capacity`: how many items it holds, at least 1. `drop`: frees items left over when the queue
@@ -1023,6 +776,57 @@ size_t fastrpc_queue_size(const struct fastrpc_queue *queue);
 //
 // `queue`: NULL does nothing. Any thread; never suspends.
 void fastrpc_queue_free(struct fastrpc_queue *queue);
+
+// ------------------------------------------------------------------------------------------------
+// 16. Thread pools, for what blocks or computes for long
+// ------------------------------------------------------------------------------------------------
+
+// Threads with ordinary stacks that run functions ("jobs"), for what must not block a worker. A
+// job that waits in a function of this library, or in fastrpc_blocking(), lets another run
+// meanwhile. Any thread.
+typedef struct fastrpc_pool fastrpc_pool;
+
+// How a pool is made. See fastrpc_pool_new().
+typedef struct fastrpc_pool_options {
+  // sizeof(fastrpc_pool_options).
+  size_t size;
+  // Jobs that run at a time; that many threads stay when there is nothing to do. Default: the
+  // number of processors.
+  size_t threads;
+  // Threads there may be beyond that while jobs wait. Default 128.
+  size_t extra_threads;
+  // Jobs that may wait for their turn. Default 10000.
+  size_t queue_size;
+  // Bytes of stack of a thread: virtual memory, used as it is touched. Default 8388608.
+  size_t stack_size;
+  // Nanoseconds without work after which a thread beyond `threads` ends; below 0 never.
+  // Default 10 seconds.
+  int64_t idle_timeout;
+  // What the names of the threads begin with; copied. Default "pool".
+  const char *name;
+  // Bytes of the name. Default 0: the default name.
+  size_t name_size;
+} fastrpc_pool_options;
+
+// What a pool does, and has done. See fastrpc_pool_stats_get().
+typedef struct fastrpc_pool_stats {
+  // sizeof(fastrpc_pool_stats), set by the caller.
+  size_t size;
+  // Threads there are.
+  uint64_t threads;
+  // Those that run a job that does not wait.
+  uint64_t running;
+  // Those whose job waits.
+  uint64_t blocked;
+  // Those that have nothing to do.
+  uint64_t idle;
+  // The most threads there ever were at a time.
+  uint64_t peak_threads;
+  // Jobs that have not begun.
+  uint64_t waiting;
+  // Jobs that have ended.
+  uint64_t finished;
+} fastrpc_pool_stats;
 
 // Sets all fields to their defaults.
 //
@@ -1096,6 +900,32 @@ fastrpc_status fastrpc_blocking(fastrpc_function function,
                                 void *user,
                                 struct fastrpc_error **error);
 
+// ------------------------------------------------------------------------------------------------
+// 17. Preforking: several processes that serve one address
+// ------------------------------------------------------------------------------------------------
+
+// An address, bound, and the processes that are to serve it. Any thread.
+typedef struct fastrpc_prefork fastrpc_prefork;
+
+// How the processes are made. See fastrpc_prefork_new().
+typedef struct fastrpc_prefork_options {
+  // sizeof(fastrpc_prefork_options).
+  size_t size;
+  // How many processes serve, the parent not counted. Default: the number of processors.
+  size_t processes;
+  // Nanoseconds that the processes have to end after a SIGTERM, before SIGKILL; below 0 without
+  // end. Default 15 s, more than what servers give their calls.
+  int64_t grace;
+  // Connections that may wait in the queue of each process. Default 4096.
+  int32_t backlog;
+  // Not 0: a process that ends is made again. Default 1.
+  int32_t restart;
+} fastrpc_prefork_options;
+
+// What a process of a fastrpc_prefork does: its `index` from 0, and a socket that listens, which is
+// the function's own. Gives the exit status of the process.
+typedef int (*fastrpc_process_function)(void *user, size_t index, int listen_fd);
+
 // Sets all fields to their defaults.
 //
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
@@ -1154,6 +984,106 @@ void fastrpc_prefork_free(struct fastrpc_prefork *prefork);
 //
 // Any thread; never suspends.
 int64_t fastrpc_process_index(void);
+
+// ------------------------------------------------------------------------------------------------
+// 18. Servers
+// ------------------------------------------------------------------------------------------------
+
+struct fastrpc_call; // chapter 20
+
+// An RPC server: methods by name, and the addresses it listens on. Any thread.
+typedef struct fastrpc_server fastrpc_server;
+
+// The bounds of a server. See fastrpc_server_new(). The fields that begin with http_ are for
+// connections that speak HTTP, the others for those that speak RPC, but for max_connections.
+typedef struct fastrpc_server_options {
+  // sizeof(fastrpc_server_options).
+  size_t size;
+  // Connections open at once; one more is closed at once. Default 100000.
+  size_t max_connections;
+  // Bytes of the largest request; a peer that announces more is closed. Default 67108864.
+  size_t max_frame;
+  // Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
+  size_t max_in_flight;
+  // Bytes of the requests of unanswered calls of a connection, beyond which it is not read for a
+  // while. Default 67108864.
+  size_t max_in_flight_bytes;
+  // Bytes of answers that a connection may leave untaken, beyond which it is not read for a
+  // while. Default 67108864.
+  size_t max_unsent;
+  // Nanoseconds for which a peer may take not one byte while answers wait for it, then it is
+  // closed; below 0 without end. Default 30 s.
+  int64_t write_stall;
+  // Nanoseconds for which the peer's machine may acknowledge nothing, then the connection is
+  // broken; below 0 without end. Default 30 s.
+  int64_t peer_timeout;
+  // Nanoseconds in which the head of a frame that has begun must be whole, and for which its body
+  // may pause, else the peer is closed; below 0 without end. Default 30 s.
+  int64_t frame_timeout;
+  // Nanoseconds for which a peer without calls in flight may send nothing, then it is closed;
+  // below 0 without end. Default -1.
+  int64_t idle_timeout;
+  // Bytes of the largest head of a request; beyond, the answer is 431. Default 32768.
+  size_t http_max_head;
+  // Fields of a request's head; beyond, the answer is 431. Default 100.
+  size_t http_max_fields;
+  // Bytes of a request's target; beyond, the answer is 414. Default 8192.
+  size_t http_max_target;
+  // Bytes of the largest body of a request; beyond, the answer is 413. Default 67108864.
+  uint64_t http_max_body;
+  // Nanoseconds in which a head that has begun must be whole, else the answer is 408; below 0
+  // without end. Default 30 s.
+  int64_t http_head_timeout;
+  // Nanoseconds for which a body may pause while it is read, else the answer is 408; below 0
+  // without end. Default 30 s.
+  int64_t http_body_timeout;
+  // Nanoseconds for which a connection may be idle, then it is closed; below 0 without end.
+  // Default 75 s.
+  int64_t http_idle_timeout;
+  // Nanoseconds for which a client may take not one byte of an answer, then it is closed; below 0
+  // without end. Default 30 s.
+  int64_t http_write_stall;
+} fastrpc_server_options;
+
+// What a server has done, and is doing. See fastrpc_server_stats_get().
+typedef struct fastrpc_server_stats {
+  // sizeof(fastrpc_server_stats), set by the caller.
+  size_t size;
+  // Connections open.
+  uint64_t connections;
+  // Connections accepted since the start.
+  uint64_t accepted;
+  // Connections closed at once because there were too many.
+  uint64_t rejected;
+  // Calls that wait for their answer.
+  uint64_t in_flight;
+  // Calls received.
+  uint64_t calls;
+  // Calls answered with an error.
+  uint64_t errors;
+  // Connections closed because of what the peer sent, or did not take.
+  uint64_t bad_peers;
+  // Bytes read.
+  uint64_t bytes_in;
+  // Bytes written.
+  uint64_t bytes_out;
+} fastrpc_server_stats;
+
+// A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
+// call, of several workers at the same time.
+typedef void (*fastrpc_call_handler)(void *user, struct fastrpc_call *call);
+
+// What became of the calls of a server that was stopped. See fastrpc_server_stop().
+typedef struct fastrpc_stop_report {
+  // sizeof(fastrpc_stop_report), set by the caller.
+  size_t size;
+  // Calls that were in flight and ended by themselves.
+  uint64_t finished;
+  // Calls that were in flight when the grace was over, answered with error 2003.
+  uint64_t canceled;
+  // Calls that came after the stop had begun, answered with error 2003.
+  uint64_t refused;
+} fastrpc_stop_report;
 
 // Sets all fields to their defaults.
 //
@@ -1252,6 +1182,39 @@ fastrpc_status fastrpc_server_stats_get(const struct fastrpc_server *server,
 // suspends.
 void fastrpc_server_free(struct fastrpc_server *server);
 
+// ------------------------------------------------------------------------------------------------
+// 19. Messages: their compression, and functions that write them
+// ------------------------------------------------------------------------------------------------
+
+// Messages are sent as they are.
+#define FASTRPC_COMPRESS_NONE 0
+
+// Messages are compressed by snappy, in its block format.
+#define FASTRPC_COMPRESS_SNAPPY 1
+
+// Messages are compressed as a gzip stream.
+#define FASTRPC_COMPRESS_GZIP 2
+
+// Messages are compressed as a zlib stream.
+#define FASTRPC_COMPRESS_ZLIB 3
+
+// Writes a message: all `size` bytes of `buffer`. Must not suspend.
+typedef void (*fastrpc_fill_function)(void *user, uint8_t *buffer, size_t size);
+
+// ------------------------------------------------------------------------------------------------
+// 20. RPC calls on the server: what they ask
+// ------------------------------------------------------------------------------------------------
+
+// One call, as its handler gets it.
+//
+// The handler owns it and hands it to fastrpc_call_reply(), fastrpc_call_reply_with() or
+// fastrpc_call_fail(), which consume it, or to fastrpc_call_free(), which answers with an error
+// (number 2001). That may happen after the handler has returned, and on any thread; one thread
+// uses it at a time. When the connection or the server has gone meanwhile, the answer is thrown
+// away; the call is consumed all the same. If an exception leaves the handler before, the call is
+// consumed too: it is answered with error 2001 and the exception's text.
+typedef struct fastrpc_call fastrpc_call;
+
 // The request message.
 //
 // `size`: gets its bytes. The bytes live as long as the call. `call`: NULL gives NULL. Any thread;
@@ -1305,6 +1268,29 @@ int64_t fastrpc_call_time_left(const struct fastrpc_call *call);
 // `call`: NULL gives true. Any thread; never suspends.
 bool fastrpc_call_is_canceled(const struct fastrpc_call *call);
 
+// ------------------------------------------------------------------------------------------------
+// 21. RPC calls on the server: how they are answered
+// ------------------------------------------------------------------------------------------------
+
+// What an answer says beside its message. See fastrpc_call_reply_with().
+typedef struct fastrpc_reply_options {
+  // sizeof(fastrpc_reply_options).
+  size_t size;
+  // Writes the message: `body` is ignored then, and `body_size` tells its size. Default NULL. It
+  // runs before fastrpc_call_reply_with() returns, or not at all.
+  fastrpc_fill_function fill;
+  // Passed to `fill`.
+  void *fill_user;
+  // Bytes sent beside the message.
+  const uint8_t *attachment;
+  // Bytes of the attachment. Default 0.
+  size_t attachment_size;
+  // A FASTRPC_COMPRESS_ number. Default FASTRPC_COMPRESS_NONE.
+  int32_t compress;
+  // Must be 0.
+  int32_t reserved;
+} fastrpc_reply_options;
+
 // Sets all fields to their defaults.
 //
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
@@ -1339,6 +1325,17 @@ fastrpc_status fastrpc_call_fail(struct fastrpc_call *call,
 //
 // `call`: NULL does nothing. Any thread; never suspends.
 void fastrpc_call_free(struct fastrpc_call *call);
+
+// ------------------------------------------------------------------------------------------------
+// 22. Connections of a server: pushes, and their end
+// ------------------------------------------------------------------------------------------------
+
+// A connection of a server, to push messages to or to close. It may be kept after the connection
+// has ended. Any thread.
+typedef struct fastrpc_connection fastrpc_connection;
+
+// Learns that the connection of that number has ended.
+typedef void (*fastrpc_closed_function)(void *user, uint64_t connection);
 
 // The connection a call came on.
 //
@@ -1435,59 +1432,21 @@ fastrpc_status fastrpc_server_on_close(const struct fastrpc_server *server,
                                        fastrpc_drop drop,
                                        struct fastrpc_error **error);
 
-// Sets all fields to their defaults.
-//
-// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
-void fastrpc_client_options_init(struct fastrpc_client_options *options, size_t size);
+// ------------------------------------------------------------------------------------------------
+// 23. HTTP: routes, and responses
+// ------------------------------------------------------------------------------------------------
 
-// Makes a client. It does not wait for the connection.
+// An HTTP request and its answer, as a handler gets them.
 //
-// `address`: "host:port" or "unix:/path". `options`: NULL for the defaults. `out`: gets the client;
-// free it with fastrpc_client_free(). Fails with FASTRPC_EINVAL, FASTRPC_ENOMEM, FASTRPC_EIO. Any
-// thread; never suspends.
-fastrpc_status fastrpc_client_new(const char *address,
-                                  size_t address_size,
-                                  const struct fastrpc_client_options *options,
-                                  struct fastrpc_client **out,
-                                  struct fastrpc_error **error);
+// It is the handler's until that returns; then the answer is sent: what was set of it, by default
+// 200 without a body. fastrpc_http_defer() makes it the caller's, to be answered later and on any
+// thread, by fastrpc_http_send(). One thread uses it at a time (else FASTRPC_EBUSY). If an
+// exception leaves the handler of an exchange that was not deferred, the answer is 500, or the
+// connection ends if a part of the answer is out.
+typedef struct fastrpc_http_exchange fastrpc_http_exchange;
 
-// Connects now, if it is not connected.
-//
-// `timeout`: nanoseconds. Fails with FASTRPC_ECONNECT, FASTRPC_ETIMEDOUT, FASTRPC_ECLOSED,
-// FASTRPC_ECANCELED. Any thread; may suspend.
-fastrpc_status fastrpc_client_connect(const struct fastrpc_client *client,
-                                      int64_t timeout,
-                                      struct fastrpc_error **error);
-
-// Whether there is a connection at this moment.
-//
-// `client`: NULL gives false. Any thread; never suspends.
-bool fastrpc_client_is_connected(const struct fastrpc_client *client);
-
-// Copies the server's address as fastrpc_client_new() got it, and a NUL, into a buffer as far as it
-// fits.
-//
-// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
-// counting the NUL. Any thread; never suspends.
-size_t fastrpc_client_address(const struct fastrpc_client *client, char *buffer, size_t size);
-
-// Reads what the client has done, and is doing.
-//
-// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
-// FASTRPC_EINVAL. Any thread; never suspends.
-fastrpc_status fastrpc_client_stats_get(const struct fastrpc_client *client,
-                                        struct fastrpc_client_stats *stats);
-
-// Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
-//
-// Any thread; never suspends.
-fastrpc_status fastrpc_client_close(const struct fastrpc_client *client);
-
-// Closes and frees a client.
-//
-// `client`: NULL does nothing; not to be called while another call uses it. Any thread; never
-// suspends.
-void fastrpc_client_free(struct fastrpc_client *client);
+// Handles requests. It runs in a new coroutine for each, of several workers at the same time.
+typedef void (*fastrpc_http_handler)(void *user, struct fastrpc_http_exchange *exchange);
 
 // Adds a handler for HTTP requests of one method and path. May be called while the server runs.
 //
@@ -1590,6 +1549,10 @@ fastrpc_status fastrpc_http_send(struct fastrpc_http_exchange *exchange);
 // `exchange`: NULL does nothing. Any thread; never suspends.
 void fastrpc_http_free(struct fastrpc_http_exchange *exchange);
 
+// ------------------------------------------------------------------------------------------------
+// 24. HTTP: what a request says
+// ------------------------------------------------------------------------------------------------
+
 // The method, such as "GET", not ended by a NUL.
 //
 // `size`: gets its bytes. The text lives as long as the exchange. `exchange`: NULL gives NULL. Any
@@ -1685,6 +1648,10 @@ size_t fastrpc_http_peer(const struct fastrpc_http_exchange *exchange, char *buf
 // `exchange`: NULL gives 0. Any thread; never suspends.
 uint64_t fastrpc_http_connection_id(const struct fastrpc_http_exchange *exchange);
 
+// ------------------------------------------------------------------------------------------------
+// 25. HTTP: the body of a request
+// ------------------------------------------------------------------------------------------------
+
 // The bytes of the body, read or not; -1 if the client did not say beforehand.
 //
 // `exchange`: NULL gives -1. Any thread; never suspends.
@@ -1733,6 +1700,146 @@ bool fastrpc_http_form_at(const struct fastrpc_http_exchange *exchange,
                           size_t *value_size,
                           struct fastrpc_error **error);
 
+// ------------------------------------------------------------------------------------------------
+// 26. RPC clients
+// ------------------------------------------------------------------------------------------------
+
+// One connection to a server, and any number of calls in flight on it. It connects when it is
+// first used and again when the connection broke. Any thread.
+typedef struct fastrpc_client fastrpc_client;
+
+// How a client connects, and its bounds. See fastrpc_client_new().
+typedef struct fastrpc_client_options {
+  // sizeof(fastrpc_client_options).
+  size_t size;
+  // Nanoseconds a call may take that does not say so itself; below 0 without end. Default 10 s.
+  int64_t timeout;
+  // Nanoseconds one attempt to connect may take, at least 0. Default 3 s.
+  int64_t connect_timeout;
+  // Calls in flight; one more fails with FASTRPC_ELIMIT. Default 100000.
+  size_t max_in_flight;
+  // Bytes of requests not yet handed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
+  // Default 67108864.
+  size_t max_unsent;
+  // Bytes of the largest answer; a larger one breaks the connection. Default 67108864.
+  size_t max_frame;
+  // Nanoseconds between a first failed attempt to connect and the next; it doubles with each
+  // further one. Default 50 ms.
+  int64_t backoff_min;
+  // The longest pause between two attempts, in nanoseconds. Default 2 s.
+  int64_t backoff_max;
+  // Pushed messages that may wait for their function; one more is dropped. Default 10000.
+  size_t max_pushes;
+  // Bytes of pushed messages that may wait for their function; a message beyond is dropped.
+  // Default 67108864.
+  size_t max_push_bytes;
+  // A FASTRPC_PROTOCOL_ number. Default FASTRPC_PROTOCOL_BAIDU_STD.
+  int32_t protocol;
+  // Must be 0.
+  int32_t reserved;
+  // Nanoseconds for which the server may take not one byte while requests wait for it, then the
+  // connection breaks; below 0 without end. Default 30 s.
+  int64_t write_stall;
+  // Nanoseconds for which the server's machine may acknowledge nothing, then the connection
+  // breaks; below 0 without end. Default 30 s.
+  int64_t peer_timeout;
+  // The worker the connection lives on, from 0. Default -1: that of the coroutine that makes the
+  // client, or, made by a plain thread, one after the other.
+  int64_t worker;
+} fastrpc_client_options;
+
+// What a client has done, and is doing. See fastrpc_client_stats_get().
+typedef struct fastrpc_client_stats {
+  // sizeof(fastrpc_client_stats), set by the caller.
+  size_t size;
+  // Calls that wait for their answer.
+  uint64_t in_flight;
+  // Answers that no call waited for, late ones mostly, and pushes that no function was for.
+  uint64_t unmatched;
+  // Connections made.
+  uint64_t connects;
+  // Attempts to connect that failed.
+  uint64_t failed_connects;
+  // Pushed messages dropped because too many waited for their function.
+  uint64_t dropped_pushes;
+} fastrpc_client_stats;
+
+// The protocol of brpc.
+#define FASTRPC_PROTOCOL_BAIDU_STD 0
+
+// The HTTP-like frames of the original fastrpc. They carry no log ids, no attachments and no
+// compression, and an old server answers no call that fails: it runs out of time.
+#define FASTRPC_PROTOCOL_ORIGINAL 1
+
+// Sets all fields to their defaults.
+//
+// `options`: the struct. `size`: its sizeof. Any thread; never suspends.
+void fastrpc_client_options_init(struct fastrpc_client_options *options, size_t size);
+
+// Makes a client. It does not wait for the connection.
+//
+// `address`: "host:port" or "unix:/path". `options`: NULL for the defaults. `out`: gets the client;
+// free it with fastrpc_client_free(). Fails with FASTRPC_EINVAL, FASTRPC_ENOMEM, FASTRPC_EIO. Any
+// thread; never suspends.
+fastrpc_status fastrpc_client_new(const char *address,
+                                  size_t address_size,
+                                  const struct fastrpc_client_options *options,
+                                  struct fastrpc_client **out,
+                                  struct fastrpc_error **error);
+
+// Connects now, if it is not connected.
+//
+// `timeout`: nanoseconds. Fails with FASTRPC_ECONNECT, FASTRPC_ETIMEDOUT, FASTRPC_ECLOSED,
+// FASTRPC_ECANCELED. Any thread; may suspend.
+fastrpc_status fastrpc_client_connect(const struct fastrpc_client *client,
+                                      int64_t timeout,
+                                      struct fastrpc_error **error);
+
+// Whether there is a connection at this moment.
+//
+// `client`: NULL gives false. Any thread; never suspends.
+bool fastrpc_client_is_connected(const struct fastrpc_client *client);
+
+// Copies the server's address as fastrpc_client_new() got it, and a NUL, into a buffer as far as it
+// fits.
+//
+// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
+// counting the NUL. Any thread; never suspends.
+size_t fastrpc_client_address(const struct fastrpc_client *client, char *buffer, size_t size);
+
+// Reads what the client has done, and is doing.
+//
+// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+// FASTRPC_EINVAL. Any thread; never suspends.
+fastrpc_status fastrpc_client_stats_get(const struct fastrpc_client *client,
+                                        struct fastrpc_client_stats *stats);
+
+// Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
+//
+// Any thread; never suspends.
+fastrpc_status fastrpc_client_close(const struct fastrpc_client *client);
+
+// Closes and frees a client.
+//
+// `client`: NULL does nothing; not to be called while another call uses it. Any thread; never
+// suspends.
+void fastrpc_client_free(struct fastrpc_client *client);
+
+// ------------------------------------------------------------------------------------------------
+// 27. Cancellation of calls
+// ------------------------------------------------------------------------------------------------
+
+// What any thread may end a call by: see `cancellation` of fastrpc_call_options.
+//
+// The caller's memory, all zero at first (`fastrpc_cancellation c = {0}`), never copied or moved.
+// One call at a time uses it. It must live until that call has ended, and may then go although a
+// fastrpc_cancellation_cancel() that ended the call has not returned. After an asynchronous call,
+// fastrpc_cancellation_reset() frees what that has left in it.
+typedef struct fastrpc_cancellation {
+  // The library's.
+  void *state;
+} fastrpc_cancellation;
+
 // Ends the call with FASTRPC_ECANCELED, unless it has ended; one that begins later fails with it
 // at once, until fastrpc_cancellation_reset(). The server is not told.
 //
@@ -1748,6 +1855,50 @@ bool fastrpc_cancellation_is_canceled(const struct fastrpc_cancellation *cancell
 //
 // `cancellation`: NULL does nothing; not to be called during a call. Any thread; never suspends.
 void fastrpc_cancellation_reset(struct fastrpc_cancellation *cancellation);
+
+// ------------------------------------------------------------------------------------------------
+// 28. Calls of a client
+// ------------------------------------------------------------------------------------------------
+
+struct fastrpc_response; // chapter 29
+
+// An asynchronous call that may be cancelled. Any thread.
+typedef struct fastrpc_async_call fastrpc_async_call;
+
+// What a call says beside its request. See fastrpc_client_call().
+typedef struct fastrpc_call_options {
+  // sizeof(fastrpc_call_options).
+  size_t size;
+  // Nanoseconds the call may take. Default 0: as the client's options say.
+  int64_t timeout;
+  // A number for the server's logs. Default 0.
+  int64_t log_id;
+  // A name for the request. Default none.
+  const char *request_id;
+  // Bytes of the name. Default 0.
+  size_t request_id_size;
+  // Bytes sent beside the request.
+  const uint8_t *attachment;
+  // Bytes of the attachment. Default 0.
+  size_t attachment_size;
+  // Writes the request in place: `request` is ignored then, and `request_size` tells its size.
+  // Default NULL. It runs before the call is sent, and not after fastrpc_client_call() or
+  // fastrpc_client_call_async() has returned.
+  fastrpc_fill_function fill;
+  // Passed to `fill`.
+  void *fill_user;
+  // A FASTRPC_COMPRESS_ number. Default FASTRPC_COMPRESS_NONE.
+  int32_t compress;
+  // Must be 0.
+  int32_t reserved;
+  // What any thread may end the call by: the caller's, not used by another call. Default NULL.
+  struct fastrpc_cancellation *cancellation;
+} fastrpc_call_options;
+
+// The end of a call: it owns `response` and `error`, one of which is NULL.
+typedef void (*fastrpc_done_function)(void *user,
+                                      struct fastrpc_response *response,
+                                      struct fastrpc_error *error);
 
 // Sets all fields to their defaults.
 //
@@ -1803,6 +1954,13 @@ fastrpc_status fastrpc_async_call_cancel(const struct fastrpc_async_call *call);
 // `call`: NULL does nothing. Any thread; never suspends.
 void fastrpc_async_call_free(struct fastrpc_async_call *call);
 
+// ------------------------------------------------------------------------------------------------
+// 29. Responses to a client's calls
+// ------------------------------------------------------------------------------------------------
+
+// An answer. One thread at a time.
+typedef struct fastrpc_response fastrpc_response;
+
 // The response message.
 //
 // `size`: gets its bytes. The bytes live as long as the response. `response`: NULL gives NULL. Any
@@ -1824,6 +1982,21 @@ size_t fastrpc_response_peer(const struct fastrpc_response *response, char *buff
 //
 // `response`: NULL does nothing. Any thread; never suspends.
 void fastrpc_response_free(struct fastrpc_response *response);
+
+// ------------------------------------------------------------------------------------------------
+// 30. Events of a client: pushes, and lost connections
+// ------------------------------------------------------------------------------------------------
+
+// Gets a message that the server pushed: the name of its type, not ended by a NUL, and its bytes,
+// both for the length of the call.
+typedef void (*fastrpc_push_function)(void *user,
+                                      const char *name,
+                                      size_t name_size,
+                                      const uint8_t *body,
+                                      size_t body_size);
+
+// Learns that the connection was lost. It owns `error`, which says why.
+typedef void (*fastrpc_lost_function)(void *user, struct fastrpc_error *error);
 
 // Has a function called with each message that the server pushes, in the order in which they came,
 // one after the other, in a coroutine. Replaces the function before. A server that speaks

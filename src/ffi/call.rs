@@ -1,4 +1,4 @@
-//! One call, on the server's side: what it asks.
+//! RPC calls on the server: what they ask.
 
 use std::ffi::c_char;
 use std::ptr;

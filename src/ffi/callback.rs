@@ -1,4 +1,4 @@
-//! The way back: Rust calls a user's callback, through one door.
+//! Callbacks: the types of functions, and of what frees their data.
 //!
 //! A callback is a triple (function, user data, drop). [`UserData`] owns the last two from the
 //! first line of an export on, so that `drop` runs exactly once on every path: after the last call

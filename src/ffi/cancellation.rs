@@ -1,4 +1,4 @@
-//! Ending a call of the RPC client from elsewhere.
+//! Cancellation of calls.
 
 use std::ffi::c_void;
 

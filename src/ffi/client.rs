@@ -1,4 +1,4 @@
-//! The RPC client.
+//! RPC clients.
 
 use std::ffi::c_char;
 

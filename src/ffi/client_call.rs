@@ -1,4 +1,4 @@
-//! Calls of the RPC client.
+//! Calls of a client.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! What a client is told without asking: pushes, and the loss of its connection.
+//! Events of a client: pushes, and lost connections.
 
 use std::ffi::{c_char, c_void};
 

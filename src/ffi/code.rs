@@ -1,4 +1,4 @@
-//! Codes of RPC errors, which go over the wire.
+//! Codes of RPC errors, as they go over the wire.
 
 use crate::rpc::code;
 

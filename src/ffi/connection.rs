@@ -1,4 +1,4 @@
-//! A server's connections: pushes on them, and their end.
+//! Connections of a server: pushes, and their end.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;

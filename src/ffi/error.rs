@@ -1,4 +1,4 @@
-//! The error object: what a status alone cannot say.
+//! Errors: what a status alone does not tell.
 
 use std::ffi::{CString, c_char};
 use std::io;

@@ -1,4 +1,4 @@
-//! Waits on file descriptors.
+//! Waiting for file descriptors.
 
 use std::ffi::{c_int, c_short};
 use std::slice;

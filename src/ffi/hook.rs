@@ -1,4 +1,4 @@
-//! Hooks of libc: blocking calls that suspend their coroutine.
+//! Hooks: blocking calls of libc that suspend their coroutine.
 
 use std::ffi::c_char;
 

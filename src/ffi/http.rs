@@ -1,4 +1,4 @@
-//! HTTP handlers and their answers.
+//! HTTP: routes, and responses.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void};

@@ -1,4 +1,4 @@
-//! The body of an HTTP request.
+//! HTTP: the body of a request.
 
 use std::ffi::c_char;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! What an HTTP handler sees of its request.
+//! HTTP: what a request says.
 
 use std::ffi::c_char;
 use std::ptr;

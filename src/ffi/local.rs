@@ -1,4 +1,4 @@
-//! Coroutine-local data.
+//! Coroutine-local storage.
 
 use std::ffi::c_void;
 use std::ptr;

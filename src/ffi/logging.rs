@@ -1,4 +1,4 @@
-//! Log records of the library go to a callback, or to stderr.
+//! Logging.
 
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Once, RwLock};

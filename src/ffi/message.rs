@@ -1,4 +1,4 @@
-//! Messages on their way out, of both sides.
+//! Messages: their compression, and functions that write them.
 
 use std::cell::RefCell;
 use std::ffi::c_void;

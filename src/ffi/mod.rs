@@ -52,21 +52,21 @@ pub mod process;
 
 pub mod server;
 
-pub mod call;
-
 pub mod message;
+
+pub mod call;
 
 pub mod reply;
 
 pub mod connection;
-
-pub mod client;
 
 pub mod http;
 
 pub mod http_request;
 
 pub mod http_body;
+
+pub mod client;
 
 pub mod cancellation;
 

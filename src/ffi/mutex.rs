@@ -1,4 +1,4 @@
-//! Mutex and condition variable.
+//! Mutexes and condition variables.
 
 use crate::sync::{Condvar, RawMutex};
 

@@ -1,4 +1,4 @@
-//! A pool of threads.
+//! Thread pools, for what blocks or computes for long.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! Several processes that serve one address.
+//! Preforking: several processes that serve one address.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::IntoRawFd;

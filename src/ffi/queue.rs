@@ -1,4 +1,4 @@
-//! A bounded queue of pointers.
+//! Bounded queues of pointers.
 
 use std::ffi::c_void;
 

@@ -1,4 +1,4 @@
-//! Answers to a call, on the server's side.
+//! RPC calls on the server: how they are answered.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! An answer, on the client's side.
+//! Responses to a client's calls.
 
 use std::cell::RefCell;
 use std::ffi::c_char;

@@ -1,4 +1,4 @@
-//! The runtime as a whole.
+//! The runtime and its worker threads.
 
 use crate::rt;
 

@@ -1,4 +1,4 @@
-//! Semaphore and wait group.
+//! Semaphores and wait groups.
 
 use crate::sync::{Semaphore, WaitGroup};
 

@@ -1,4 +1,4 @@
-//! The RPC server.
+//! Servers.
 
 use std::ffi::{c_char, c_int, c_void};
 

@@ -1,4 +1,4 @@
-//! What a call reports: one number.
+//! Status numbers: what every fallible function returns.
 
 use std::ffi::{CStr, c_char};
 

@@ -1,4 +1,4 @@
-//! The library's version, in the header and at run time.
+//! Version: of this header, and of the library in use.
 
 use std::ffi::{c_char, c_int};
 
