@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["sys", "rt", "net", "sync", "wire"]),
     ("rpc", &["slab", "sys", "rt", "net", "sync", "wire", "http", "process"]),
     ("hook", &["sys", "rt", "pool"]),
-    ("ffi", &["sys", "rt", "net", "sync", "rpc", "http", "pool", "process", "hook"]),
+    ("ffi", &["rt", "net", "sync", "rpc", "http", "pool", "process", "hook"]),
 ];
 
 /// Layer 0: formats and structures, without system calls, coroutines or `unsafe`.

@@ -8,7 +8,6 @@ use std::str;
 use std::time::Duration;
 
 use crate::rt::Deadline;
-use crate::sys::syscall;
 
 use super::error::Failure;
 
@@ -143,9 +142,10 @@ pub(super) unsafe fn listener(fd: c_int) -> Result<OwnedFd, Failure> {
     let mut listens: c_int = 0;
     let mut size = size_of::<c_int>() as libc::socklen_t;
     let (level, name) = (libc::SOL_SOCKET, libc::SO_ACCEPTCONN);
-    // `listens` and `size` are writable.
-    let asked = syscall!(getsockopt(fd, level, name, (&raw mut listens).cast(), &mut size));
-    if asked.is_err() || listens == 0 {
+    // SAFETY: getsockopt(2) writes at most `size` bytes to `listens`, whatever `fd` is.
+    let asked =
+        unsafe { libc::getsockopt(fd, level, name, (&raw mut listens).cast(), &raw mut size) };
+    if asked != 0 || listens == 0 {
         return Err(Failure::invalid("the file descriptor is not a socket that listens"));
     }
     // SAFETY: it is open, as the call above has shown, and ours by the caller's contract.

@@ -322,7 +322,6 @@ impl Exchange {
         function: unsafe extern "C-unwind" fn(*mut c_void, *mut fastrpc_http_exchange),
         user: &UserData,
     ) {
-        let what = request.asked();
         let inner = Inner {
             request,
             lists: Lists::default(),
@@ -341,7 +340,7 @@ impl Exchange {
         // SAFETY: the frame's own share: one that was deferred has another.
         drop(unsafe { take_shared(handle) });
         if let Err(exception) = &outcome {
-            log::error!("an exception left the handler of {what}: {exception}");
+            log::error!("an exception left the handler of {}: {exception}", exchange.what());
         }
         if exchange.deferred.load(Ordering::Acquire) {
             return;
@@ -354,8 +353,15 @@ impl Exchange {
             }
         });
         if let Err(failure) = ended {
-            log::error!("the answer to {what}: {}", failure.text());
+            log::error!("the answer to {}: {}", exchange.what(), failure.text());
         }
+    }
+
+    /// The request's method and path, for the log.
+    fn what(&self) -> String {
+        let what = self
+            .with(|Inner { request, .. }| Ok(format!("{} {}", request.method(), request.path())));
+        what.unwrap_or_else(|_| "a request that another thread answers".to_owned())
     }
 
     /// Lets `f` use what is inside, unless somebody else does.

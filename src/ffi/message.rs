@@ -97,21 +97,23 @@ thread_local! {
 const LARGEST_KEPT: usize = 16 << 10;
 const MOST_KEPT: usize = 16;
 
+/// The way of compression that C means by `number`.
 pub(super) fn compress(number: i32) -> Result<Compress, Failure> {
-    match number {
-        FASTRPC_COMPRESS_NONE => Ok(Compress::None),
-        FASTRPC_COMPRESS_SNAPPY => Ok(Compress::Snappy),
-        FASTRPC_COMPRESS_GZIP => Ok(Compress::Gzip),
-        FASTRPC_COMPRESS_ZLIB => Ok(Compress::Zlib),
-        _ => Err(Failure::invalid("no such compression")),
-    }
+    let found = COMPRESS.iter().find(|(known, _)| *known == number);
+    found.map(|(_, compress)| *compress).ok_or_else(|| {
+        Failure::invalid("no such compression; use one of the FASTRPC_COMPRESS_ numbers")
+    })
 }
 
+/// The other way round.
 pub(super) fn number_of(compress: Compress) -> i32 {
-    match compress {
-        Compress::None => FASTRPC_COMPRESS_NONE,
-        Compress::Snappy => FASTRPC_COMPRESS_SNAPPY,
-        Compress::Gzip => FASTRPC_COMPRESS_GZIP,
-        Compress::Zlib => FASTRPC_COMPRESS_ZLIB,
-    }
+    let found = COMPRESS.iter().find(|(_, known)| *known == compress);
+    found.map_or(FASTRPC_COMPRESS_NONE, |(number, _)| *number)
 }
+
+const COMPRESS: [(i32, Compress); 4] = [
+    (FASTRPC_COMPRESS_NONE, Compress::None),
+    (FASTRPC_COMPRESS_SNAPPY, Compress::Snappy),
+    (FASTRPC_COMPRESS_GZIP, Compress::Gzip),
+    (FASTRPC_COMPRESS_ZLIB, Compress::Zlib),
+];

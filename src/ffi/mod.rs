@@ -1,6 +1,7 @@
 //! The C ABI, `include/fastrpc/fastrpc.h` (feature `capi`).
 //!
-//! Converts, guards and calls the public Rust API; it holds no logic of its own. Every export is
+//! Converts, guards and calls the public Rust API; it holds no logic of its own, and
+//! `tests/ffi_outside` compiles it outside of this crate to keep it so. Every export is
 //! written out with one closure as its body: [`guard::guard`] catches panics and refuses calls in
 //! a forked child. Pointers from C become Rust values only through [`own`] (opaque handles) and
 //! [`arg`] (bytes, text, options); user callbacks only through [`callback`], the one place where

@@ -200,8 +200,11 @@ pub(crate) fn trim_stack() {
     }
 }
 
-/// Fails in a process that was forked from one in which the runtime had started.
-pub(crate) fn check_usable() -> io::Result<()> {
+/// Checks that the runtime can be used in this process.
+///
+/// # Errors
+/// In a process that was forked from one in which the runtime had started.
+pub fn check_usable() -> io::Result<()> {
     if worker::is_forked() { Err(worker::forked_error()) } else { Ok(()) }
 }
 
