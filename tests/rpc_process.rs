@@ -188,7 +188,7 @@ fn a_killed_server_is_a_lost_connection() {
         client.on_close(move |error| tx.lock().unwrap().send(error.code()).unwrap());
         assert_eq!(call(&client, "Echo", b"x"), Ok(b"x".to_vec()));
         process.signal(libc::SIGKILL);
-        assert_eq!(lost.recv_timeout(LONG), Ok(1009));
+        assert_eq!(lost.recv_timeout(LONG), Ok(1009.into()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Codes of RPC errors, as they go over the wire.
 
-use crate::rpc::code;
+use crate::rpc::Code;
 
 /// The server has no such service.
 pub const FASTRPC_CODE_ENOSERVICE: i32 = 1001;
@@ -28,16 +28,16 @@ pub const FASTRPC_CODE_ECLOSE: i32 = 2005;
 pub const FASTRPC_CODE_ECANCELED: i32 = 125;
 
 const _: () = {
-    assert!(FASTRPC_CODE_ENOSERVICE == code::ENOSERVICE);
-    assert!(FASTRPC_CODE_ENOMETHOD == code::ENOMETHOD);
-    assert!(FASTRPC_CODE_EREQUEST == code::EREQUEST);
-    assert!(FASTRPC_CODE_ERPCTIMEDOUT == code::ERPCTIMEDOUT);
-    assert!(FASTRPC_CODE_EFAILEDSOCKET == code::EFAILEDSOCKET);
-    assert!(FASTRPC_CODE_EOVERCROWDED == code::EOVERCROWDED);
-    assert!(FASTRPC_CODE_EINTERNAL == code::EINTERNAL);
-    assert!(FASTRPC_CODE_ERESPONSE == code::ERESPONSE);
-    assert!(FASTRPC_CODE_ELOGOFF == code::ELOGOFF);
-    assert!(FASTRPC_CODE_ELIMIT == code::ELIMIT);
-    assert!(FASTRPC_CODE_ECLOSE == code::ECLOSE);
-    assert!(FASTRPC_CODE_ECANCELED == code::ECANCELED);
+    assert!(FASTRPC_CODE_ENOSERVICE == Code::ENOSERVICE.number());
+    assert!(FASTRPC_CODE_ENOMETHOD == Code::ENOMETHOD.number());
+    assert!(FASTRPC_CODE_EREQUEST == Code::EREQUEST.number());
+    assert!(FASTRPC_CODE_ERPCTIMEDOUT == Code::ERPCTIMEDOUT.number());
+    assert!(FASTRPC_CODE_EFAILEDSOCKET == Code::EFAILEDSOCKET.number());
+    assert!(FASTRPC_CODE_EOVERCROWDED == Code::EOVERCROWDED.number());
+    assert!(FASTRPC_CODE_EINTERNAL == Code::EINTERNAL.number());
+    assert!(FASTRPC_CODE_ERESPONSE == Code::ERESPONSE.number());
+    assert!(FASTRPC_CODE_ELOGOFF == Code::ELOGOFF.number());
+    assert!(FASTRPC_CODE_ELIMIT == Code::ELIMIT.number());
+    assert!(FASTRPC_CODE_ECLOSE == Code::ECLOSE.number());
+    assert!(FASTRPC_CODE_ECANCELED == Code::ECANCELED.number());
 };

@@ -169,11 +169,11 @@ impl From<rpc::Error> for Failure {
             e if e.is_closed() => FASTRPC_ECLOSED,
             e if e.is_overcrowded() => FASTRPC_ELIMIT,
             e if e.is_canceled() => FASTRPC_ECANCELED,
-            e if e.code() == rpc::code::EINTERNAL => FASTRPC_EINTERNAL,
+            e if e.code() == rpc::Code::EINTERNAL => FASTRPC_EINTERNAL,
             _ => FASTRPC_EINVAL,
         };
-        let failure = Failure::new(status, e.text()).with_code(e.code());
-        Failure { service: e.is_service(), ..failure }
+        let failure = Failure::new(status, e.text()).with_code(e.code().number());
+        Failure { service: e.is_service_error(), ..failure }
     }
 }
 

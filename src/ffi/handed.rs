@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use crate::rpc::{Call, code};
+use crate::rpc::{Call, Code};
 
 use super::call::fastrpc_call;
 use super::callback::{UserData, call_out};
@@ -45,7 +45,7 @@ impl Handed {
         let call = Arc::into_inner(handed).and_then(|handed| handed.call.into_inner());
         log_exception(call.as_ref(), &exception);
         if let Some(call) = call {
-            call.fail(code::EINTERNAL, &exception);
+            call.fail(Code::EINTERNAL, &exception);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use crate::rpc::{Reply, code};
+use crate::rpc::{Code, Reply};
 
 use super::arg::{self, Options};
 use super::call::fastrpc_call;
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn fastrpc_call_reply_with(
         match body {
             Ok(body) => call.reply_with(Reply { body: body.bytes(), attachment, compress }),
             Err(failure) => {
-                call.fail(code::EINTERNAL, failure.text());
+                call.fail(Code::EINTERNAL, failure.text());
                 return Err(failure);
             }
         }

@@ -185,7 +185,7 @@ pub unsafe extern "C" fn fastrpc_server_add_method(
         }
         server
             .add_method(service, method, move |call| Handed::run(call, function, &user))
-            .map_err(|e| Failure::new(FASTRPC_ESTATE, e.text()).with_code(e.code()))
+            .map_err(|e| Failure::new(FASTRPC_ESTATE, e.text()).with_code(e.code().number()))
     })
 }
 

@@ -30,10 +30,10 @@ mod service;
 mod stats;
 
 pub use self::client::{CallHandle, Cancellation, Client, Response};
-pub use self::error::{Error, code};
+pub use self::error::Error;
 pub use self::options::{CallOptions, ClientOptions, ServerOptions};
 pub use self::protocol::Protocol;
 pub use self::server::{Call, Connection, Reply, Server, StopReport};
 pub use self::service::{Answer, Codec, Method, Responder, Service};
 pub use self::stats::{ClientStats, ServerStats};
-pub use crate::wire::Compress;
+pub use crate::wire::{Code, Compress};

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::error::code;
-use super::{Call, CallHandle, CallOptions, Client, Compress, Error, Reply, Response, Server};
+use super::{
+    Call, CallHandle, CallOptions, Client, Code, Compress, Error, Reply, Response, Server,
+};
 
 /// A service as a generator makes it, to be added to a [`Server`].
 pub trait Service {
@@ -182,7 +183,7 @@ where
                 Ok(request) => request,
                 Err(why) => {
                     let text = format!("the body is no {request_name}: {why}");
-                    return call.fail(code::EREQUEST, &text);
+                    return call.fail(Code::EREQUEST, &text);
                 }
             };
             let outcome = handler(request, &call);

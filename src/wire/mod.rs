@@ -1,6 +1,6 @@
 //! Layer 0: what goes over the wire, as pure functions over byte slices.
 //!
-//! Offers frames, their meta data, compression and error numbers. Calls nothing of this crate and
+//! Offers frames, their meta data, compression and error codes. Calls nothing of this crate and
 //! does no I/O: bytes in, bytes or a typed [`Error`] out. It must never panic, whatever a peer
 //! sends, never allocate more than its caller's limit because of a number a peer wrote, and never
 //! use `unsafe`.
@@ -8,12 +8,13 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod baidu_std;
-pub(crate) mod code;
+mod code;
 pub(crate) mod compress;
 mod error;
 pub(crate) mod http1;
 pub(crate) mod original;
 mod proto;
 
+pub use self::code::Code;
 pub use self::compress::Compress;
 pub(crate) use self::error::Error;

@@ -81,9 +81,9 @@ fn errors_carry_code_and_text() {
     let error = client.call("no.Such", "Echo", b"", &CallOptions::default()).unwrap_err();
     assert_eq!(error.code(), 1001);
     assert!(error.is_remote() && error.text().contains("no.Such"), "{error:?}");
-    assert!(!error.is_service(), "{error:?}");
+    assert!(!error.is_service_error(), "{error:?}");
     let error = client.call("echo.EchoService", "Fail", b"", &CallOptions::default()).unwrap_err();
-    assert!(error.is_service(), "{error:?}");
+    assert!(error.is_service_error(), "{error:?}");
     assert_serves(&addr);
     eventually("the errors are counted", || server.stats().errors == 6);
 }
@@ -204,7 +204,8 @@ fn a_call_is_answered_later_from_a_thread() {
     for i in 0..100u8 {
         let tx = tx.clone();
         client.call_async("a.B", "Later", &[i], &CallOptions::default(), move |outcome| {
-            let outcome = outcome.map(|response| response.body).map_err(|error| error.code());
+            let outcome =
+                outcome.map(|response| response.body).map_err(|error| error.code().number());
             tx.send((i, outcome)).unwrap();
         });
     }

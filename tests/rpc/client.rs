@@ -265,7 +265,7 @@ fn close_ends_everything() {
     .unwrap();
     client.call_async("echo.EchoService", "Sleep", b"5000", &CallOptions::default(), move |o| {
         let outcome = o.map(|response| response.body);
-        from_callback.send(outcome.map_err(|e| (e.code(), e.text().to_owned()))).unwrap();
+        from_callback.send(outcome.map_err(|e| (e.code().number(), e.text().to_owned()))).unwrap();
     });
     eventually("all three are in flight", || client.stats().in_flight == 3);
     client.close();
@@ -318,7 +318,10 @@ fn callbacks_of_calls_that_cannot_start_run_too() {
     let make = || {
         let outcomes = outcomes.clone();
         client.call_async("a.B", "C", b"", &CallOptions::default(), move |outcome| {
-            outcomes.lock().unwrap().push((outcome.unwrap_err().code(), rt::is_coroutine()));
+            outcomes
+                .lock()
+                .unwrap()
+                .push((outcome.unwrap_err().code().number(), rt::is_coroutine()));
         });
     };
     make();

@@ -71,7 +71,7 @@ pub(crate) fn call(client: &Client, method: &str, body: &[u8]) -> Result<Vec<u8>
     client
         .call("echo.EchoService", method, body, &CallOptions::default())
         .map(|response| response.body)
-        .map_err(|error| (error.code(), error.text().to_owned()))
+        .map_err(|error| (error.code().number(), error.text().to_owned()))
 }
 
 /// The server still answers somebody else.

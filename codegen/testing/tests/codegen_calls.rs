@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use fastrpc::rpc::{
-    Answer, Call, CallOptions, Client, ClientOptions, Compress, Error, Server, ServerOptions, code,
+    Answer, Call, CallOptions, Client, ClientOptions, Code, Compress, Error, Server, ServerOptions,
 };
 use fastrpc::rt;
 use fastrpc_build_testing::support::{self, Implementation, LONG, text};
@@ -51,7 +51,7 @@ fn an_error_keeps_its_number_and_text() {
     let (_server, calls) = support::server();
     let error = calls.fail(&text("luck"), &plain()).unwrap_err();
     assert!(error.is_remote());
-    assert_eq!((error.code(), error.text()), (2042, "no luck"));
+    assert_eq!((error.code(), error.text()), (Code::new(2042), "no luck"));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_panic_is_an_error_with_its_text() {
     let (_server, calls) = support::server();
     let error = calls.panic(&text("luck"), &plain()).unwrap_err();
     assert!(error.is_remote());
-    assert_eq!(error.code(), code::EINTERNAL);
+    assert_eq!(error.code(), Code::EINTERNAL);
     assert_eq!(error.text(), "the handler panicked: no luck");
     assert_eq!(calls.echo(&text("still there"), &plain()).unwrap().body, text("still there"));
 }
@@ -113,7 +113,7 @@ fn an_answer_is_given_later() {
     let response = calls.later(&text("beside"), &plain()).unwrap();
     assert_eq!((response.body, &response.attachment[..]), (text("Later"), &b"beside"[..]));
     let error = calls.later(&text("fail whale"), &plain()).unwrap_err();
-    assert_eq!((error.code(), error.text()), (7, "whale"));
+    assert_eq!((error.code(), error.text()), (Code::new(7), "whale"));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn an_answer_that_never_comes_is_an_error() {
     let (_server, calls) = support::server();
     let error = calls.forget(&text(""), &plain()).unwrap_err();
     assert!(error.is_remote());
-    assert_eq!(error.code(), code::EINTERNAL);
+    assert_eq!(error.code(), Code::EINTERNAL);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn bodies_that_do_not_decode() {
     let service = "testing.calls.Calls";
     let error = client.call(service, "Echo", b"\xff\xff", &plain()).unwrap_err();
     assert!(error.is_remote());
-    assert_eq!(error.code(), code::EREQUEST);
+    assert_eq!(error.code(), Code::EREQUEST);
     assert!(error.text().starts_with("the body is no testing.calls.Text: "), "{error}");
 
     // A server that answers with other bytes than it should.
@@ -140,12 +140,12 @@ fn bodies_that_do_not_decode() {
     let odd_calls = CallsClient::new(support::client(&odd));
     let error = odd_calls.count(&text("hi"), &plain()).unwrap_err();
     assert!(!error.is_remote());
-    assert_eq!(error.code(), code::ERESPONSE);
+    assert_eq!(error.code(), Code::ERESPONSE);
     assert!(error.text().starts_with("the answer is no testing.calls.Count: "), "{error}");
 
     let (tx, rx) = mpsc::channel();
     odd_calls.count_async(&text("hi"), &plain(), move |outcome| tx.send(outcome).unwrap());
-    assert_eq!(rx.recv_timeout(LONG).unwrap().unwrap_err().code(), code::ERESPONSE);
+    assert_eq!(rx.recv_timeout(LONG).unwrap().unwrap_err().code(), Code::ERESPONSE);
     assert_eq!(calls.count(&text("hi"), &plain()).unwrap().body.count, 2);
 }
 
@@ -162,7 +162,7 @@ fn a_deep_request_does_not_overflow_the_stack() {
     };
     assert_eq!(calls.depth(&nested(99), &plain()).unwrap().body.count, 99);
     let error = calls.depth(&nested(1000), &plain()).unwrap_err();
-    assert_eq!(error.code(), code::EREQUEST, "{error}");
+    assert_eq!(error.code(), Code::EREQUEST, "{error}");
 }
 
 #[test]
@@ -170,9 +170,9 @@ fn what_is_not_there() {
     let (_server, calls) = support::server();
     let empty = Server::new(ServerOptions::default());
     let nobody = CallsClient::new(support::client(&empty));
-    assert_eq!(nobody.echo(&text(""), &plain()).unwrap_err().code(), code::ENOSERVICE);
+    assert_eq!(nobody.echo(&text(""), &plain()).unwrap_err().code(), Code::ENOSERVICE);
     empty.add_method("testing.calls.Calls", "Other", |call| call.reply(b"")).unwrap();
-    assert_eq!(nobody.echo(&text(""), &plain()).unwrap_err().code(), code::ENOMETHOD);
+    assert_eq!(nobody.echo(&text(""), &plain()).unwrap_err().code(), Code::ENOMETHOD);
     assert_eq!(calls.echo(&text(""), &plain()).unwrap().body, text(""));
 }
 
@@ -234,11 +234,11 @@ fn what_the_question_mark_answers() {
         assert!(error.is_remote(), "{error}");
         (error.code(), error.text().to_owned())
     };
-    assert_eq!(answered(0), (code::EINTERNAL, "the disk is full".to_owned()));
-    assert_eq!(answered(1), (5, "five".to_owned()));
-    assert_eq!(answered(2).0, code::ECANCELED);
-    assert_eq!(answered(3), (code::EINTERNAL, "zero".to_owned()));
-    assert_eq!(answered(4), (2042, "no way".to_owned()));
+    assert_eq!(answered(0), (Code::EINTERNAL, "the disk is full".to_owned()));
+    assert_eq!(answered(1), (Code::new(5), "five".to_owned()));
+    assert_eq!(answered(2).0, Code::ECANCELED);
+    assert_eq!(answered(3), (Code::EINTERNAL, "zero".to_owned()));
+    assert_eq!(answered(4), (Code::new(2042), "no way".to_owned()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::channel::{Inner, Local};
 use super::events::Event;
 use super::pending::Outcome;
 use crate::rpc::io::{Missing, Taken};
-use crate::rpc::{Compress, Error};
+use crate::rpc::{Code, Compress, Error};
 use crate::wire;
 use crate::wire::baidu_std;
 use crate::wire::original::{self, Step};
@@ -132,7 +132,8 @@ fn original_outcome(local: &Local, frame: &original::Frame<'_>) -> Outcome {
 }
 
 fn remote(code: i32, text: String) -> Error {
-    let text = match wire::code::text(code) {
+    let code = Code::new(code);
+    let text = match code.description() {
         Some(known) if text.is_empty() => known.to_owned(),
         _ => text,
     };

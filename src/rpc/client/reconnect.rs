@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::channel::{Inner, Local};
 use super::events::Event;
 use crate::net::Stream;
-use crate::rpc::error::{Kind, code};
+use crate::rpc::Code;
+use crate::rpc::error::Kind;
 use crate::rpc::io::WriteQueue;
 use crate::rpc::io::{FULL_READ, ReadBuffer};
 use crate::rpc::{Error, Protocol};
@@ -60,7 +61,7 @@ impl Inner {
             let text = format!("no connection to {}: {error}", self.addr);
             Err(match error.raw_os_error() {
                 Some(libc::ECANCELED) => Error::canceled(),
-                Some(libc::ETIMEDOUT) => Error::of(Kind::Timeout, code::ERPCTIMEDOUT, text),
+                Some(libc::ETIMEDOUT) => Error::of(Kind::Timeout, Code::ERPCTIMEDOUT, text),
                 _ => Error::internal(text),
             })
         })
@@ -257,7 +258,7 @@ impl Inner {
                 Err(ReadError::Wire(error)) => {
                     log::warn!("closing the connection to {addr}: {error}");
                     let text = format!("{addr} sent what is no answer: {error}");
-                    Error::of(Kind::Broken, code::ERESPONSE, text)
+                    Error::of(Kind::Broken, Code::ERESPONSE, text)
                 }
             };
         }

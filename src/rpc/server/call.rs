@@ -7,8 +7,8 @@ use super::conn::Conn;
 use super::encode::WireReply;
 use super::registry::Registered;
 use crate::net::Addr;
+use crate::rpc::Code;
 use crate::rpc::Compress;
-use crate::rpc::error::code;
 use crate::rt::{self, Deadline};
 use crate::wire;
 
@@ -133,14 +133,14 @@ impl Call {
                 compress: reply.compress,
                 ..WireReply::default()
             }),
-            Err(error) => self.fail(code::EINTERNAL, &error.to_string()),
+            Err(error) => self.fail(Code::EINTERNAL, &error.to_string()),
         }
     }
 
-    /// Answers with an error. `code` is one of [`code`](super::code) or the service's own; 0,
-    /// which would mean success, becomes EINTERNAL. Does not wait.
-    pub fn fail(self, code: i32, text: &str) {
-        self.answer(&WireReply::error(code, text));
+    /// Responds with an error: a constant of [`Code`] or a number of the service's own, and a text.
+    /// 0, which would mean success, becomes EINTERNAL. Does not wait.
+    pub fn fail(self, code: impl Into<Code>, text: &str) {
+        self.answer(&WireReply::error(code.into(), text));
     }
 
     fn answer(mut self, answer: &WireReply<'_>) {
@@ -161,14 +161,14 @@ impl Drop for Call {
             return conn.answer(
                 self.key,
                 self.correlation_id,
-                &WireReply::error(code::ELIMIT, text),
+                &WireReply::error(Code::ELIMIT, text),
             );
         }
         // The handler that panics is about to tell why: see `run`.
         if std::thread::panicking() && conn.abandon(self.key) {
             return;
         }
-        let answer = WireReply::error(code::EINTERNAL, NO_ANSWER);
+        let answer = WireReply::error(Code::EINTERNAL, NO_ANSWER);
         conn.answer(self.key, self.correlation_id, &answer);
     }
 }
@@ -243,7 +243,7 @@ fn handle(via: &Bound, mut call: Call) {
     if call.compress != Compress::None
         && let Err(error) = call.unpack()
     {
-        return call.fail(code::EREQUEST, &error.to_string());
+        return call.fail(Code::EREQUEST, &error.to_string());
     }
     let key = call.key;
     let ended = catch_unwind(AssertUnwindSafe(|| (via.method.handler)(call)));

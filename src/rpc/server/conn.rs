@@ -10,7 +10,7 @@ use super::connection::Unsent;
 use super::encode::{Format, WireReply};
 use super::state::{ConnState, Until};
 use crate::net::{Addr, Stream};
-use crate::rpc::error::code;
+use crate::rpc::Code;
 use crate::rpc::{Error, ServerOptions};
 use crate::rt::{self, Deadline, Pinned, Waiter};
 use crate::sync::lock;
@@ -307,7 +307,7 @@ impl Conn {
             }
         };
         if let Some(correlation_id) = abandoned {
-            self.answer(key, correlation_id, &WireReply::error(code::EINTERNAL, text));
+            self.answer(key, correlation_id, &WireReply::error(Code::EINTERNAL, text));
         }
     }
 

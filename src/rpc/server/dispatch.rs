@@ -8,8 +8,8 @@ use super::conn::Conn;
 use super::encode::WireReply;
 use super::registry::{Lookup, Registered};
 use super::state::ConnState;
+use crate::rpc::Code;
 use crate::rpc::Compress;
-use crate::rpc::error::code;
 use crate::rt::Deadline;
 
 /// Starts the calls of one connection. Home worker only.
@@ -58,7 +58,7 @@ impl<'a> Dispatch<'a> {
         }
         let id = request.correlation_id;
         if self.conn.server.is_stopping() {
-            return self.refuse(id, code::ELOGOFF, "the server is stopping");
+            return self.refuse(id, Code::ELOGOFF, "the server is stopping");
         }
         let Some(via) = self.bind(request) else { return };
         let key = self.local.begin(id, request.body.len() + request.attachment.len());
@@ -79,7 +79,7 @@ impl<'a> Dispatch<'a> {
     }
 
     #[cold]
-    pub(super) fn refuse(&self, id: i64, code: i32, text: &str) {
+    pub(super) fn refuse(&self, id: i64, code: Code, text: &str) {
         self.conn.refuse(self.local, id, &WireReply::error(code, text));
     }
 
@@ -115,18 +115,18 @@ impl<'a> Dispatch<'a> {
             }
             Lookup::NoService => {
                 let text = format!("there is no service '{service}'");
-                self.refuse_unknown(request, code::ENOSERVICE, &text);
+                self.refuse_unknown(request, Code::ENOSERVICE, &text);
                 None
             }
             Lookup::NoMethod => {
                 let text = format!("service '{service}' has no method '{name}'");
-                self.refuse_unknown(request, code::ENOMETHOD, &text);
+                self.refuse_unknown(request, Code::ENOMETHOD, &text);
                 None
             }
         }
     }
 
-    fn refuse_unknown(&self, request: &Incoming<'_>, code: i32, text: &str) {
+    fn refuse_unknown(&self, request: &Incoming<'_>, code: Code, text: &str) {
         let answer = WireReply { is_unknown_method: true, ..WireReply::error(code, text) };
         self.conn.refuse(self.local, request.correlation_id, &answer);
     }

@@ -1,7 +1,7 @@
 //! What is put on the wire for a call, in whatever its connection speaks.
 
+use crate::rpc::Code;
 use crate::rpc::Compress;
-use crate::rpc::error::code;
 use crate::wire::baidu_std::{self, ResponseHead};
 use crate::wire::original;
 
@@ -45,9 +45,8 @@ pub(super) struct WireReply<'a> {
 }
 
 impl<'a> WireReply<'a> {
-    pub(super) fn error(code: i32, text: &'a str) -> WireReply<'a> {
-        let code = if code == 0 { code::EINTERNAL } else { code };
-        WireReply { code, text, ..WireReply::default() }
+    pub(super) fn error(code: Code, text: &'a str) -> WireReply<'a> {
+        WireReply { code: code.or_internal().number(), text, ..WireReply::default() }
     }
 
     /// Appends the answer; nothing at all if the peer could not understand it.
@@ -74,7 +73,7 @@ impl<'a> WireReply<'a> {
             let text = error.to_string();
             let head = ResponseHead {
                 correlation_id,
-                code: code::EINTERNAL,
+                code: Code::EINTERNAL.number(),
                 text: &text,
                 ..ResponseHead::default()
             };
@@ -92,7 +91,7 @@ impl<'a> WireReply<'a> {
                 original::encode_response(out, id, self.body);
             }
             Format::Original2 if self.code == 0 => {
-                original::encode_error(out, id, code::EINTERNAL, NO_ATTACHMENT);
+                original::encode_error(out, id, Code::EINTERNAL.number(), NO_ATTACHMENT);
             }
             Format::Original2 => original::encode_error(out, id, self.code, self.text),
             Format::Original if self.is_unknown_method => original::encode_unknown_method(out),

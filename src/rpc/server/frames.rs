@@ -3,8 +3,8 @@
 use super::dispatch::{Dispatch, Incoming};
 use super::encode::Format;
 use super::reader::End;
+use crate::rpc::Code;
 use crate::rpc::Compress;
-use crate::rpc::error::code;
 use crate::rpc::io::{Missing, Taken};
 use crate::wire::baidu_std::{self, Head};
 use crate::wire::original::{self, Step};
@@ -38,11 +38,11 @@ impl BaiduStd {
             dispatch.conn.set_format(Format::BaiduStdPush);
         }
         let Some(request) = &meta.request else {
-            return dispatch.refuse(id, code::EREQUEST, "the frame is not a request");
+            return dispatch.refuse(id, Code::EREQUEST, "the frame is not a request");
         };
         let compress = match meta.compress() {
             Ok(compress) => compress,
-            Err(error) => return dispatch.refuse(id, code::EREQUEST, &error.to_string()),
+            Err(error) => return dispatch.refuse(id, Code::EREQUEST, &error.to_string()),
         };
         dispatch.start(&Incoming {
             correlation_id: id,
@@ -75,7 +75,7 @@ impl Frames for BaiduStd {
                 }
                 Some(Ok(frame)) => BaiduStd::start(&frame, dispatch),
                 Some(Err(error)) => match error.correlation_id() {
-                    Some(id) => dispatch.refuse(id, code::EREQUEST, &error.to_string()),
+                    Some(id) => dispatch.refuse(id, Code::EREQUEST, &error.to_string()),
                     None => return Err(End::Bad(error.to_string())),
                 },
             }

@@ -8,7 +8,7 @@ use super::OnClose;
 use super::conn::Conn;
 use super::encode::WireReply;
 use super::state::ConnState;
-use crate::rpc::error::code;
+use crate::rpc::Code;
 use crate::rt;
 use crate::slab::Slab;
 
@@ -45,7 +45,7 @@ impl Conn {
         for &key in &keys {
             let correlation_id = local.end(key).expect("listed above").correlation_id;
             local.tally.ended(true);
-            let answer = WireReply::error(code::ELOGOFF, "the server stopped before the answer");
+            let answer = WireReply::error(Code::ELOGOFF, "the server stopped before the answer");
             self.append_answer(local, correlation_id, &answer);
         }
         self.cancel_handlers(local);

@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::meta::RpcMeta;
 use super::*;
-use crate::wire::code;
+use crate::wire::Code;
 use crate::wire::compress::{Compress, decompress};
 
 /// One recorded call: what the client sent and the server answered.
@@ -187,7 +187,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             service: "echo.Absent",
-            answer: Answer::Error(code::ENOMETHOD, absent),
+            answer: Answer::Error(Code::ENOMETHOD.number(), absent),
             ..plain("08-no-such-service", 23)
         },
         Case {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Error, Response, code};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Code, Error, Response};
 use fastrpc::rt;
 use fastrpc_examples::address;
 use fastrpc_examples::echo::{EchoRequest, EchoResponse, EchoServiceClient, OtherServiceClient};
@@ -45,7 +45,7 @@ fn main() -> io::Result<ExitCode> {
     report.call("a refused connection", fails(Error::is_connect), || {
         EchoServiceClient::new(&nobody).echo(&request, &plain)
     });
-    let unknown = |error: &Error| error.is_remote() && error.code() == code::ENOSERVICE;
+    let unknown = |error: &Error| error.is_remote() && error.code() == Code::ENOSERVICE;
     report.call("a method that is not there", fails(unknown), || {
         OtherServiceClient::new(&*client).nothing(&request, &plain)
     });
