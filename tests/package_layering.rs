@@ -31,11 +31,11 @@ const TEST_FILES: &[&str] = &["/golden.rs", "/properties.rs", "/tests.rs"];
 
 /// Where code is called from C although it is neither `ffi` nor `hook`, and why.
 const CALLED_FROM_C: &[(&str, &str)] = &[
-    ("rt/held_report.rs", "walks along stacks"),
+    ("rt/lock_check/report.rs", "walks along stacks"),
     ("rt/signal.rs", "a signal handler"),
     ("rt/start.rs", "pthread_atfork calls back"),
-    ("rt/stack.rs", "a signal handler"),
-    ("rt/worker.rs", "the C++ runtime's exception state, saved at a switch"),
+    ("rt/fiber/stack.rs", "a signal handler"),
+    ("rt/fiber/context.rs", "the C++ runtime's exception state, saved at a switch"),
     ("sys/objects.rs", "walks along loaded objects"),
     ("sys/raw.rs", "stands in for libc's functions"),
     ("sys/raw_lock.rs", "the same for semaphores and locks"),
@@ -113,8 +113,8 @@ fn the_laws_can_be_broken() {
 
     let c = |module, file, code| faces_c(module, file, &code_of(code));
     assert!(c("net", "net/mod.rs", "extern \"C\" fn f() {}").is_some());
-    assert!(c("rt", "rt/stack.rs", "extern \"C\" fn on_signal() {}").is_none());
-    assert!(c("rt", "rt/stack.rs", "#[unsafe(no_mangle)] extern \"C\" fn f() {}").is_some());
+    assert!(c("rt", "rt/fiber/stack.rs", "extern \"C\" fn on_signal() {}").is_none());
+    assert!(c("rt", "rt/fiber/stack.rs", "#[unsafe(no_mangle)] extern \"C\" fn f() {}").is_some());
     assert!(c("ffi", "ffi/mod.rs", "#[unsafe(no_mangle)] extern \"C\" fn f() {}").is_none());
 
     let pure = |code| impure("wire", "", &code_of(code));

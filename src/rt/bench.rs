@@ -5,8 +5,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::park::wait::{Waiter, Waker};
 use super::time::Deadline;
-use super::wait::{Waiter, Waker};
 use super::{WaitError, spawn_detached};
 
 /// The time in which the calling coroutine and another one wake each other and wait, `rounds`

@@ -8,8 +8,8 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::poller::Event;
-use super::stack;
+use super::fiber::stack;
+use super::io::poller::Event;
 use super::time::Deadline;
 use super::timer::TimerEvent;
 use super::worker::{Message, Worker};

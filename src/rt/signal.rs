@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::rawfd::{Interest, wait_fd};
+use super::io::rawfd::{Interest, wait_fd};
 use super::time::Deadline;
 use crate::sys::syscall;
 

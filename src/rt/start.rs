@@ -5,9 +5,10 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 
-use super::stack::{self, FaultActions};
+use super::fiber::engine;
+use super::fiber::stack::{self, FaultActions};
+use super::reactor;
 use super::worker::{self, Shared, Worker};
-use super::{engine, reactor};
 use crate::sys::syscall;
 
 /// How the runtime of this process is set up. Takes effect if given to [`configure`] before the

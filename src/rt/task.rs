@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::fiber::stack;
 use super::fiber::{self, Job, Name};
+use super::park::wait::{Parker, WaitError, Waiter, Waker};
+use super::start;
 use super::time::Deadline;
-use super::wait::{Parker, WaitError, Waiter, Waker};
 use super::worker::{self, Message, Worker};
-use super::{stack, start};
 
 /// Starts a coroutine on the calling worker, or, from a plain thread, on each worker in turn.
 ///

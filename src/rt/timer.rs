@@ -3,9 +3,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::fiber::{self, Job};
+use super::park::wait::Parker;
 use super::start;
 use super::time::Deadline;
-use super::wait::Parker;
 use super::worker::{self, Message, Worker};
 use crate::wheel::TimerId;
 

@@ -13,19 +13,19 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex};
 
-#[cfg(feature = "hook")]
-use super::address::AddressWaits;
-use super::engine::{self, Coroutine};
+use super::fiber::context::{Errno, ThreadContext};
+use super::fiber::engine::{self, Coroutine};
 use super::fiber::{Fiber, FiberPool};
-use super::float::FloatControl;
+use super::io::poller::Poller;
+use super::io::rawfd::RawFds;
 #[cfg(feature = "hook")]
-use super::held::HeldLocks;
-use super::poller::Poller;
-use super::rawfd::RawFds;
+use super::lock_check::HeldLocks;
+#[cfg(feature = "hook")]
+use super::park::addr_wait::AddressWaits;
+use super::park::wait::Parker;
 use super::start;
 use super::time::{self, Deadline};
 use super::timer::TimerEvent;
-use super::wait::Parker;
 use crate::sys;
 use crate::wheel::{TimerId, Wheel};
 
@@ -46,9 +46,7 @@ pub(crate) struct Worker {
     pub(super) address_waits: AddressWaits,
     #[cfg(feature = "hook")]
     pub(super) held: HeldLocks,
-    cxx_globals: *mut CxxGlobals,
-    /// With which coroutines begin: the thread's.
-    float_control: FloatControl,
+    thread_context: ThreadContext,
 }
 
 impl Worker {
@@ -79,8 +77,7 @@ impl Worker {
             #[cfg(feature = "hook")]
             held: HeldLocks::new(start::lock_options()),
             poller,
-            cxx_globals: cxx_globals(),
-            float_control: FloatControl::save(),
+            thread_context: ThreadContext::of_this_thread(),
         }));
         CURRENT.set(worker);
         Ok(worker)
@@ -119,12 +116,10 @@ impl Worker {
         {
             self.held.note_wait(fiber);
         }
-        let exceptions = self.save_exceptions();
-        let float_control = FloatControl::save();
+        let context = self.thread_context.save();
         engine::suspend();
         self.running.set(fiber);
-        float_control.restore();
-        self.restore_exceptions(exceptions);
+        self.thread_context.restore(context);
         errno.restore();
     }
 
@@ -142,8 +137,7 @@ impl Worker {
     #[inline]
     pub(super) fn started(&self, fiber: *const Fiber) {
         self.running.set(fiber);
-        self.float_control.restore();
-        self.restore_exceptions(CxxGlobals::NONE);
+        self.thread_context.reset();
     }
 
     /// Runs what can run, until nothing can or it is time to look at the fds and timers again.
@@ -241,26 +235,6 @@ impl Worker {
             return true;
         }
         false
-    }
-
-    // ---- C++ exceptions ----
-
-    #[inline]
-    fn save_exceptions(&self) -> CxxGlobals {
-        if self.cxx_globals.is_null() {
-            return CxxGlobals::NONE;
-        }
-        // SAFETY: not null, so it is this thread's own `__cxa_eh_globals`, which lives as long
-        // as the thread.
-        unsafe { *self.cxx_globals }
-    }
-
-    #[inline]
-    fn restore_exceptions(&self, saved: CxxGlobals) {
-        if !self.cxx_globals.is_null() {
-            // SAFETY: as in `save_exceptions`.
-            unsafe { *self.cxx_globals = saved }
-        }
     }
 }
 
@@ -369,6 +343,24 @@ pub(super) fn set_forked() {
     FORKED.store(true, Ordering::Relaxed);
 }
 
+/// Checks that the runtime can be used in this process.
+///
+/// # Errors
+/// In a process that was forked from one in which the runtime had started.
+pub fn check_usable() -> io::Result<()> {
+    if is_forked() { Err(forked_error()) } else { Ok(()) }
+}
+
+/// Calls `f` soon in the reactor of worker `index`, which must exist. `f` must not wait.
+///
+/// # Errors
+/// In a forked child.
+pub(crate) fn post(index: usize, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    check_usable()?;
+    send(index, Message::Run(Box::new(f)));
+    Ok(())
+}
+
 pub(super) fn forked_error() -> io::Error {
     io::Error::other(ForkedError)
 }
@@ -387,63 +379,6 @@ impl std::fmt::Display for ForkedError {
 }
 
 impl std::error::Error for ForkedError {}
-
-/// The two words that the C++ run-time library keeps per thread about exceptions in flight:
-/// `__cxa_eh_globals` of the Itanium C++ ABI, 2.2.2. They belong to the coroutine: without them
-/// `throw;` after a wait inside a `catch` would rethrow another coroutine's exception.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct CxxGlobals {
-    caught_exceptions: *mut libc::c_void,
-    uncaught_exceptions: libc::c_uint,
-}
-
-impl CxxGlobals {
-    const NONE: CxxGlobals =
-        CxxGlobals { caught_exceptions: std::ptr::null_mut(), uncaught_exceptions: 0 };
-}
-
-/// This thread's C++ exception state; null in a program without the C++ run-time library.
-fn cxx_globals() -> *mut CxxGlobals {
-    #[cfg(feature = "capi")]
-    {
-        unsafe extern "C" {
-            fn __cxa_get_globals() -> *mut CxxGlobals;
-        }
-        // SAFETY: takes nothing, and answers a pointer that lives as long as the thread.
-        unsafe { __cxa_get_globals() }
-    }
-    #[cfg(not(feature = "capi"))]
-    {
-        // SAFETY: the name is a C string.
-        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__cxa_get_globals".as_ptr()) };
-        if symbol.is_null() {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: a symbol of this name is the function that the C++ ABI defines.
-        let get_globals = unsafe {
-            std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> *mut CxxGlobals>(symbol)
-        };
-        get_globals()
-    }
-}
-
-/// The thread's errno, carried over a switch.
-struct Errno(libc::c_int);
-
-impl Errno {
-    #[inline]
-    fn save() -> Errno {
-        // SAFETY: the location is valid for as long as the thread runs.
-        Errno(unsafe { *libc::__errno_location() })
-    }
-
-    #[inline]
-    fn restore(self) {
-        // SAFETY: as in `save`.
-        unsafe { *libc::__errno_location() = self.0 }
-    }
-}
 
 thread_local! {
     static CURRENT: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };

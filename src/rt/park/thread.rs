@@ -11,7 +11,7 @@ pub(super) struct Sleeper {
 }
 
 impl Sleeper {
-    pub(super) const fn new() -> Sleeper {
+    pub(in crate::rt) const fn new() -> Sleeper {
         Sleeper { asleep: Mutex::new(false), woken: Condvar::new() }
     }
 
@@ -33,7 +33,7 @@ impl Sleeper {
     }
 
     /// Wakes the thread. What its `wanted` looks at was changed before.
-    pub(super) fn wake(&self) {
+    pub(in crate::rt) fn wake(&self) {
         if *self.lock() {
             self.woken.notify_one();
         }

@@ -4,43 +4,48 @@
 //! microsecond. Each worker keeps its idle fibers, by stack size, last in first out: the warmest
 //! runs next.
 
+pub(super) mod context;
+pub(super) mod engine;
+pub(super) mod local;
+pub(super) mod stack;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine::{self, Coroutine};
-use super::local::LocalMap;
-use super::stack::{self, Stack};
-use super::start;
-use super::task;
-use super::time::Deadline;
-use super::wait::Parker;
-use super::worker::{self, Worker};
+use self::engine::Coroutine;
+use self::local::LocalMap;
+use self::stack::Stack;
+use crate::rt::park::wait::Parker;
+use crate::rt::start;
+use crate::rt::task;
+use crate::rt::time::Deadline;
+use crate::rt::worker::{self, Worker};
 
 /// What a fiber runs next.
-pub(super) struct Job {
-    pub(super) name: Name,
-    pub(super) id: u64,
-    pub(super) body: Box<dyn FnOnce()>,
+pub(in crate::rt) struct Job {
+    pub(in crate::rt) name: Name,
+    pub(in crate::rt) id: u64,
+    pub(in crate::rt) body: Box<dyn FnOnce()>,
 }
 
 impl Job {
-    pub(super) fn new(name: &'static str, body: Box<dyn FnOnce()>) -> Job {
+    pub(in crate::rt) fn new(name: &'static str, body: Box<dyn FnOnce()>) -> Job {
         Job { name: Name::Static(name), id: task::next_id(), body }
     }
 }
 
 /// A coroutine's name; most have none of their own and share a literal.
 #[derive(Clone)]
-pub(super) enum Name {
+pub(in crate::rt) enum Name {
     Static(&'static str),
     Owned(Arc<str>),
 }
 
 impl Name {
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::rt) fn as_str(&self) -> &str {
         match self {
             Name::Static(name) => name,
             Name::Owned(name) => name,
@@ -53,14 +58,14 @@ pub(crate) struct Fiber {
     parker: Arc<Parker>,
     stack: Stack,
     next: RefCell<Next>,
-    pub(super) name: RefCell<Name>,
-    pub(super) locals: LocalMap,
+    pub(in crate::rt) name: RefCell<Name>,
+    pub(in crate::rt) locals: LocalMap,
     /// Whether blocking calls of libc suspend it; what that means, `crate::hook` decides.
     #[cfg(feature = "hook")]
-    pub(super) hooked: Cell<bool>,
+    pub(in crate::rt) hooked: Cell<bool>,
     /// How many mutexes of pthreads it holds.
     #[cfg(feature = "hook")]
-    pub(super) held: Cell<usize>,
+    pub(in crate::rt) held: Cell<usize>,
 }
 
 enum Next {
@@ -70,22 +75,22 @@ enum Next {
 }
 
 impl Fiber {
-    pub(super) fn parker(&self) -> &Arc<Parker> {
+    pub(in crate::rt) fn parker(&self) -> &Arc<Parker> {
         &self.parker
     }
 
-    pub(super) fn stack(&self) -> &Stack {
+    pub(in crate::rt) fn stack(&self) -> &Stack {
         &self.stack
     }
 
     /// The number of what it runs.
     #[inline]
-    pub(super) fn id(&self) -> u64 {
+    pub(in crate::rt) fn id(&self) -> u64 {
         self.parker.job()
     }
 
     #[inline]
-    pub(super) fn coroutine(&self) -> Coroutine {
+    pub(in crate::rt) fn coroutine(&self) -> Coroutine {
         self.parker.coroutine()
     }
 }
@@ -94,12 +99,12 @@ impl Fiber {
 ///
 /// # Errors
 /// When there is no memory for a stack, and in a forked child.
-pub(super) fn spawn_job(job: Job) -> io::Result<Arc<Parker>> {
+pub(in crate::rt) fn spawn_job(job: Job) -> io::Result<Arc<Parker>> {
     spawn_job_sized(job, start::default_stack_size())
 }
 
 /// The same with a stack of `stack_size` bytes, which [`stack::size_class`] gave.
-pub(super) fn spawn_job_sized(job: Job, stack_size: usize) -> io::Result<Arc<Parker>> {
+pub(in crate::rt) fn spawn_job_sized(job: Job, stack_size: usize) -> io::Result<Arc<Parker>> {
     let worker = Worker::current().ok_or_else(|| io::Error::from_raw_os_error(libc::EPERM))?;
     if worker.is_forked() {
         return Err(worker::forked_error());
@@ -108,7 +113,7 @@ pub(super) fn spawn_job_sized(job: Job, stack_size: usize) -> io::Result<Arc<Par
 }
 
 /// A worker's idle fibers.
-pub(super) struct FiberPool {
+pub(in crate::rt) struct FiberPool {
     classes: RefCell<Vec<Class>>,
     /// Fibers that exist, at work or idle.
     alive: Cell<usize>,
@@ -126,7 +131,7 @@ struct Class {
 }
 
 impl FiberPool {
-    pub(super) fn new() -> FiberPool {
+    pub(in crate::rt) fn new() -> FiberPool {
         FiberPool {
             classes: RefCell::new(Vec::new()),
             alive: Cell::new(0),
@@ -195,11 +200,11 @@ impl FiberPool {
 
     /// Gives back, once per second, half of the stacks that the last second had no use for, and
     /// says when to call again. For a worker that is about to sleep.
-    pub(super) fn trim(&self) -> Deadline {
+    pub(in crate::rt) fn trim(&self) -> Deadline {
         if self.idle.get() <= KEPT_IDLE {
             return Deadline::NEVER;
         }
-        let now = super::time::coarse_ns();
+        let now = crate::rt::time::coarse_ns();
         let due = self.trimmed_at.get() + TRIM_PERIOD.as_nanos() as u64;
         if now < due {
             // The coarse clock may lag by a tick: ask a little late rather than twice.

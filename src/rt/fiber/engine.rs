@@ -15,14 +15,14 @@ use may::coroutine::Builder;
 /// A coroutine of the engine. A plain pointer: whoever resumes it knows that it lives, and on the
 /// last return it is gone.
 #[derive(Clone, Copy)]
-pub(super) struct Coroutine(NonNull<usize>);
+pub(in crate::rt) struct Coroutine(NonNull<usize>);
 
 impl Coroutine {
     /// Makes a coroutine that will run `body` on a stack of `stack_size` bytes and a guard page.
     ///
     /// # Panics
     /// When the stack cannot be mapped.
-    pub(super) fn new(stack_size: usize, body: impl FnOnce() + Send + 'static) -> Coroutine {
+    pub(in crate::rt) fn new(stack_size: usize, body: impl FnOnce() + Send + 'static) -> Coroutine {
         let mut generator = Gn::<()>::new_opt(words(stack_size), body);
         // What marks it as a coroutine to `generator`: it suspends as a whole, even from within
         // plain generators, and keeps a panic to itself.
@@ -35,7 +35,7 @@ impl Coroutine {
     /// # Safety
     /// It has not ended, does not run, and was made by the calling thread.
     #[inline]
-    pub(super) unsafe fn resume(self) {
+    pub(in crate::rt) unsafe fn resume(self) {
         // SAFETY: it has not ended, so that the pointer is owned, and by nobody but us.
         let mut generator = unsafe { Generator::<'static, (), ()>::from_raw(self.0.as_ptr()) };
         generator.resume();
@@ -53,12 +53,12 @@ impl From<Generator<'static, (), ()>> for Coroutine {
 
 /// Returns from the `resume` that runs the calling coroutine, until it is resumed again.
 #[inline]
-pub(super) fn suspend() {
+pub(in crate::rt) fn suspend() {
     generator::co_yield_with(());
 }
 
 /// Starts the engine's worker threads. Once per process.
-pub(super) fn start(workers: usize) {
+pub(in crate::rt) fn start(workers: usize) {
     let config = may::config();
     config.set_workers(workers);
     // The engine preallocates stacks of its default size; all of ours ask for another size, so
@@ -68,7 +68,7 @@ pub(super) fn start(workers: usize) {
 }
 
 /// Runs `body` in a coroutine of `may` on worker `worker`, from any thread.
-pub(super) fn run_on(
+pub(in crate::rt) fn run_on(
     worker: usize,
     stack_size: usize,
     body: impl FnOnce() + Send + 'static,

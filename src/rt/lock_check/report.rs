@@ -5,8 +5,8 @@ use std::fmt;
 
 use log::Level;
 
-use super::fiber::Fiber;
-use super::held::{HeldAs, Lock, Site};
+use super::{HeldAs, Lock, Site};
+use crate::rt::fiber::Fiber;
 use crate::sys::objects;
 
 /// What one worker has seen.
@@ -50,7 +50,7 @@ struct Seen {
 
 impl Incidents {
     /// The incident that `fiber`, which runs, waits while it holds `lock`, and whether it is new.
-    pub(super) fn wait(&mut self, fiber: &Fiber, lock: &Lock) -> (Option<usize>, bool) {
+    pub(in crate::rt) fn wait(&mut self, fiber: &Fiber, lock: &Lock) -> (Option<usize>, bool) {
         let marker = 0u8;
         let depth = fiber.stack().depth(&raw const marker as usize);
         let place = lock.site.0[0];
@@ -130,7 +130,7 @@ impl Incidents {
     }
 
     /// Keeps the stack of a lock at `place`, which is being noted, for the wait that may follow.
-    pub(super) fn trace(&mut self, place: usize) {
+    pub(in crate::rt) fn trace(&mut self, place: usize) {
         self.trace = Some((place, Backtrace::capture()));
     }
 

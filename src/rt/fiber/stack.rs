@@ -8,11 +8,11 @@ use std::cell::Cell;
 use std::io;
 use std::sync::OnceLock;
 
-use super::worker::Worker;
+use crate::rt::worker::Worker;
 use crate::sys::{self, syscall};
 
 /// Where a coroutine's stack lies.
-pub(super) struct Stack {
+pub(in crate::rt) struct Stack {
     /// The lowest usable byte, above the guard.
     bottom: usize,
     size: usize,
@@ -41,7 +41,7 @@ impl Stack {
         Stack { bottom: top - size, size, exact: depth.is_some(), mark: Cell::default() }
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(in crate::rt) fn size(&self) -> usize {
         self.size
     }
 
@@ -69,7 +69,7 @@ impl Stack {
 
     /// Gives back the memory that deeper calls than the present one have used.
     #[inline(never)]
-    pub(super) fn give_back_unused(&self) {
+    pub(in crate::rt) fn give_back_unused(&self) {
         let marker = 0u8;
         // The page below holds the frame of the system call.
         let page = page_size();
@@ -93,13 +93,13 @@ impl Stack {
     }
 
     #[cfg(feature = "hook")]
-    pub(super) fn contains(&self, address: usize) -> bool {
+    pub(in crate::rt) fn contains(&self, address: usize) -> bool {
         (self.bottom..self.bottom + self.size).contains(&address)
     }
 
     /// How far an address on it is from its top.
     #[cfg(feature = "hook")]
-    pub(super) fn depth(&self, address: usize) -> usize {
+    pub(in crate::rt) fn depth(&self, address: usize) -> usize {
         self.bottom + self.size - address
     }
 
@@ -113,7 +113,7 @@ impl Stack {
 ///
 /// # Errors
 /// `EINVAL` beyond [`MAX_STACK`].
-pub(super) fn size_class(bytes: usize) -> io::Result<usize> {
+pub(in crate::rt) fn size_class(bytes: usize) -> io::Result<usize> {
     if bytes > MAX_STACK {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
@@ -163,10 +163,10 @@ fn page_size() -> usize {
 // ---- overflow ----
 
 /// The actions for SIGSEGV and SIGBUS as they were before the engine put its own in.
-pub(super) struct FaultActions([libc::sigaction; 2]);
+pub(in crate::rt) struct FaultActions([libc::sigaction; 2]);
 
 impl FaultActions {
-    pub(super) fn current() -> FaultActions {
+    pub(in crate::rt) fn current() -> FaultActions {
         FaultActions(FAULTS.map(|signal| {
             // SAFETY: all-zero bytes are a valid `sigaction`.
             let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -179,7 +179,7 @@ impl FaultActions {
 
 /// Puts our handler in the place of the engine's, which would print, unwind out of the signal and
 /// go on. Ours says whose stack overflowed and lets the process die by the original signal.
-pub(super) fn handle_overflow(original: FaultActions) {
+pub(in crate::rt) fn handle_overflow(original: FaultActions) {
     if ORIGINAL.set(original).is_err() {
         return;
     }
@@ -235,7 +235,7 @@ extern "C" fn on_fault(
 }
 
 /// Gives the calling worker thread a stack for signal handlers.
-pub(super) fn install_signal_stack() {
+pub(in crate::rt) fn install_signal_stack() {
     let memory = Box::leak(vec![0u8; SIGNAL_STACK].into_boxed_slice());
     let stack =
         libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: memory.len() };
@@ -287,5 +287,5 @@ const EXTRA_GUARD: usize = GUARD - 4096;
 const MARK_WORDS: usize = 8;
 const MIN_STACK: usize = 16 * 1024;
 /// The largest stack that may be asked for.
-pub(super) const MAX_STACK: usize = 1 << 30;
+pub(in crate::rt) const MAX_STACK: usize = 1 << 30;
 const SIGNAL_STACK: usize = 64 * 1024;

@@ -11,10 +11,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
-use super::start;
-use super::time::Deadline;
 use super::wait::{WaitError, Waiter, Waker};
-use super::worker::{self, Shared, Worker};
+use crate::rt::start;
+use crate::rt::time::Deadline;
+use crate::rt::worker::{self, Shared, Worker};
 
 /// What a look at the thing led to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,20 +90,20 @@ fn notify_workers(address: usize) {
 }
 
 /// The waits of one worker's coroutines. Home worker only.
-pub(super) struct AddressWaits {
+pub(in crate::rt) struct AddressWaits {
     shared: &'static Shared,
     /// The oldest and the newest of each bucket.
     buckets: [Cell<(*const Entry, *const Entry)>; BUCKETS],
 }
 
 impl AddressWaits {
-    pub(super) fn new(shared: &'static Shared) -> AddressWaits {
+    pub(in crate::rt) fn new(shared: &'static Shared) -> AddressWaits {
         let none = || Cell::new((std::ptr::null(), std::ptr::null()));
         AddressWaits { shared, buckets: std::array::from_fn(|_| none()) }
     }
 
     /// Lets those in the buckets of `noted` look.
-    pub(super) fn serve(&self, mut noted: u64) {
+    pub(in crate::rt) fn serve(&self, mut noted: u64) {
         while noted != 0 {
             self.serve_bucket(noted.trailing_zeros() as usize);
             noted &= noted - 1;
@@ -112,7 +112,7 @@ impl AddressWaits {
 
     /// Lets those look who wait for `address`.
     #[inline]
-    pub(super) fn serve_address(&self, address: usize) {
+    pub(in crate::rt) fn serve_address(&self, address: usize) {
         let bucket = bucket(address);
         if !self.buckets[bucket].get().0.is_null() {
             self.serve_bucket(bucket);

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::rawfd::{self, Interest};
-use super::time::Deadline;
-use super::wait::{Waiter, Waker};
-use super::worker::{self, Message, Worker};
+use crate::rt::park::wait::{Waiter, Waker};
+use crate::rt::time::Deadline;
+use crate::rt::worker::{self, Message, Worker};
 use crate::sys::{self, syscall};
 
 /// An owned, non-blocking fd whose operations suspend the coroutine, or block the plain thread,
@@ -95,7 +95,7 @@ impl Source {
         if self.is_closed() {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        let side = if super::is_coroutine() { Some(&self.registration()?.write) } else { None };
+        let side = if crate::rt::is_coroutine() { Some(&self.registration()?.write) } else { None };
         if side.is_some_and(|side| !side.ready.get()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -125,7 +125,7 @@ impl Source {
         if self.is_closed() {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        if !super::is_coroutine() {
+        if !crate::rt::is_coroutine() {
             return rawfd::wait_in_thread(self.fd.as_raw_fd(), interest, deadline).map(drop);
         }
         let side = self.registration()?.side(interest);
@@ -168,7 +168,8 @@ impl Source {
         deadline: Deadline,
         mut op: impl FnMut(BorrowedFd<'_>) -> io::Result<(R, bool)>,
     ) -> io::Result<R> {
-        let registration = if super::is_coroutine() { Some(self.registration()?) } else { None };
+        let registration =
+            if crate::rt::is_coroutine() { Some(self.registration()?) } else { None };
         let side = registration.map(|registration| registration.side(interest));
         // Whoever waits already comes first.
         let mut in_turn = side.is_none_or(|side| side.waiters.borrow().is_empty());
@@ -275,7 +276,7 @@ impl Drop for Source {
 }
 
 /// A source's place in one worker's epoll set. Its cells are the worker's own.
-pub(super) struct Registration {
+pub(in crate::rt) struct Registration {
     home: usize,
     token: Cell<u64>,
     read: Side,
@@ -308,7 +309,7 @@ impl Registration {
     }
 
     /// epoll saw `bits` on the fd. Home worker only.
-    pub(super) fn ready(&self, bits: u32) {
+    pub(in crate::rt) fn ready(&self, bits: u32) {
         let bits = bits as libc::c_int;
         let broken = bits & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
         if broken || bits & libc::EPOLLRDHUP != 0 {

@@ -10,12 +10,12 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::blocking::Blocking;
 use super::poller::{Poller, epoll_create};
-use super::time::{self, Deadline};
-use super::wait::{WaitError, Waiter, Waker};
-use super::worker::{self, Message, Worker};
-use super::{Current, start};
+use crate::rt::park::observer::Blocking;
+use crate::rt::park::wait::{WaitError, Waiter, Waker};
+use crate::rt::time::{self, Deadline};
+use crate::rt::worker::{self, Message, Worker};
+use crate::rt::{Current, start};
 use crate::sys::syscall;
 
 /// For what a wait on an fd looks.
@@ -54,7 +54,7 @@ pub fn wait_fd(fd: RawFd, interest: Interest, deadline: Deadline) -> io::Result<
     if worker::is_forked() {
         return Err(worker::forked_error());
     }
-    if !super::is_coroutine() {
+    if !crate::rt::is_coroutine() {
         return wait_in_thread(fd, interest, deadline);
     }
     match look_at(fd, interest)? {
@@ -115,7 +115,7 @@ pub fn poll_fds(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usiz
     if worker::is_forked() {
         return Err(worker::forked_error());
     }
-    if !super::is_coroutine() {
+    if !crate::rt::is_coroutine() {
         return poll_until(fds, deadline);
     }
     loop {
@@ -205,7 +205,7 @@ fn poll_until(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usize>
 }
 
 /// A worker's waits on raw fds.
-pub(super) struct RawFds {
+pub(in crate::rt) struct RawFds {
     epoll: OwnedFd,
     fds: RefCell<HashMap<RawFd, Vec<RawWaiter>, BuildHasherDefault<FdHasher>>>,
     /// Fds that were closed under their waiters, by waiter: read once by each.
@@ -225,7 +225,7 @@ struct RawWaiter {
 }
 
 impl RawFds {
-    pub(super) fn new(poller: &Poller) -> io::Result<RawFds> {
+    pub(in crate::rt) fn new(poller: &Poller) -> io::Result<RawFds> {
         let epoll = epoll_create()?;
         poller.add_raw_set(&epoll)?;
         Ok(RawFds { epoll, fds: RefCell::default(), closed: RefCell::default() })
@@ -292,7 +292,7 @@ impl RawFds {
     }
 
     /// The set reported something. Called by the reactor.
-    pub(super) fn poll(&self) {
+    pub(in crate::rt) fn poll(&self) {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
         let epoll = self.epoll.as_raw_fd();
         // `events` is writable for its length.

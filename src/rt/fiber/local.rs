@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::worker::Worker;
+use crate::rt::worker::Worker;
 
 /// A key to one value per coroutine, and per thread outside of coroutines.
 ///
@@ -76,12 +76,12 @@ impl<T: 'static> Key<T> {
 }
 
 /// The values of one coroutine or thread, by key.
-pub(super) struct LocalMap {
+pub(in crate::rt) struct LocalMap {
     values: RefCell<Vec<Option<Box<dyn Any>>>>,
 }
 
 impl LocalMap {
-    pub(super) const fn new() -> LocalMap {
+    pub(in crate::rt) const fn new() -> LocalMap {
         LocalMap { values: RefCell::new(Vec::new()) }
     }
 
@@ -96,7 +96,7 @@ impl LocalMap {
 
     /// Drops all values. Their destructors may use keys.
     #[inline]
-    pub(super) fn clear(&self) {
+    pub(in crate::rt) fn clear(&self) {
         for _ in 0..DESTRUCTOR_ROUNDS {
             let values = std::mem::take(&mut *self.values.borrow_mut());
             if values.is_empty() {

@@ -6,13 +6,15 @@
 //! holder could go on and unlock. `crate::hook` counts the locks and unlocks here; a wait looks at
 //! one number. Nothing here takes memory, except where a wait with a mutex is noted.
 
+mod report;
+
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::fiber::Fiber;
-use super::held_report::Incidents;
-use super::task;
-use super::worker::{self, Worker};
+use self::report::Incidents;
+use crate::rt::fiber::Fiber;
+use crate::rt::task;
+use crate::rt::worker::{self, Worker};
 use crate::sys::valgrind;
 
 /// The calling coroutine, as one that locks and unlocks.
@@ -165,7 +167,7 @@ pub(crate) fn deadlocks() -> u64 {
 }
 
 /// The mutexes that the coroutines of one worker hold. Home worker only.
-pub(super) struct HeldLocks {
+pub(in crate::rt) struct HeldLocks {
     /// Whether anything is noted here; whether waits with locks are told; whether locks suspend.
     is_watched: bool,
     is_told: bool,
@@ -182,7 +184,7 @@ pub(super) struct HeldLocks {
 }
 
 impl HeldLocks {
-    pub(super) fn new((lock_check, hook_locks): (bool, bool)) -> HeldLocks {
+    pub(in crate::rt) fn new((lock_check, hook_locks): (bool, bool)) -> HeldLocks {
         let none = Lock {
             fiber: std::ptr::null(),
             address: 0,
@@ -210,7 +212,7 @@ impl HeldLocks {
 
     /// Notes that `fiber`, which runs and holds locks, is about to wait.
     #[cold]
-    pub(super) fn note_wait(&self, fiber: &Fiber) {
+    pub(in crate::rt) fn note_wait(&self, fiber: &Fiber) {
         WAITS.fetch_add(1, Ordering::Relaxed);
         if !self.is_told {
             return;
@@ -231,7 +233,7 @@ impl HeldLocks {
 
     /// Forgets what `fiber` held, which is at its end.
     #[cold]
-    pub(super) fn forget(&self, fiber: &Fiber) {
+    pub(in crate::rt) fn forget(&self, fiber: &Fiber) {
         while let Some(index) = self.find(|lock| std::ptr::eq(lock.fiber, fiber)) {
             self.remove(index);
         }
@@ -239,7 +241,7 @@ impl HeldLocks {
 
     /// Has what is new logged, by a coroutine: the program's logger may lock what somebody holds.
     #[inline]
-    pub(super) fn report(&self) {
+    pub(in crate::rt) fn report(&self) {
         if self.unreported.replace(false) {
             let texts = self.incidents.borrow_mut().unreported();
             let log = || texts.into_iter().for_each(|(level, text)| log::log!(level, "{text}"));
@@ -271,21 +273,21 @@ impl HeldLocks {
 
 /// A mutex that a coroutine holds.
 #[derive(Clone, Copy)]
-pub(super) struct Lock {
+pub(in crate::rt) struct Lock {
     fiber: *const Fiber,
-    pub(super) address: usize,
-    pub(super) held_as: HeldAs,
-    pub(super) site: Site,
+    pub(in crate::rt) address: usize,
+    pub(in crate::rt) held_as: HeldAs,
+    pub(in crate::rt) site: Site,
     /// Whether the stack was looked at when it was locked.
-    pub(super) traced: bool,
+    pub(in crate::rt) traced: bool,
     /// Whether its holder has waited with it.
     waited: bool,
     /// Of the last wait with it, if that was noted.
-    pub(super) incident: Option<usize>,
+    pub(in crate::rt) incident: Option<usize>,
 }
 
 impl Lock {
-    pub(super) fn fiber(&self) -> &Fiber {
+    pub(in crate::rt) fn fiber(&self) -> &Fiber {
         // SAFETY: as in `remove`.
         unsafe { &*self.fiber }
     }
@@ -309,7 +311,7 @@ impl HeldAs {
 
 /// Return addresses: of a call, of its caller ... The first is right, the others may be anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Site(pub(super) [usize; 4]);
+pub(crate) struct Site(pub(in crate::rt) [usize; 4]);
 
 impl Site {
     pub(crate) const UNKNOWN: Site = Site([0; 4]);

@@ -6,10 +6,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::source::Registration;
-use super::time::{self, Deadline};
+use crate::rt::time::{self, Deadline};
 use crate::sys::syscall;
 
-pub(super) struct Poller {
+pub(in crate::rt) struct Poller {
     epoll: OwnedFd,
     registrations: RefCell<Slab>,
     events: RefCell<Vec<libc::epoll_event>>,
@@ -18,7 +18,7 @@ pub(super) struct Poller {
 }
 
 /// What one look at the epoll set brought.
-pub(super) enum Event {
+pub(in crate::rt) enum Event {
     /// The inbox's eventfd.
     Inbox,
     /// The set of the raw fds.
@@ -28,7 +28,7 @@ pub(super) enum Event {
 }
 
 impl Poller {
-    pub(super) fn new(wake_fd: &OwnedFd) -> io::Result<Poller> {
+    pub(in crate::rt) fn new(wake_fd: &OwnedFd) -> io::Result<Poller> {
         let poller = Poller {
             epoll: epoll_create()?,
             registrations: RefCell::default(),
@@ -46,7 +46,7 @@ impl Poller {
     }
 
     /// Watches `fd` for edges of every kind on behalf of `registration`.
-    pub(super) fn register(
+    pub(in crate::rt) fn register(
         &self,
         fd: BorrowedFd<'_>,
         registration: &Arc<Registration>,
@@ -77,7 +77,7 @@ impl Poller {
     }
 
     /// Waits for events until `deadline` and appends them to `into`. True if there may be more.
-    pub(super) fn poll(&self, deadline: Deadline, into: &mut Vec<Event>) -> bool {
+    pub(in crate::rt) fn poll(&self, deadline: Deadline, into: &mut Vec<Event>) -> bool {
         let mut events = self.events.borrow_mut();
         let count = self.wait(&mut events, deadline);
         let registrations = self.registrations.borrow();

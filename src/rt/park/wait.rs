@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::blocking::Blocking;
-use super::engine::Coroutine;
-use super::sleeper::Sleeper;
-use super::time::Deadline;
-use super::worker::{self, Message, Worker};
+use super::observer::Blocking;
+use super::thread::Sleeper;
+use crate::rt::fiber::engine::Coroutine;
+use crate::rt::time::Deadline;
+use crate::rt::worker::{self, Message, Worker};
 
 /// One wait of the calling coroutine or thread. At most one is open at a time.
 pub(crate) struct Waiter {
@@ -218,7 +218,7 @@ unsafe impl Send for Parker {}
 unsafe impl Sync for Parker {}
 
 impl Parker {
-    pub(super) fn for_fiber(home: usize, coroutine: Coroutine) -> Arc<Parker> {
+    pub(in crate::rt) fn for_fiber(home: usize, coroutine: Coroutine) -> Arc<Parker> {
         Arc::new(Parker {
             state: AtomicU64::new(IDLE),
             kind: Kind::Fiber(FiberSlot {
@@ -249,26 +249,26 @@ impl Parker {
 
     /// The engine's coroutine behind this parker.
     #[inline]
-    pub(super) fn coroutine(&self) -> Coroutine {
+    pub(in crate::rt) fn coroutine(&self) -> Coroutine {
         self.fiber().coroutine
     }
 
     /// Readies the parker for the next job of its coroutine. Home worker only.
     #[inline]
-    pub(super) fn begin_job(&self, job: u64) {
+    pub(in crate::rt) fn begin_job(&self, job: u64) {
         let fiber = self.fiber();
         fiber.job.set(job);
         fiber.cancelled.set(false);
     }
 
     #[inline]
-    pub(super) fn job(&self) -> u64 {
+    pub(in crate::rt) fn job(&self) -> u64 {
         self.fiber().job.get()
     }
 
     /// Fails every wait of job `job` from now on, if the coroutine is still at it. Home worker
     /// only.
-    pub(super) fn cancel(&self, job: u64) {
+    pub(in crate::rt) fn cancel(&self, job: u64) {
         if self.job() == job {
             self.fiber().cancelled.set(true);
             self.cancel_wait();
@@ -276,19 +276,19 @@ impl Parker {
     }
 
     #[inline]
-    pub(super) fn is_cancelled(&self) -> bool {
+    pub(in crate::rt) fn is_cancelled(&self) -> bool {
         self.fiber().cancelled.get()
     }
 
     /// Opens a section in which cancellation ends no wait, or closes it. Home worker only.
-    pub(super) fn shield(&self, open: bool) {
+    pub(in crate::rt) fn shield(&self, open: bool) {
         let shields = &self.fiber().shields;
         shields.set(if open { shields.get() + 1 } else { shields.get() - 1 });
     }
 
     /// Marks the coroutine as about to park outside of any wait.
     #[inline]
-    pub(super) fn set_parked(&self) {
+    pub(in crate::rt) fn set_parked(&self) {
         self.fiber().parked.set(true);
     }
 
@@ -322,7 +322,7 @@ impl Parker {
     }
 
     /// The deadline of `epoch` has come. Home worker only.
-    pub(super) fn time_out(&self, epoch: u64) {
+    pub(in crate::rt) fn time_out(&self, epoch: u64) {
         if self.finish(epoch, TIMED_OUT) {
             self.resume_home();
         }
@@ -353,7 +353,7 @@ impl Parker {
 
     /// The same on the home worker, where every resumption ends.
     #[inline]
-    pub(super) fn resume_home(&self) {
+    pub(in crate::rt) fn resume_home(&self) {
         let worker = Worker::current().expect("called on the home worker");
         self.resume_on(worker);
     }
