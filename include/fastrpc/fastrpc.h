@@ -318,7 +318,7 @@ typedef struct fastrpc_runtime_options {
   // never configures the runtime, what the environment variable FASTRPC_WORKERS says.
   size_t workers;
   // Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
-  // Default 262144.
+  // Default 256 KiB.
   size_t stack_size;
   // Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
   // environment variable FASTRPC_HOOK=1 is the same.
@@ -797,10 +797,10 @@ typedef struct fastrpc_pool_options {
   size_t extra_threads;
   // Jobs that may wait for their turn. Default 10000.
   size_t queue_size;
-  // Bytes of stack of a thread: virtual memory, used as it is touched. Default 8388608.
+  // Bytes of stack of a thread: virtual memory, used as it is touched. Default 8 MiB.
   size_t stack_size;
   // Nanoseconds without work after which a thread beyond `threads` ends; below 0 never.
-  // Default 10 seconds.
+  // Default 10 s.
   int64_t idle_timeout;
   // What the names of the threads begin with; copied. Default "pool".
   const char *name;
@@ -1001,15 +1001,15 @@ typedef struct fastrpc_server_options {
   size_t size;
   // Connections open at once; one more is closed at once. Default 100000.
   size_t max_connections;
-  // Bytes of the largest request; a peer that announces more is closed. Default 67108864.
+  // Bytes of the largest request; a peer that announces more is closed. Default 64 MiB.
   size_t max_frame;
   // Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
   size_t max_in_flight;
   // Bytes of the requests of unanswered calls of a connection, beyond which it is not read for a
-  // while. Default 67108864.
+  // while. Default 64 MiB.
   size_t max_in_flight_bytes;
   // Bytes of answers that a connection may leave untaken, beyond which it is not read for a
-  // while. Default 67108864.
+  // while. Default 64 MiB.
   size_t max_unsent;
   // Nanoseconds for which a peer may take not one byte while answers wait for it, then it is
   // closed; below 0 without end. Default 30 s.
@@ -1023,13 +1023,13 @@ typedef struct fastrpc_server_options {
   // Nanoseconds for which a peer without calls in flight may send nothing, then it is closed;
   // below 0 without end. Default -1.
   int64_t idle_timeout;
-  // Bytes of the largest head of a request; beyond, the answer is 431. Default 32768.
+  // Bytes of the largest head of a request; beyond, the answer is 431. Default 32 KiB.
   size_t http_max_head;
   // Fields of a request's head; beyond, the answer is 431. Default 100.
   size_t http_max_fields;
-  // Bytes of a request's target; beyond, the answer is 414. Default 8192.
+  // Bytes of a request's target; beyond, the answer is 414. Default 8 KiB.
   size_t http_max_target;
-  // Bytes of the largest body of a request; beyond, the answer is 413. Default 67108864.
+  // Bytes of the largest body of a request; beyond, the answer is 413. Default 64 MiB.
   uint64_t http_max_body;
   // Nanoseconds in which a head that has begun must be whole, else the answer is 408; below 0
   // without end. Default 30 s.
@@ -1281,7 +1281,7 @@ typedef struct fastrpc_reply_options {
   fastrpc_fill_function fill;
   // Passed to `fill`.
   void *fill_user;
-  // Bytes sent beside the message.
+  // Bytes sent beside the message, not compressed. Default none.
   const uint8_t *attachment;
   // Bytes of the attachment. Default 0.
   size_t attachment_size;
@@ -1719,9 +1719,9 @@ typedef struct fastrpc_client_options {
   // Calls in flight; one more fails with FASTRPC_ELIMIT. Default 100000.
   size_t max_in_flight;
   // Bytes of requests not yet handed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
-  // Default 67108864.
+  // Default 64 MiB.
   size_t max_unsent;
-  // Bytes of the largest answer; a larger one breaks the connection. Default 67108864.
+  // Bytes of the largest answer; a larger one breaks the connection. Default 64 MiB.
   size_t max_frame;
   // Nanoseconds between a first failed attempt to connect and the next; it doubles with each
   // further one. Default 50 ms.
@@ -1731,7 +1731,7 @@ typedef struct fastrpc_client_options {
   // Pushed messages that may wait for their function; one more is dropped. Default 10000.
   size_t max_pushes;
   // Bytes of pushed messages that may wait for their function; a message beyond is dropped.
-  // Default 67108864.
+  // Default 64 MiB.
   size_t max_push_bytes;
   // A FASTRPC_PROTOCOL_ number. Default FASTRPC_PROTOCOL_BAIDU_STD.
   int32_t protocol;
@@ -1877,7 +1877,7 @@ typedef struct fastrpc_call_options {
   const char *request_id;
   // Bytes of the name. Default 0.
   size_t request_id_size;
-  // Bytes sent beside the request.
+  // Bytes sent beside the request, not compressed. Default none.
   const uint8_t *attachment;
   // Bytes of the attachment. Default 0.
   size_t attachment_size;

@@ -34,9 +34,9 @@ pub struct fastrpc_client_options {
     /// Calls in flight; one more fails with FASTRPC_ELIMIT. Default 100000.
     pub max_in_flight: usize,
     /// Bytes of requests not yet handed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
-    /// Default 67108864.
+    /// Default 64 MiB.
     pub max_unsent: usize,
-    /// Bytes of the largest answer; a larger one breaks the connection. Default 67108864.
+    /// Bytes of the largest answer; a larger one breaks the connection. Default 64 MiB.
     pub max_frame: usize,
     /// Nanoseconds between a first failed attempt to connect and the next; it doubles with each
     /// further one. Default 50 ms.
@@ -46,7 +46,7 @@ pub struct fastrpc_client_options {
     /// Pushed messages that may wait for their function; one more is dropped. Default 10000.
     pub max_pushes: usize,
     /// Bytes of pushed messages that may wait for their function; a message beyond is dropped.
-    /// Default 67108864.
+    /// Default 64 MiB.
     pub max_push_bytes: usize,
     /// A FASTRPC_PROTOCOL_ number. Default FASTRPC_PROTOCOL_BAIDU_STD.
     pub protocol: i32,

@@ -41,7 +41,7 @@ pub struct fastrpc_call_options {
     pub request_id: *const c_char,
     /// Bytes of the name. Default 0.
     pub request_id_size: usize,
-    /// Bytes sent beside the request.
+    /// Bytes sent beside the request, not compressed. Default none.
     pub attachment: *const u8,
     /// Bytes of the attachment. Default 0.
     pub attachment_size: usize,

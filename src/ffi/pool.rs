@@ -39,10 +39,10 @@ pub struct fastrpc_pool_options {
     pub extra_threads: usize,
     /// Jobs that may wait for their turn. Default 10000.
     pub queue_size: usize,
-    /// Bytes of stack of a thread: virtual memory, used as it is touched. Default 8388608.
+    /// Bytes of stack of a thread: virtual memory, used as it is touched. Default 8 MiB.
     pub stack_size: usize,
     /// Nanoseconds without work after which a thread beyond `threads` ends; below 0 never.
-    /// Default 10 seconds.
+    /// Default 10 s.
     pub idle_timeout: i64,
     /// What the names of the threads begin with; copied. Default "pool".
     pub name: *const c_char,

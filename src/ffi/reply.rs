@@ -24,7 +24,7 @@ pub struct fastrpc_reply_options {
     pub fill: fastrpc_fill_function,
     /// Passed to `fill`.
     pub fill_user: *mut c_void,
-    /// Bytes sent beside the message.
+    /// Bytes sent beside the message, not compressed. Default none.
     pub attachment: *const u8,
     /// Bytes of the attachment. Default 0.
     pub attachment_size: usize,

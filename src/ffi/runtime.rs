@@ -17,7 +17,7 @@ pub struct fastrpc_runtime_options {
     /// never configures the runtime, what the environment variable FASTRPC_WORKERS says.
     pub workers: usize,
     /// Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
-    /// Default 262144.
+    /// Default 256 KiB.
     pub stack_size: usize,
     /// Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
     /// environment variable FASTRPC_HOOK=1 is the same.

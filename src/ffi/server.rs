@@ -32,15 +32,15 @@ pub struct fastrpc_server_options {
     pub size: usize,
     /// Connections open at once; one more is closed at once. Default 100000.
     pub max_connections: usize,
-    /// Bytes of the largest request; a peer that announces more is closed. Default 67108864.
+    /// Bytes of the largest request; a peer that announces more is closed. Default 64 MiB.
     pub max_frame: usize,
     /// Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
     pub max_in_flight: usize,
     /// Bytes of the requests of unanswered calls of a connection, beyond which it is not read for a
-    /// while. Default 67108864.
+    /// while. Default 64 MiB.
     pub max_in_flight_bytes: usize,
     /// Bytes of answers that a connection may leave untaken, beyond which it is not read for a
-    /// while. Default 67108864.
+    /// while. Default 64 MiB.
     pub max_unsent: usize,
     /// Nanoseconds for which a peer may take not one byte while answers wait for it, then it is
     /// closed; below 0 without end. Default 30 s.
@@ -54,13 +54,13 @@ pub struct fastrpc_server_options {
     /// Nanoseconds for which a peer without calls in flight may send nothing, then it is closed;
     /// below 0 without end. Default -1.
     pub idle_timeout: i64,
-    /// Bytes of the largest head of a request; beyond, the answer is 431. Default 32768.
+    /// Bytes of the largest head of a request; beyond, the answer is 431. Default 32 KiB.
     pub http_max_head: usize,
     /// Fields of a request's head; beyond, the answer is 431. Default 100.
     pub http_max_fields: usize,
-    /// Bytes of a request's target; beyond, the answer is 414. Default 8192.
+    /// Bytes of a request's target; beyond, the answer is 414. Default 8 KiB.
     pub http_max_target: usize,
-    /// Bytes of the largest body of a request; beyond, the answer is 413. Default 67108864.
+    /// Bytes of the largest body of a request; beyond, the answer is 413. Default 64 MiB.
     pub http_max_body: u64,
     /// Nanoseconds in which a head that has begun must be whole, else the answer is 408; below 0
     /// without end. Default 30 s.
