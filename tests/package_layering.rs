@@ -36,7 +36,7 @@ const CALLED_FROM_C: &[(&str, &str)] = &[
     ("rt/start.rs", "pthread_atfork calls back"),
     ("rt/fiber/stack.rs", "a signal handler"),
     ("rt/fiber/context.rs", "the C++ runtime's exception state, saved at a switch"),
-    ("sys/objects.rs", "walks along loaded objects"),
+    ("sys/loaded_objects.rs", "walks along loaded objects"),
     ("sys/raw.rs", "stands in for libc's functions"),
     ("sys/raw_lock.rs", "the same for semaphores and locks"),
     ("sys/raw_rwlock.rs", "the same for readers and writers"),

@@ -20,30 +20,17 @@
 //!
 //! **What it may call.** `rt`, `pool`, and libc through `sys`.
 
-mod allocator;
-mod blocked;
-mod close;
-mod cond;
-mod connect;
-mod dns;
-mod epoll;
 mod errno;
-mod file;
-mod hosts;
-mod lock;
-mod message;
-mod mutex;
-mod poll;
+mod io;
+mod pthread;
+mod readiness;
 mod report;
-mod rwlock;
-mod select;
-mod semaphore;
+mod resolver;
 mod sleep;
-mod socket;
-mod stream;
 mod switch;
-mod toggle;
+mod time;
+mod wait;
 
-pub use self::mutex::{deadlocks_averted, waits_with_locks};
+pub use self::pthread::{deadlocks_averted, waits_with_locks};
 pub use self::report::report;
 pub use self::switch::{Guard, disable, enable, is_enabled};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::slice;
 
-use crate::sys::objects;
+use crate::sys::loaded_objects;
 
 /// Which functions of libc lead to the hooks in this process, and which loaded objects call others
 /// past them: a text for people.
@@ -189,7 +189,7 @@ impl Object {
 
 fn objects() -> Vec<Object> {
     let mut list = Vec::new();
-    objects::find(|object| {
+    loaded_objects::find(|object| {
         let dynamic = object.headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC);
         list.push(Object {
             name: object.name.to_string_lossy().into_owned(),
@@ -296,7 +296,8 @@ const NAMES: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::{fs, path::Path};
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
@@ -306,14 +307,22 @@ mod tests {
         let list = fs::read_to_string(root.join("tests/symbols_hook.txt")).unwrap();
         assert_eq!(list.lines().collect::<Vec<_>>(), NAMES, "sorted by bytes");
         let mut defined = BTreeSet::new();
-        for file in fs::read_dir(root.join("src/hook")).unwrap() {
-            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for text in sources(&root.join("src/hook")) {
             for item in text.split("#[unsafe(no_mangle)]\n").skip(1) {
                 let name = item.split(" fn ").nth(1).unwrap().split('(').next().unwrap();
                 assert!(defined.insert(name.to_owned()), "{name} is there twice");
             }
         }
         assert_eq!(defined.iter().map(String::as_str).collect::<Vec<_>>(), NAMES);
+    }
+
+    fn sources(folder: &Path) -> Vec<String> {
+        let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let text = |path: PathBuf| match path.is_dir() {
+            true => sources(&path),
+            false => vec![fs::read_to_string(path).unwrap()],
+        };
+        paths.flat_map(text).collect()
     }
 
     #[test]

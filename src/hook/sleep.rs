@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use libc::{c_int, c_uint, clockid_t, timespec};
 
-use super::errno;
 use super::switch::is_on;
+use super::{errno, time};
 use crate::rt::{self, Deadline};
 use crate::sys::real;
 
@@ -72,7 +72,7 @@ unsafe extern "C" fn clock_nanosleep(
         return unsafe { real::clock_nanosleep(clock, flags, wanted, rest) };
     }
     // SAFETY: valid by the same contract; not NULL.
-    let Ok(wanted) = duration(unsafe { &*wanted }) else { return libc::EINVAL };
+    let Ok(wanted) = time::duration(unsafe { &*wanted }) else { return libc::EINVAL };
     // No function of this module but this one leaves errno alone.
     errno::kept(|| {
         if flags & libc::TIMER_ABSTIME != 0 {
@@ -83,7 +83,7 @@ unsafe extern "C" fn clock_nanosleep(
             Err(left) => {
                 if !rest.is_null() {
                     // SAFETY: the same contract.
-                    unsafe { *rest = timespec(left) };
+                    unsafe { *rest = time::timespec(left) };
                 }
                 libc::EINTR
             }
@@ -91,10 +91,10 @@ unsafe extern "C" fn clock_nanosleep(
     })
 }
 
-/// Sleeps until `clock` shows `time`. Whoever sets the clock meanwhile is found out in a while.
-fn sleep_until(clock: clockid_t, time: Duration) -> c_int {
+/// Sleeps until `clock` shows `end`. Whoever sets the clock meanwhile is found out in a while.
+fn sleep_until(clock: clockid_t, end: Duration) -> c_int {
     loop {
-        let left = left_until(clock, time);
+        let left = time::until(clock, end);
         if left.is_zero() {
             return 0;
         }
@@ -104,21 +104,6 @@ fn sleep_until(clock: clockid_t, time: Duration) -> c_int {
             return libc::EINTR;
         }
     }
-}
-
-/// The deadline at a time on a clock, as the clock goes now. A time before its beginning has passed.
-pub(super) fn deadline_at(clock: clockid_t, time: &timespec) -> Deadline {
-    match duration(time).map(|time| left_until(clock, time)) {
-        Ok(left) if !left.is_zero() => Deadline::after(left),
-        _ => Deadline::NOW,
-    }
-}
-
-fn left_until(clock: clockid_t, time: Duration) -> Duration {
-    let mut now = timespec(Duration::ZERO);
-    // SAFETY: a place for the time of a clock that exists.
-    unsafe { libc::clock_gettime(clock, &mut now) };
-    duration(&now).map_or(Duration::ZERO, |now| time.saturating_sub(now))
 }
 
 /// Suspends the coroutine; if it is cancelled, says how much time is left.
@@ -134,32 +119,6 @@ fn suspend_until(deadline: Deadline) -> Result<(), Duration> {
                 return Err(deadline.remaining().unwrap_or(Duration::MAX));
             }
         }
-    }
-}
-
-/// The deadline that is a time-out of `time`; NULL is none.
-///
-/// # Safety
-/// NULL or valid.
-pub(super) unsafe fn deadline(time: *const timespec) -> Result<Deadline, ()> {
-    // SAFETY: the caller's contract.
-    let time = unsafe { time.as_ref() }.map(duration).transpose()?;
-    Ok(Deadline::from(time))
-}
-
-/// The same as a length of time; an error where the kernel says `EINVAL`.
-pub(super) fn duration(time: &timespec) -> Result<Duration, ()> {
-    let seconds = u64::try_from(time.tv_sec).map_err(|_| ())?;
-    match u32::try_from(time.tv_nsec) {
-        Ok(nanos) if nanos < 1_000_000_000 => Ok(Duration::new(seconds, nanos)),
-        _ => Err(()),
-    }
-}
-
-pub(super) fn timespec(time: Duration) -> timespec {
-    timespec {
-        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: time.subsec_nanos().into(),
     }
 }
 

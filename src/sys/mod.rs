@@ -5,9 +5,9 @@
 //! [`c`] is always the real function: its own I/O never passes through its hooks.
 
 #[cfg(feature = "hook")]
-pub(crate) mod kinds;
+pub(crate) mod loaded_objects;
 #[cfg(feature = "hook")]
-pub(crate) mod objects;
+pub(crate) mod pthread_layout;
 #[cfg(feature = "hook")]
 mod raw;
 #[cfg(feature = "hook")]

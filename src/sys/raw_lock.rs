@@ -133,7 +133,7 @@ pub(super) unsafe extern "C" fn pthread_cond_timedwait(
     time: *const timespec,
 ) -> c_int {
     // SAFETY: the caller's contract.
-    let clock = unsafe { super::kinds::clock(cond) };
+    let clock = unsafe { super::pthread_layout::clock(cond) };
     // SAFETY: the caller's contract.
     unsafe { pthread_cond_clockwait(cond, mutex, clock, time) }
 }

@@ -7,7 +7,7 @@ use log::Level;
 
 use super::{HeldAs, Lock, Site};
 use crate::rt::fiber::Fiber;
-use crate::sys::objects;
+use crate::sys::loaded_objects;
 
 /// What one worker has seen.
 #[derive(Default)]
@@ -293,7 +293,7 @@ fn follows_call(address: usize) -> bool {
 
 /// Whether an address is in a segment that is executable.
 fn is_code(address: usize) -> bool {
-    let code = objects::find(|object| {
+    let code = loaded_objects::find(|object| {
         object.headers.iter().find_map(|header| {
             let code = header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0;
             (code && object.place(header).contains(&address)).then_some(())

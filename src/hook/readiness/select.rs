@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use libc::{c_int, c_short, fd_set, pollfd, sigset_t, timespec, timeval};
 
-use super::blocked::suspend_for;
-use super::errno;
 use super::poll::look_until;
-use super::sleep;
-use super::switch::is_on;
+use crate::hook::switch::is_on;
+use crate::hook::{errno, time, wait};
 use crate::rt::{self, Deadline};
 use crate::sys::real;
 
@@ -68,7 +66,7 @@ unsafe extern "C" fn pselect(
         return unsafe { real::pselect(count, read, write, except, timeout, mask) };
     }
     // SAFETY: NULL or valid.
-    let Ok(deadline) = (unsafe { sleep::deadline(timeout) }) else {
+    let Ok(deadline) = (unsafe { time::deadline(timeout) }) else {
         return errno::fail(libc::EINVAL);
     };
     let sets = [read, write, except];
@@ -108,7 +106,7 @@ unsafe fn select_by(count: c_int, sets: [*mut fd_set; 3], deadline: Deadline) ->
             let mut fds = given.pollfds();
             let waited = match rt::poll_fds(&mut fds, deadline) {
                 // Ready to poll and not to select, an end that nobody asked for: nothing to wait for.
-                Ok(ready) if ready > 0 && vain > 1 => suspend_for(Duration::from_millis(1)),
+                Ok(ready) if ready > 0 && vain > 1 => wait::pause(Duration::from_millis(1)),
                 Ok(_) => Ok(()),
                 Err(error) => Err(errno::of(&error)),
             };

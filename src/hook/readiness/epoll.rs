@@ -5,8 +5,8 @@ use std::time::Duration;
 use libc::{c_int, epoll_event, sigset_t, timespec};
 
 use super::poll::look_until;
-use super::switch::is_on;
-use super::{blocked, errno, sleep};
+use crate::hook::switch::is_on;
+use crate::hook::{errno, time, wait};
 use crate::rt::{self, Deadline, Interest};
 use crate::sys::real;
 
@@ -72,7 +72,7 @@ unsafe extern "C" fn epoll_pwait2(
         return unsafe { real::epoll_pwait2(epoll, events, count, timeout, mask) };
     }
     // SAFETY: as above: NULL or valid.
-    let Ok(deadline) = (unsafe { sleep::deadline(timeout) }) else {
+    let Ok(deadline) = (unsafe { time::deadline(timeout) }) else {
         return errno::fail(libc::EINVAL);
     };
     if mask.is_null() {
@@ -103,7 +103,7 @@ unsafe fn wait_by(
             rt::yield_now();
             return 0;
         }
-        match blocked::ready(epoll, Interest::Read, deadline) {
+        match wait::ready(epoll, Interest::Read, deadline) {
             Ok(_) => {}
             Err(libc::EAGAIN) => return 0,
             Err(code) => return errno::fail(code),

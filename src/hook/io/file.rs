@@ -2,12 +2,13 @@
 
 use libc::{c_int, c_void, iovec, off_t, size_t, ssize_t};
 
-use super::blocked::Blocked;
+use super::iov;
+use super::nonblocking::without_blocking;
+use super::nonsocket::{self, done_or_failed};
 use super::socket::{self, receive};
-use super::stream::{self, answer};
-use super::switch::is_on;
-use super::toggle::without_blocking;
-use super::{errno, message};
+use super::would_block::WouldBlock;
+use crate::hook::errno;
+use crate::hook::switch::is_on;
 use crate::rt::Interest;
 use crate::sys::real;
 
@@ -64,10 +65,10 @@ unsafe extern "C" fn __read_chk(
 /// As for [`read`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readv(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
-    if is_on() && message::is_count(count) && !parts.is_null() {
+    if is_on() && iov::is_count(count) && !parts.is_null() {
         // SAFETY: the caller's contract.
-        let parts = unsafe { message::parts(parts, count as usize) };
-        if message::length(parts) > 0 {
+        let parts = unsafe { iov::from_raw(parts, count as usize) };
+        if iov::total_len(parts) > 0 {
             // SAFETY: the same.
             return unsafe { read_parts(fd, parts) };
         }
@@ -113,11 +114,11 @@ unsafe extern "C" fn __write(fd: c_int, buffer: *const c_void, size: size_t) -> 
 /// As for [`read`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn writev(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
-    if is_on() && message::is_count(count) && !parts.is_null() {
+    if is_on() && iov::is_count(count) && !parts.is_null() {
         // SAFETY: the caller's contract.
-        let parts = unsafe { message::parts(parts, count as usize) };
+        let parts = unsafe { iov::from_raw(parts, count as usize) };
         // Of nothing, unlike write(2), it makes no empty datagram.
-        if message::length(parts) > 0 {
+        if iov::total_len(parts) > 0 {
             // SAFETY: the same.
             return unsafe { write_parts(fd, parts) };
         }
@@ -137,7 +138,7 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
         return unsafe { real::sendfile(to, from, offset, size) };
     }
     errno::unless_failed(|| {
-        let mut blocked = Blocked::new(to, Interest::Write);
+        let mut blocked = WouldBlock::new(to, Interest::Write);
         let mut sent = 0;
         loop {
             let rest = size - sent;
@@ -145,7 +146,7 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
             let (now, own) =
                 without_blocking(to, || unsafe { real::sendfile(to, from, offset, rest) });
             match now {
-                -1 if errno::get() != libc::EAGAIN || own => break answer(sent),
+                -1 if errno::get() != libc::EAGAIN || own => break done_or_failed(sent),
                 -1 => {}
                 now => {
                     sent += now as usize;
@@ -158,7 +159,7 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
             }
             if let Err(code) = blocked.wait() {
                 errno::set(code);
-                break answer(sent);
+                break done_or_failed(sent);
             }
         }
     })
@@ -183,7 +184,7 @@ unsafe extern "C" fn sendfile64(
 /// # Safety
 /// As readv(2).
 unsafe fn read_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
-    let mut whole = message::of_parts(parts);
+    let mut whole = iov::message(parts);
     // SAFETY: the parts are the caller's.
     let mut once = || unsafe { real::recvmsg(fd, &mut whole, libc::MSG_DONTWAIT) };
     // SAFETY: the same.
@@ -196,23 +197,23 @@ unsafe fn read_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
 /// As readv(2).
 unsafe fn read_by(fd: c_int, mut of_socket: impl FnMut() -> ssize_t, parts: &[iovec]) -> ssize_t {
     errno::unless_failed(|| {
-        if !stream::is_likely(fd) {
+        if !nonsocket::is_likely(fd) {
             let got = of_socket();
             if got != -1 || errno::get() != libc::ENOTSOCK {
                 return got;
             }
-            stream::remember(fd);
+            nonsocket::remember(fd);
         }
         // SAFETY: the caller's contract.
-        unsafe { stream::read(fd, parts) }.unwrap_or_else(|_| of_socket())
+        unsafe { nonsocket::read(fd, parts) }.unwrap_or_else(|_| of_socket())
     })
 }
 
 /// # Safety
 /// As writev(2).
 unsafe fn write_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
-    let size = message::length(parts);
-    let whole = message::of_parts(parts);
+    let size = iov::total_len(parts);
+    let whole = iov::message(parts);
     // SAFETY: the parts are the caller's.
     let to_socket = || unsafe { socket::send_parts(fd, &whole, parts, size, 0) };
     // SAFETY: the same.
@@ -225,14 +226,14 @@ unsafe fn write_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
 /// As writev(2).
 unsafe fn write_by(fd: c_int, to_socket: impl Fn() -> ssize_t, parts: &[iovec]) -> ssize_t {
     errno::unless_failed(|| {
-        if !stream::is_likely(fd) {
+        if !nonsocket::is_likely(fd) {
             let sent = to_socket();
             if sent != -1 || errno::get() != libc::ENOTSOCK {
                 return sent;
             }
-            stream::remember(fd);
+            nonsocket::remember(fd);
         }
         // SAFETY: the caller's contract.
-        unsafe { stream::write(fd, parts) }.unwrap_or_else(|_| to_socket())
+        unsafe { nonsocket::write(fd, parts) }.unwrap_or_else(|_| to_socket())
     })
 }

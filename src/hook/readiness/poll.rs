@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use libc::{c_int, nfds_t, pollfd, sigset_t, size_t, timespec};
 
-use super::blocked::suspend_for;
-use super::errno;
-use super::sleep;
-use super::switch::is_on;
+use crate::hook::switch::is_on;
+use crate::hook::{errno, time, wait};
 use crate::rt::{self, Deadline};
 use crate::sys::real;
 
@@ -76,7 +74,7 @@ unsafe extern "C" fn ppoll(
         return unsafe { real::ppoll(fds, count, timeout, mask) };
     }
     // SAFETY: NULL or valid.
-    let Ok(deadline) = (unsafe { sleep::deadline(timeout) }) else {
+    let Ok(deadline) = (unsafe { time::deadline(timeout) }) else {
         return errno::fail(libc::EINVAL);
     };
     if mask.is_null() {
@@ -121,7 +119,7 @@ pub(super) fn look_until(deadline: Deadline, mut look: impl FnMut() -> c_int) ->
                 return found;
             }
             let left = deadline.remaining().map_or(pause, |left| left.min(pause));
-            if let Err(code) = suspend_for(left) {
+            if let Err(code) = wait::pause(left) {
                 return errno::fail(code);
             }
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -5,9 +5,11 @@ use libc::{
     c_uint, c_void, iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec,
 };
 
-use super::blocked::Blocked;
-use super::switch::is_on;
-use super::{errno, message};
+use super::iov;
+use super::sockopt::{is_tcp, option, unread};
+use super::would_block::WouldBlock;
+use crate::hook::switch::is_on;
+use crate::hook::{errno, time};
 use crate::rt::{Deadline, Interest};
 use crate::sys::real;
 
@@ -116,8 +118,8 @@ unsafe extern "C" fn recvmsg(fd: c_int, whole: *mut msghdr, flags: c_int) -> ssi
     let given = unsafe { *whole };
     let count = if given.msg_iov.is_null() { 0 } else { given.msg_iovlen };
     // SAFETY: as above.
-    let parts = unsafe { message::parts(given.msg_iov, count) };
-    let size = message::length(parts);
+    let parts = unsafe { iov::from_raw(given.msg_iov, count) };
+    let size = iov::total_len(parts);
     // SAFETY: as above.
     let got =
         receive_sized(fd, size, flags, &mut || unsafe { real::recvmsg(fd, whole, nonblocking) });
@@ -127,7 +129,7 @@ unsafe extern "C" fn recvmsg(fd: c_int, whole: *mut msghdr, flags: c_int) -> ssi
         return got;
     }
     receive_rest(fd, size, got, flags, |done| {
-        let rest = message::rest(parts, done);
+        let rest = iov::skip(parts, done);
         let mut now = given;
         if done > 0 {
             now.msg_iov = rest.as_ptr().cast_mut();
@@ -163,11 +165,11 @@ unsafe extern "C" fn recvmmsg(
     }
     // As in the kernel, the time is looked at after each message only (recvmmsg(2), BUGS).
     // SAFETY: NULL or valid.
-    let given = unsafe { timeout.as_ref() }.map(super::sleep::duration);
+    let given = unsafe { timeout.as_ref() }.map(time::duration);
     let Ok(given) = given.transpose() else { return errno::fail(libc::EINVAL) };
     let deadline = Deadline::from(given);
     errno::unless_failed(|| {
-        let mut blocked = Blocked::new(fd, Interest::Read);
+        let mut blocked = WouldBlock::new(fd, Interest::Read);
         let mut done = 0;
         while done < count {
             let rest = messages.wrapping_add(done as usize);
@@ -198,7 +200,7 @@ unsafe extern "C" fn recvmmsg(
         }
         if let (Some(left), false) = (deadline.remaining(), timeout.is_null()) {
             // SAFETY: not NULL, so valid.
-            unsafe { *timeout = super::sleep::timespec(left) };
+            unsafe { *timeout = time::timespec(left) };
         }
         done as c_int
     })
@@ -271,9 +273,9 @@ unsafe extern "C" fn sendmsg(fd: c_int, whole: *const msghdr, flags: c_int) -> s
     match given {
         Some(given) if is_on() && (given.msg_iovlen == 0 || !given.msg_iov.is_null()) => {
             // SAFETY: the same.
-            let parts = unsafe { message::parts(given.msg_iov, given.msg_iovlen) };
+            let parts = unsafe { iov::from_raw(given.msg_iov, given.msg_iovlen) };
             // SAFETY: the same.
-            unsafe { send_parts(fd, given, parts, message::length(parts), flags) }
+            unsafe { send_parts(fd, given, parts, iov::total_len(parts), flags) }
         }
         // SAFETY: the same.
         _ => unsafe { real::sendmsg(fd, whole, flags) },
@@ -327,9 +329,9 @@ pub(super) unsafe fn send_parts(
             return unsafe { real::sendmsg(fd, whole, flags) };
         }
         // Control data went with the first bytes.
-        let rest = message::rest(parts, done);
+        let rest = iov::skip(parts, done);
         // SAFETY: as above; a message of the rest.
-        unsafe { real::sendmsg(fd, &message::of_parts(&rest), flags) }
+        unsafe { real::sendmsg(fd, &iov::message(&rest), flags) }
     })
 }
 
@@ -345,7 +347,7 @@ fn receive_sized(
     once: &mut impl FnMut() -> ssize_t,
 ) -> ssize_t {
     errno::unless_failed(|| {
-        let mut blocked = Blocked::new(fd, Interest::Read);
+        let mut blocked = WouldBlock::new(fd, Interest::Read);
         let mut ended = false;
         loop {
             let got = once();
@@ -392,7 +394,7 @@ fn receive_rest(
             return got;
         }
         let mut done = got as usize;
-        let mut blocked = Blocked::new(fd, Interest::Read);
+        let mut blocked = WouldBlock::new(fd, Interest::Read);
         while done < size {
             let Ok(bits) = blocked.wait() else { break };
             // An error is for the next call, and one that is read is gone.
@@ -431,7 +433,7 @@ pub(super) fn send_all(
     mut once: impl FnMut(usize, c_int) -> ssize_t,
 ) -> ssize_t {
     errno::unless_failed(|| {
-        let mut blocked = Blocked::new(fd, Interest::Write);
+        let mut blocked = WouldBlock::new(fd, Interest::Write);
         let mut done = 0;
         loop {
             // With a part gone an error is for the next call, and so is its signal.
@@ -467,28 +469,4 @@ fn never_waits(flags: c_int) -> bool {
 
 fn is_end(bits: c_short) -> bool {
     bits & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
-}
-
-/// How many bytes wait to be received.
-fn unread(fd: c_int) -> c_int {
-    let mut count = 0;
-    // SAFETY: a place for the number.
-    let asked = unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) };
-    if asked == -1 { 0 } else { count }
-}
-
-pub(super) fn is_tcp(fd: c_int) -> bool {
-    option(fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_TCP)
-}
-
-/// A socket option that is a number.
-pub(super) fn option(fd: c_int, name: c_int) -> Result<c_int, c_int> {
-    let mut value: c_int = 0;
-    let mut size = size_of::<c_int>() as socklen_t;
-    let place = (&raw mut value).cast();
-    // SAFETY: `value` has `size` bytes.
-    match unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, place, &mut size) } {
-        0 => Ok(value),
-        _ => Err(errno::get()),
-    }
 }

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use libc::{c_int, clockid_t, sem_t, timespec};
 
-use super::errno;
-use super::sleep;
-use super::switch::is_on;
+use crate::hook::switch::is_on;
+use crate::hook::{errno, time};
 use crate::rt::{self, Deadline, Look, WaitError};
 use crate::sys::real;
 
@@ -81,7 +80,7 @@ unsafe fn wait_until(semaphore: *mut sem_t, clock: clockid_t, time: *const times
         return errno::fail(libc::EINVAL);
     }
     // SAFETY: the caller's contract.
-    unsafe { wait(semaphore, || sleep::deadline_at(clock, &time)) }
+    unsafe { wait(semaphore, || time::deadline_at(clock, &time)) }
 }
 
 /// # Safety

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::sys::objects;
+use crate::sys::loaded_objects;
 
 /// Whether `address` is in the library that defines `malloc`, unless that is libc, whose own locks no
 /// hook sees, or the program itself, of which no part can be told from another.
@@ -31,7 +31,7 @@ fn address_of(name: &CStr) -> usize {
 
 /// Where the loaded object lies that has `address`.
 fn object_with(address: usize) -> Range<usize> {
-    let whole = objects::find(|object| {
+    let whole = loaded_objects::find(|object| {
         let whole = object.segments().reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
         whole.filter(|whole| whole.contains(&address))
     });

@@ -2,11 +2,10 @@
 
 use libc::{c_char, c_int, c_void, hostent, size_t, socklen_t};
 
-use super::dns::{Address, for_look_up, pointer, text};
-use super::errno;
-use super::switch::is_on;
+use super::threads::{Address, may_suspend, pointer, resolvers, text};
+use crate::hook::errno;
 use crate::pool::{self, ThreadPool};
-use crate::rt::{self, Deadline, Key};
+use crate::rt::{Deadline, Key};
 use crate::sys::real::{self, h_errno};
 
 /// gethostbyname(3). May suspend. What it answers belongs to the coroutine, until the next call.
@@ -15,7 +14,7 @@ use crate::sys::real::{self, h_errno};
 /// As the man page says; so for all functions here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut hostent {
-    if !is_on() || !rt::can_suspend() {
+    if !may_suspend() {
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::gethostbyname(name) };
     }
@@ -31,7 +30,7 @@ unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut hostent {
 /// As for [`gethostbyname`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent {
-    if !is_on() || !rt::can_suspend() {
+    if !may_suspend() {
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::gethostbyname2(name, family) };
     }
@@ -51,7 +50,7 @@ unsafe extern "C" fn gethostbyaddr(
     address_size: socklen_t,
     family: c_int,
 ) -> *mut hostent {
-    if !is_on() || !rt::can_suspend() {
+    if !may_suspend() {
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::gethostbyaddr(address, address_size, family) };
     }
@@ -76,7 +75,7 @@ unsafe extern "C" fn gethostbyname_r(
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    let Some(pool) = for_look_up() else {
+    let Some(pool) = resolvers() else {
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::gethostbyname_r(name, entry, buffer, size, result, error) };
     };
@@ -105,7 +104,7 @@ unsafe extern "C" fn gethostbyname2_r(
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    let Some(pool) = for_look_up() else {
+    let Some(pool) = resolvers() else {
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::gethostbyname2_r(name, family, entry, buffer, size, result, error) };
     };
@@ -137,7 +136,7 @@ unsafe extern "C" fn gethostbyaddr_r(
     error: *mut c_int,
 ) -> c_int {
     let known = address_size as usize <= size_of::<libc::in6_addr>() && !address.is_null();
-    let Some(pool) = for_look_up().filter(|_| known) else {
+    let Some(pool) = known.then(resolvers).flatten() else {
         // SAFETY: the caller's contract, here and below.
         return unsafe {
             real::gethostbyaddr_r(address, address_size, family, entry, buffer, size, result, error)

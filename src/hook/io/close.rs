@@ -5,6 +5,7 @@
 
 use libc::c_int;
 
+use crate::hook::errno;
 use crate::rt;
 use crate::sys::real;
 
@@ -56,7 +57,7 @@ fn closing(fd: c_int, real: impl FnOnce() -> c_int) -> c_int {
 #[inline]
 fn recheck(fd: c_int) {
     if rt::has_waiters(fd) && rt::is_own_process() {
-        super::errno::kept(|| rt::recheck_closed(fd));
+        errno::kept(|| rt::recheck_closed(fd));
     }
 }
 

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_int, iovec, ssize_t};
 
-use super::blocked::{self, Blocked};
-use super::toggle::{is_nonblocking, without_blocking};
-use super::{errno, message, socket};
+use super::iov;
+use super::nonblocking::{is_nonblocking, without_blocking};
+use super::socket;
+use super::would_block::WouldBlock;
+use crate::hook::{errno, wait};
 use crate::rt::{Deadline, Interest};
 use crate::sys::real;
 
@@ -28,7 +30,7 @@ pub(super) fn is_likely(fd: c_int) -> bool {
 /// # Safety
 /// As readv(2).
 pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocket> {
-    let size = message::length(parts);
+    let size = iov::total_len(parts);
     // SAFETY: the parts are the caller's, here and below.
     let plain = |parts: &[iovec]| unsafe { real::readv(fd, parts.as_ptr(), parts.len() as c_int) };
     let once = |parts: &[iovec]| {
@@ -48,7 +50,7 @@ pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocke
         }
         Kind::File if got > 0 => {
             // What was there at once. The rest may be on the disk.
-            let rest = plain(&message::rest(parts, got as usize));
+            let rest = plain(&iov::skip(parts, got as usize));
             got += rest.max(0);
         }
         Kind::File => got = plain(parts),
@@ -60,7 +62,7 @@ pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocke
         }
         Kind::Device => {}
         Kind::Stream => {
-            let mut blocked = Blocked::new(fd, Interest::Read);
+            let mut blocked = WouldBlock::new(fd, Interest::Read);
             while got == -1 {
                 if is_unsupported() {
                     got = without_blocking(fd, || plain(parts)).0;
@@ -84,7 +86,7 @@ pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocke
 /// # Safety
 /// As writev(2).
 pub(super) unsafe fn write(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocket> {
-    let size = message::length(parts);
+    let size = iov::total_len(parts);
     // SAFETY: the parts are the caller's, here and below.
     let plain = |parts: &[iovec]| unsafe { real::writev(fd, parts.as_ptr(), parts.len() as c_int) };
     let once = |parts: &[iovec]| {
@@ -102,8 +104,8 @@ pub(super) unsafe fn write(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSock
                 -1 if errno::get() == libc::EAGAIN || is_unsupported() => return Err(IsSocket),
                 // With a part gone an error is for the next call, and so is its signal.
                 1.. => {
-                    let rest = message::rest(parts, first as usize);
-                    let (whole, left) = (message::of_parts(&rest), size - first as usize);
+                    let rest = iov::skip(parts, first as usize);
+                    let (whole, left) = (iov::message(&rest), size - first as usize);
                     // SAFETY: the same.
                     let more =
                         unsafe { socket::send_parts(fd, &whole, &rest, left, libc::MSG_NOSIGNAL) };
@@ -113,7 +115,7 @@ pub(super) unsafe fn write(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSock
             }
         }
         Kind::File if first > 0 => {
-            let rest = plain(&message::rest(parts, first as usize));
+            let rest = plain(&iov::skip(parts, first as usize));
             first + rest.max(0)
         }
         Kind::File => plain(parts),
@@ -136,7 +138,7 @@ fn write_stream(
     once: impl Fn(&[iovec]) -> ssize_t,
     plain: impl Fn(&[iovec]) -> ssize_t,
 ) -> ssize_t {
-    let mut blocked = Blocked::new(fd, Interest::Write);
+    let mut blocked = WouldBlock::new(fd, Interest::Write);
     let mut done = 0;
     let mut rest = None;
     let mut sent = first;
@@ -146,26 +148,26 @@ fn write_stream(
             sent = without_blocking(fd, || plain(now)).0;
         }
         match sent {
-            -1 if errno::get() != libc::EAGAIN => return answer(done),
+            -1 if errno::get() != libc::EAGAIN => return done_or_failed(done),
             -1 => {}
             sent => {
                 done += sent as usize;
                 if done >= size || sent == 0 {
                     return done as ssize_t;
                 }
-                rest = Some(message::rest(parts, done));
+                rest = Some(iov::skip(parts, done));
             }
         }
         if let Err(code) = blocked.wait() {
             errno::set(code);
-            return answer(done);
+            return done_or_failed(done);
         }
         sent = once(rest.as_deref().unwrap_or(parts));
     }
 }
 
 /// What was done, if anything, or else the error in errno.
-pub(super) fn answer(done: usize) -> ssize_t {
+pub(super) fn done_or_failed(done: usize) -> ssize_t {
     if done > 0 { done as ssize_t } else { -1 }
 }
 
@@ -205,7 +207,7 @@ fn device_ready(fd: c_int, interest: Interest) -> Result<(), c_int> {
     if is_nonblocking(fd)? {
         return Ok(());
     }
-    blocked::ready(fd, interest, Deadline::NEVER).map(drop)
+    wait::ready(fd, interest, Deadline::NEVER).map(drop)
 }
 
 /// Whether the kernel, or this kind of file, knows nothing of `RWF_NOWAIT`.

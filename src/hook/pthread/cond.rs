@@ -13,9 +13,9 @@ use libc::{c_int, clockid_t, pthread_cond_t, pthread_mutex_t, timespec};
 
 use super::lock::lock_suspending;
 use super::mutex::{Mutex as Lock, pthread_mutex_unlock};
-use super::sleep;
+use crate::hook::time;
 use crate::rt::{self, Deadline, Holder, Site, WaitError, Waiter, Waker};
-use crate::sys::{kinds, real};
+use crate::sys::{pthread_layout, real};
 
 /// pthread_cond_wait(3). May suspend.
 ///
@@ -49,7 +49,7 @@ unsafe extern "C" fn pthread_cond_timedwait(
         return unsafe { real::pthread_cond_timedwait(cond, mutex, time) };
     };
     // SAFETY: as above.
-    let (clock, time) = unsafe { (kinds::clock(cond), *time) };
+    let (clock, time) = unsafe { (pthread_layout::clock(cond), *time) };
     // SAFETY: as above.
     unsafe { wait_until(holder, cond, mutex, clock, time) }
 }
@@ -117,7 +117,7 @@ unsafe fn wait_until(
         return libc::EINVAL;
     }
     // SAFETY: the caller's contract.
-    unsafe { wait(holder, cond, mutex, || sleep::deadline_at(clock, &time)) }
+    unsafe { wait(holder, cond, mutex, || time::deadline_at(clock, &time)) }
 }
 
 /// # Safety
@@ -129,7 +129,8 @@ unsafe fn wait(
     deadline: impl Fn() -> Deadline,
 ) -> c_int {
     // SAFETY: the caller's contract.
-    let longest = if unsafe { kinds::is_shared(cond) } { LOOK_AT_OTHERS } else { LOOK_AT_CLOCK };
+    let longest =
+        if unsafe { pthread_layout::is_shared(cond) } { LOOK_AT_OTHERS } else { LOOK_AT_CLOCK };
     let site = holder.site_of(mutex as usize).unwrap_or(Site::UNKNOWN);
     let mut waiter = Some(Waiter::new());
     let entry = Entry::new(cond as usize, waiter.as_ref().map(Waiter::waker));

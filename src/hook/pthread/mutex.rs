@@ -11,7 +11,7 @@ use libc::{c_int, clockid_t, pthread_mutex_t, timespec};
 
 use super::lock::{self, Lock, note_unlock, with_caller};
 use crate::rt::{self, HeldAs};
-use crate::sys::{kinds, real};
+use crate::sys::{pthread_layout, real};
 
 /// How many waits have begun so far while their coroutine held a mutex of pthreads: each of them keeps
 /// others from that mutex. Each pair of places, of a lock and of a wait, is logged once as a warning.
@@ -155,6 +155,6 @@ impl Lock for Mutex {
 
     fn is_recursive(self) -> bool {
         // SAFETY: as above.
-        unsafe { kinds::is_recursive(self.0) }
+        unsafe { pthread_layout::is_recursive(self.0) }
     }
 }

@@ -1,16 +1,15 @@
 //! Names and addresses of hosts: libc looks them up, on threads of their own. A look-up may read
 //! files, ask servers, load modules of nsswitch.conf(5): its inner calls cannot be hooked.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
-use libc::{addrinfo, c_char, c_int, c_void, sockaddr, socklen_t};
+use libc::{addrinfo, c_char, c_int, sockaddr, socklen_t};
 
-use super::errno;
-use super::switch::is_on;
-use crate::pool::{self, ThreadPool};
-use crate::rt::{self, Deadline};
+use super::threads::{Address, may_suspend, pointer, resolvers, text};
+use crate::hook::errno;
+use crate::pool;
+use crate::rt::Deadline;
 use crate::sys::real;
 
 /// getaddrinfo(3). May suspend.
@@ -26,7 +25,7 @@ unsafe extern "C" fn getaddrinfo(
 ) -> c_int {
     // SAFETY: the caller's contract, here and below.
     let in_place = || unsafe { real::getaddrinfo(host, service, hints, result) };
-    if !is_on() || !rt::can_suspend() {
+    if !may_suspend() {
         return in_place();
     }
     // SAFETY: as above: NULL or C strings.
@@ -95,8 +94,7 @@ unsafe extern "C" fn getnameinfo(
     let numbers = libc::NI_NUMERICHOST | libc::NI_NUMERICSERV;
     let known = size as usize <= size_of::<libc::sockaddr_storage>() && !address.is_null();
     let asks = known && flags & numbers != numbers;
-    let pool = (is_on() && rt::can_suspend() && asks).then(resolvers);
-    let Some(Some(pool)) = pool else {
+    let Some(pool) = asks.then(resolvers).flatten() else {
         // SAFETY: the caller's contract, here and below.
         return unsafe {
             real::getnameinfo(address, size, host, host_size, service, service_size, flags)
@@ -156,54 +154,11 @@ impl Drop for Addresses {
     }
 }
 
-/// The bytes of an address.
-pub(super) struct Address(pub(super) Box<[u8]>);
-
-impl Address {
-    /// # Safety
-    /// `size` readable bytes.
-    pub(super) unsafe fn copy(bytes: *const c_void, size: socklen_t) -> Address {
-        // SAFETY: the caller's contract.
-        Address(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), size as usize) }.into())
-    }
-}
-
-/// # Safety
-/// NULL or a C string.
-pub(super) unsafe fn text(pointer: *const c_char) -> Option<CString> {
-    // SAFETY: the caller's contract.
-    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_owned())
-}
-
-pub(super) fn pointer(text: &Option<CString>) -> *const c_char {
-    text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr())
-}
-
 /// Whether there is nothing to look up.
 fn is_number(host: &Option<CString>, service: &Option<CString>) -> bool {
     let as_text = |text: &CString| text.to_str().unwrap_or_default().to_owned();
     let address = host.as_ref().is_none_or(|host| as_text(host).parse::<IpAddr>().is_ok());
     address && service.as_ref().is_none_or(|service| as_text(service).parse::<u16>().is_ok())
-}
-
-/// The resolving threads, if the caller is to wait for them.
-pub(super) fn for_look_up() -> Option<&'static ThreadPool> {
-    (is_on() && rt::can_suspend()).then(resolvers).flatten()
-}
-
-/// The threads that look up. A few stay; while they wait for answers others come.
-fn resolvers() -> Option<&'static ThreadPool> {
-    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
-    let pool = POOL.get_or_init(|| {
-        let mut options = pool::Options::default();
-        options.threads = 4;
-        options.extra_threads = 64;
-        options.name = "fastrpc-dns".to_owned();
-        // The program's handlers expect its threads, if any.
-        options.takes_signals = false;
-        ThreadPool::with_options(options).ok()
-    });
-    pool.as_ref()
 }
 
 /// Far more than a host or a service can have.

@@ -2,11 +2,11 @@
 
 use libc::{c_int, sockaddr, socklen_t};
 
-use super::blocked::{self, Blocked};
-use super::errno;
-use super::socket::{is_tcp, option};
-use super::switch::is_on;
-use super::toggle::{undisturbed, without_blocking};
+use super::nonblocking::{undisturbed, without_blocking};
+use super::sockopt::{is_tcp, option, timeout};
+use super::would_block::WouldBlock;
+use crate::hook::switch::is_on;
+use crate::hook::{errno, wait};
 use crate::rt::{Deadline, Interest};
 use crate::sys::real;
 
@@ -37,8 +37,8 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_
             if !matches!(code, libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN) {
                 return result;
             }
-            let deadline = *deadline
-                .get_or_insert_with(|| Deadline::from(blocked::timeout(fd, Interest::Write)));
+            let deadline =
+                *deadline.get_or_insert_with(|| Deadline::from(timeout(fd, Interest::Write)));
             if code != libc::EAGAIN {
                 match connected(fd, deadline) {
                     // TCP alone says by another call how it ended, and only then takes it for done.
@@ -48,7 +48,7 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_
                 continue;
             }
             // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
-            if let Err(code) = Blocked::new(fd, Interest::Write).pause(deadline) {
+            if let Err(code) = WouldBlock::new(fd, Interest::Write).pause(deadline) {
                 return errno::fail(code);
             }
         }
@@ -67,7 +67,7 @@ unsafe extern "C" fn __connect(fd: c_int, address: *const sockaddr, size: sockle
 
 /// Waits for the end of a connect that has begun.
 fn connected(fd: c_int, deadline: Deadline) -> c_int {
-    let bits = match blocked::ready(fd, Interest::Write, deadline) {
+    let bits = match wait::ready(fd, Interest::Write, deadline) {
         Ok(bits) => bits,
         // As socket(7) says of SO_SNDTIMEO; the connect goes on.
         Err(libc::EAGAIN) => return errno::fail(libc::EINPROGRESS),
@@ -114,7 +114,7 @@ unsafe extern "C" fn accept4(
 
 fn accept_with(fd: c_int, real: impl Fn() -> c_int) -> c_int {
     errno::unless_failed(|| {
-        let mut blocked = Blocked::new(fd, Interest::Read);
+        let mut blocked = WouldBlock::new(fd, Interest::Read);
         loop {
             let (accepted, own) = without_blocking(fd, &real);
             if accepted != -1 || own || errno::get() != libc::EAGAIN {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use libc::{c_int, clockid_t, timespec};
 
-use super::{allocator, errno, sleep};
+use super::allocator;
+use crate::hook::{errno, time};
 use crate::rt::{self, Deadline, HeldAs, Holder, Look, Site, WaitError};
 
 /// Goes on at `$to` with two more arguments, in these registers: the address to which the call
@@ -100,7 +101,7 @@ pub(super) unsafe fn lock_until(
     if !(0..1_000_000_000).contains(&time.tv_nsec) {
         return libc::EINVAL;
     }
-    lock_by(holder, lock, site, || sleep::deadline_at(clock, &time))
+    lock_by(holder, lock, site, || time::deadline_at(clock, &time))
 }
 
 pub(super) fn lock_suspending(holder: Holder, lock: impl Lock, site: Site) -> c_int {
