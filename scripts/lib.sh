@@ -7,10 +7,10 @@ cd "$ROOT"
 
 # All builds of this tree share cargo's work.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
-case ":$PATH:" in
-    *":${CARGO_HOME:-$HOME/.cargo}/bin:"*) ;;
-    *) PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin ;;
-esac
+# Cargo, in a shell that began before it was installed; servers, for whoever is not root.
+for folder in "${CARGO_HOME:-$HOME/.cargo}/bin" /usr/sbin; do
+    [[ :$PATH: == *":$folder:"* ]] || PATH=$PATH:$folder
+done
 
 # shellcheck disable=SC2034 # not every script uses every colour
 bold='' green='' red='' yellow='' plain=''
@@ -53,4 +53,20 @@ build() { cmake --build build/release --parallel "$(nproc)"; }
 absolute() {
     local path=${1/#\~\//$HOME/}
     realpath -m -- "$path"
+}
+
+# skip WHY [optional]: ends a step that has not what it needs; in CI, where scripts/setup has run,
+# that is a failure.
+skip() {
+    echo "skipped: $1"
+    [[ ${CI:-} != true || ${2:-} == optional ]]
+    exit
+}
+
+# needs COMMAND...: skips the step if one of them is not here.
+needs() {
+    local command
+    for command in "$@"; do
+        command -v "$command" >/dev/null || skip "no $command here: scripts/setup --test installs it"
+    done
 }
