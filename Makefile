@@ -39,8 +39,8 @@ bench: ## measure, beside gRPC, a bare epoll loop, nginx and threads
 fmt: ## format the Rust, C and C++ sources
 	@scripts/fmt
 
-lint: ## the checks of `make test` that need no build of the library
-	@scripts/test fmt clang-format shell clippy layering
+lint: ## the checks of `make test` that are quick
+	@scripts/test fmt shell clippy layering version docs
 
 clean: ## remove what builds have made
 	rm -rf build dist target
