@@ -165,7 +165,7 @@ class ClientCall {
   void fail(const Error& error) {
     response_->Clear();
     if (controller_ != nullptr) {
-      controller_->status_ = error.status();
+      controller_->status_ = static_cast<fastrpc_status>(error.status());
       controller_->SetFailed(error.code(), error.text());
     } else if (base_ != nullptr) {
       base_->SetFailed(error.text());

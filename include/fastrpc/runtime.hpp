@@ -47,9 +47,29 @@ inline void configure(const RuntimeOptions& options) {
   return fastrpc_worker_count();
 }
 
-// Writes to where the library's own records go. `level`: a FASTRPC_LOG_ number.
+// How much a log record matters, and up to which level records are wanted.
+enum class LogLevel : std::int32_t {
+  // No records at all.
+  off = FASTRPC_LOG_OFF,
+  // Something was lost or refused, and somebody should look.
+  error = FASTRPC_LOG_ERROR,
+  // Something is odd, and the library went on.
+  warn = FASTRPC_LOG_WARN,
+  // Something noteworthy and normal.
+  info = FASTRPC_LOG_INFO,
+  // For people who debug a program that uses the library.
+  debug = FASTRPC_LOG_DEBUG,
+  // For people who debug the library.
+  trace = FASTRPC_LOG_TRACE,
+};
+
+// Writes a record to where the library's own records go.
+inline void log(LogLevel level, std::string_view text) {
+  fastrpc_log(static_cast<std::int32_t>(level), text.data(), text.size());
+}
+// The same with a FASTRPC_LOG_ number.
 inline void log(std::int32_t level, std::string_view text) {
-  fastrpc_log(level, text.data(), text.size());
+  log(static_cast<LogLevel>(level), text);
 }
 
 // Sends the library's log records up to `level` to `sink(int level, std::string_view target,
