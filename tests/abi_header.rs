@@ -40,6 +40,50 @@ fn every_export_of_the_sources_is_in_the_header() {
     assert_eq!(exports, declared.len());
 }
 
+/// A function's first line is a sentence that begins with a verb; what it waits for is said.
+#[test]
+fn every_function_says_what_it_does_and_whether_it_waits() {
+    let header = abi::header();
+    for (name, doc) in functions_with_docs(&header) {
+        let verb = doc.split([' ', ',', ':']).next().unwrap();
+        let is_verb = verb.starts_with(|c: char| c.is_ascii_uppercase()) && verb.ends_with('s');
+        assert!(is_verb, "{name} does not begin with what it does: {doc}");
+        let waits = [
+            "may suspend",
+            "never suspends",
+            "suspends if",
+            "blocks.",
+            "As fastrpc_",
+            "as fastrpc_",
+        ];
+        assert!(waits.iter().any(|text| doc.contains(text)), "{name}: does it wait? {doc}");
+    }
+}
+
+/// The functions that the header declares, and the comment before each, its lines joined.
+fn functions_with_docs(header: &str) -> Vec<(String, String)> {
+    let declared = declared_functions(header);
+    let (mut found, mut doc) = (Vec::new(), String::new());
+    for line in header.lines().filter(|line| !line.starts_with(' ')) {
+        if let Some(text) = line.strip_prefix("//") {
+            doc += text.trim_start();
+            doc.push(' ');
+            continue;
+        }
+        let Some((before, _)) = line.split_once('(') else {
+            doc.clear();
+            continue;
+        };
+        let name = before.rsplit([' ', '*']).next().unwrap_or_default();
+        if declared.contains(name) {
+            found.push((name.to_owned(), doc.clone()));
+        }
+        doc.clear();
+    }
+    assert_eq!(found.len(), declared.len());
+    found
+}
+
 fn declared_functions(header: &str) -> BTreeSet<String> {
     let code = header.lines().filter(|l| !l.trim_start().starts_with("//"));
     let mut names = BTreeSet::new();

@@ -89,21 +89,21 @@ extern "C" {
 // 1. Version: of this header, and of the library in use
 // ------------------------------------------------------------------------------------------------
 
-// The major version of this header; it changes when programs must be changed.
+// The major version of this header. It changes when programs must be changed.
 #define FASTRPC_VERSION_MAJOR 0
 
-// The minor version of this header; it changes when something is added.
+// The minor version of this header. It changes when something is added.
 #define FASTRPC_VERSION_MINOR 1
 
-// The patch version of this header; it changes with every other release.
+// The patch version of this header. It changes with every other release.
 #define FASTRPC_VERSION_PATCH 0
 
-// The version of the library in use, such as "1.2.3".
+// Returns the version of the library in use, such as "1.2.3".
 //
 // The text lives as long as the process. Any thread; never suspends.
 const char *fastrpc_version(void);
 
-// The version of the library in use as a number: major * 10000 + minor * 100 + patch.
+// Returns the version of the library in use as a number: major * 10000 + minor * 100 + patch.
 //
 // Any thread; never suspends.
 int fastrpc_version_number(void);
@@ -112,31 +112,33 @@ int fastrpc_version_number(void);
 // 2. Status numbers: what every fallible function returns
 // ------------------------------------------------------------------------------------------------
 
-// What a call reports: FASTRPC_OK or one of the FASTRPC_E numbers. A number is never reused.
+// What a fallible function returns: FASTRPC_OK or one of the FASTRPC_E numbers. A number is never
+// reused.
 typedef int32_t fastrpc_status;
 
-// Done.
+// Success.
 #define FASTRPC_OK 0
 
-// An argument is wrong: NULL where an object is needed, text that is not UTF-8, a bad address.
+// An argument is invalid: NULL where an object is needed, text that is not UTF-8, a malformed
+// address.
 #define FASTRPC_EINVAL 1
 
-// Memory for a stack, a thread or a table could not be had.
+// Memory for a stack, a thread or a table could not be allocated.
 #define FASTRPC_ENOMEM 2
 
 // The time given has passed.
 #define FASTRPC_ETIMEDOUT 3
 
-// The waiting coroutine, or the call, was cancelled.
+// The waiting coroutine, or the call, was canceled.
 #define FASTRPC_ECANCELED 4
 
 // The queue, client, server or file descriptor is closed.
 #define FASTRPC_ECLOSED 5
 
-// It cannot be done now without waiting, and the time given was 0.
+// It would have to wait, and the time given was 0.
 #define FASTRPC_EAGAIN 6
 
-// The runtime was started before fork(): nothing of it works in the child.
+// The process was forked after the runtime had started: nothing of it works in the child.
 #define FASTRPC_EFORKED 7
 
 // Another call is using the object in a way that excludes this one.
@@ -154,7 +156,7 @@ typedef int32_t fastrpc_status;
 // The server could not be reached.
 #define FASTRPC_ECONNECT 12
 
-// The server answered with an error; fastrpc_error_code() is its number.
+// The server answered with an error; fastrpc_error_code() is its code.
 #define FASTRPC_EREMOTE 13
 
 // A limit set in the options (size, calls in flight, unsent bytes) was reached.
@@ -163,7 +165,7 @@ typedef int32_t fastrpc_status;
 // A bug in the library.
 #define FASTRPC_EINTERNAL 15
 
-// The meaning of a status in a few English words.
+// Returns what a status means, in a few English words.
 //
 // `status`: any number. The text lives as long as the process. Any thread; never suspends.
 const char *fastrpc_status_text(fastrpc_status status);
@@ -172,38 +174,39 @@ const char *fastrpc_status_text(fastrpc_status status);
 // 3. Errors: what a status alone does not tell
 // ------------------------------------------------------------------------------------------------
 
-// Why a call failed: a status, a number and a text.
+// Why a function failed: a status, a code and a text.
 //
-// Made by a failing call that was given a `fastrpc_error **`; the caller frees it with
-// fastrpc_error_free(). Not to be used by two threads at the same time.
+// Stored by a failing function that was given a `fastrpc_error **`; free it with
+// fastrpc_error_free(). Not thread-safe.
 typedef struct fastrpc_error fastrpc_error;
 
-// The status that the failing call returned.
+// Returns the status that the failing function returned.
 //
 // `error`: NULL gives FASTRPC_OK. Any thread; never suspends.
 fastrpc_status fastrpc_error_status(const struct fastrpc_error *error);
 
-// The detailed number: of an RPC error a FASTRPC_CODE_ number or the service's own, as on the wire;
-// of a failed system call its errno, otherwise the status.
+// Returns the detailed code: of an RPC error a FASTRPC_CODE_ number or the service's own, as on
+// the wire; of a failed system call its errno; otherwise the status.
 //
 // `error`: NULL gives 0. Any thread; never suspends.
 int32_t fastrpc_error_code(const struct fastrpc_error *error);
 
-// Whether the server's service chose this error, by fastrpc_call_fail() with a number of its own.
-// False if the library made it: any FASTRPC_CODE_ number, and whatever did not come from a server.
+// Returns whether the server's service chose this error, by fastrpc_call_fail() with a code of its
+// own.
 //
-// `error`: NULL gives false. Any thread; never suspends.
+// False if the library made it: for any FASTRPC_CODE_ number, and for whatever did not come from a
+// server. `error`: NULL gives false. Any thread; never suspends.
 bool fastrpc_error_is_service(const struct fastrpc_error *error);
 
-// The text, for people. It is not a contract; test the status or the code.
+// Returns the text, for people. It is not a contract: test the status or the code.
 //
-// `error`: NULL gives "no error". The text lives as long as the error. Any thread; never
-// suspends.
+// `error`: NULL gives "no error". The text ends with a NUL and lives as long as the error. Any
+// thread; never suspends.
 const char *fastrpc_error_text(const struct fastrpc_error *error);
 
 // Frees an error.
 //
-// `error`: NULL is allowed and does nothing. Any thread; never suspends.
+// `error`: NULL does nothing. Any thread; never suspends.
 void fastrpc_error_free(struct fastrpc_error *error);
 
 // ------------------------------------------------------------------------------------------------
@@ -253,15 +256,15 @@ void fastrpc_error_free(struct fastrpc_error *error);
 // A callback: `user` is the pointer given with it.
 typedef void (*fastrpc_function)(void *user);
 
-// Frees a callback's user data. May be NULL. Runs exactly once, after the last call of the
-// function has ended, or before the call that was given the callback fails. Any thread.
+// Frees a callback's user data. May be NULL. Runs exactly once, on any thread: after the last call
+// of the function has ended, or before the function that was given the callback fails.
 typedef void (*fastrpc_drop)(void *user);
 
 // ------------------------------------------------------------------------------------------------
 // 6. Logging
 // ------------------------------------------------------------------------------------------------
 
-// No records at all.
+// No records.
 #define FASTRPC_LOG_OFF 0
 
 // Something was lost or refused, and somebody should look.
@@ -273,15 +276,15 @@ typedef void (*fastrpc_drop)(void *user);
 // Something noteworthy and normal.
 #define FASTRPC_LOG_INFO 3
 
-// For people who debug a program that uses the library.
+// For debugging a program that uses the library.
 #define FASTRPC_LOG_DEBUG 4
 
-// For people who debug the library.
+// For debugging the library.
 #define FASTRPC_LOG_TRACE 5
 
-// Receives one log record. `text` and `target` (the part of the library) are not terminated by a
-// NUL and live until the callback returns. Runs on the thread and, if in one, in the coroutine
-// that logs, in several at the same time; must not suspend.
+// Receives one log record. `target` is the part of the library; it and `text` are not terminated
+// by a NUL and live until the callback returns. Runs on the thread and, if in one, in the
+// coroutine that logs, in several at the same time. Must not suspend.
 typedef void (*fastrpc_log_function)(void *user,
                                      int32_t level,
                                      const char *target,
@@ -289,11 +292,11 @@ typedef void (*fastrpc_log_function)(void *user,
                                      const char *text,
                                      size_t text_size);
 
-// Sends the library's log records to a callback; at first warnings and errors go to stderr.
+// Sends the library's log records to a callback. Without it, warnings and errors go to stderr.
 //
 // `level`: the highest FASTRPC_LOG_ level that is wanted. `function`: NULL for stderr. `user`,
-// `drop`: its data. Fails with FASTRPC_EINVAL if `level` is none, FASTRPC_ESTATE if the program
-// set a logger of its own through Rust. Any thread; never suspends.
+// `drop`: its data. Fails with FASTRPC_EINVAL (no such level), FASTRPC_ESTATE (the program set a
+// logger of its own through Rust). Any thread; never suspends.
 fastrpc_status fastrpc_set_log(int32_t level,
                                fastrpc_log_function function,
                                void *user,
@@ -302,8 +305,8 @@ fastrpc_status fastrpc_set_log(int32_t level,
 
 // Writes a record to where the library's own records go.
 //
-// `level`: a FASTRPC_LOG_ level. `text`, `size`: the bytes of a text; what is not UTF-8 is
-// replaced. Fails with FASTRPC_EINVAL (there is no such level). Any thread; never suspends.
+// `level`: a FASTRPC_LOG_ level. `text`, `size`: bytes of text; those that are not UTF-8 are
+// replaced. Fails with FASTRPC_EINVAL (no such level). Any thread; never suspends.
 fastrpc_status fastrpc_log(int32_t level, const char *text, size_t size);
 
 // ------------------------------------------------------------------------------------------------
@@ -315,20 +318,20 @@ typedef struct fastrpc_runtime_options {
   // sizeof(fastrpc_runtime_options).
   size_t size;
   // Worker threads. Coroutines of one worker never run in parallel. Default 1; if the program
-  // never configures the runtime, what the environment variable FASTRPC_WORKERS says.
+  // never configures the runtime, the environment variable FASTRPC_WORKERS decides.
   size_t workers;
-  // Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
-  // Default 256 KiB.
+  // Bytes of stack of a coroutine that sets no size of its own: virtual memory, committed as it
+  // is touched. Default 256 KiB.
   size_t stack_size;
-  // Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
-  // environment variable FASTRPC_HOOK=1 is the same.
+  // Whether coroutines begin with their hooks enabled, see fastrpc_hook_enable(). Default 0; the
+  // environment variable FASTRPC_HOOK=1 means 1.
   int32_t hook;
-  // Not 0: it is found out, and logged, that a coroutine waits while it holds a lock of pthreads,
-  // and a lock that could never return suspends. Default 1; the environment variable
-  // FASTRPC_LOCK_CHECK=0 is the same as 0.
+  // Whether to detect and log when a coroutine waits while it holds a pthread mutex or
+  // reader-writer lock, and to suspend it where such a lock would deadlock. Default 1; the
+  // environment variable FASTRPC_LOCK_CHECK=0 means 0.
   int32_t lock_check;
-  // Not 0: locks and condition variables of pthreads suspend coroutines that have their hooks
-  // on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
+  // Whether pthread locks and condition variables suspend coroutines that have their hooks
+  // enabled. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 means 1.
   int32_t hook_locks;
   // Must be 0.
   int32_t reserved;
@@ -339,19 +342,19 @@ typedef struct fastrpc_runtime_options {
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 void fastrpc_runtime_options_init(struct fastrpc_runtime_options *options, size_t size);
 
-// Sets the runtime up, before its first use starts it.
+// Configures the runtime, before its first use starts it.
 //
-// `options`: NULL for the defaults. Fails with FASTRPC_ESTATE once the runtime has started,
+// `options`: NULL for the defaults. Fails with FASTRPC_ESTATE (the runtime has started),
 // FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_runtime_configure(const struct fastrpc_runtime_options *options,
                                          struct fastrpc_error **error);
 
-// The number of worker threads, started or not.
+// Returns the number of worker threads, started or not.
 //
 // Any thread; never suspends.
 size_t fastrpc_worker_count(void);
 
-// The number of the calling worker thread, from 0, or -1 in any other thread.
+// Returns the number of the calling worker thread, from 0, or -1 in any other thread.
 //
 // Any thread; never suspends.
 int64_t fastrpc_worker_index(void);
@@ -360,21 +363,21 @@ int64_t fastrpc_worker_index(void);
 // 8. Coroutines
 // ------------------------------------------------------------------------------------------------
 
-// A coroutine that can be joined. Any thread.
+// A coroutine that can be joined and canceled. Free it with fastrpc_coroutine_free(). Thread-safe.
 typedef struct fastrpc_coroutine fastrpc_coroutine;
 
 // How a coroutine is made. See fastrpc_spawn().
 typedef struct fastrpc_spawn_options {
   // sizeof(fastrpc_spawn_options).
   size_t size;
-  // A name for messages; copied. Default none.
+  // A name for log records and messages; copied. Default none.
   const char *name;
   // Bytes of the name. Default 0.
   size_t name_size;
   // Bytes of stack. Default 0: as the runtime's options say.
   size_t stack_size;
-  // The worker it lives on, from 0. Default -1: the spawning coroutine's own, or, spawned by a
-  // plain thread, one after the other.
+  // The worker it lives on, from 0. Default -1: that of the spawning coroutine; those of plain
+  // threads go to the workers in turn.
   int64_t worker;
 } fastrpc_spawn_options;
 
@@ -385,8 +388,8 @@ void fastrpc_spawn_options_init(struct fastrpc_spawn_options *options, size_t si
 
 // Runs a function in a new coroutine.
 //
-// `options`: NULL for the defaults. `function`, `user`, `drop`: runs once. `out`: gets the
-// coroutine, to be freed by fastrpc_coroutine_free(); NULL if nobody will join it. Fails with
+// `options`: NULL for the defaults. `function`, `user`, `drop`: runs once. `out`: receives the
+// coroutine; free it with fastrpc_coroutine_free(); NULL if nobody will join it. Fails with
 // FASTRPC_ENOMEM, FASTRPC_EINVAL. An exception that leaves the function is logged and makes
 // fastrpc_coroutine_join() fail. Any thread; never suspends.
 fastrpc_status fastrpc_spawn(const struct fastrpc_spawn_options *options,
@@ -396,54 +399,54 @@ fastrpc_status fastrpc_spawn(const struct fastrpc_spawn_options *options,
                              struct fastrpc_coroutine **out,
                              struct fastrpc_error **error);
 
-// Waits until a coroutine has ended. Its local data is gone then.
+// Waits until a coroutine has ended. Its coroutine-local data is freed by then.
 //
 // `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it runs),
-// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED (the waiting one was cancelled), FASTRPC_EEXCEPTION (an
-// exception left its function), FASTRPC_ENOMEM (it could not be started on its worker). Several
-// may wait, also again after the end. The handle is still to be freed. Any thread; may suspend.
+// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED (the waiting coroutine was canceled), FASTRPC_EEXCEPTION
+// (an exception left its function), FASTRPC_ENOMEM (it could not be started on its worker).
+// Several may wait, also again after the end. The handle must still be freed. Any thread; may
+// suspend.
 fastrpc_status fastrpc_coroutine_join(const struct fastrpc_coroutine *coroutine,
                                       int64_t timeout,
                                       struct fastrpc_error **error);
 
 // Cancels a coroutine: the wait it is in, and each one it begins, fails with FASTRPC_ECANCELED.
-// Nothing is unwound; it ends when its function returns.
 //
-// Any thread; never suspends.
+// Nothing is unwound: it ends when its function returns. Any thread; never suspends.
 fastrpc_status fastrpc_coroutine_cancel(const struct fastrpc_coroutine *coroutine);
 
-// Whether a coroutine has ended.
+// Returns whether a coroutine has ended.
 //
 // `coroutine`: NULL gives true. Any thread; never suspends.
 bool fastrpc_coroutine_is_finished(const struct fastrpc_coroutine *coroutine);
 
-// The number of a coroutine, never 0 and never used again in this process.
+// Returns the number of a coroutine: never 0, and never used again in this process.
 //
 // `coroutine`: NULL gives 0. Any thread; never suspends.
 uint64_t fastrpc_coroutine_id(const struct fastrpc_coroutine *coroutine);
 
-// Frees the handle of a coroutine, which runs on by itself if it has not ended.
+// Frees the handle of a coroutine. A coroutine that has not ended runs on.
 //
 // `coroutine`: NULL does nothing. Any thread; never suspends.
 void fastrpc_coroutine_free(struct fastrpc_coroutine *coroutine);
 
-// Lets the other coroutines of this worker run, or, in a plain thread, the other threads.
+// Lets the other coroutines of this worker run or, in a plain thread, other threads.
 //
 // Any thread; may suspend.
 fastrpc_status fastrpc_yield(void);
 
-// Suspends the calling coroutine, or blocks the calling thread.
+// Suspends the calling coroutine, or blocks the calling thread, for a time.
 //
 // `duration`: nanoseconds; below 0 for ever. Fails with FASTRPC_ECANCELED. Any thread; may
 // suspend.
 fastrpc_status fastrpc_sleep(int64_t duration);
 
-// Whether the caller is a coroutine.
+// Returns whether the caller is a coroutine.
 //
 // Any thread; never suspends.
 bool fastrpc_is_coroutine(void);
 
-// The number of the calling coroutine, or 0 in a plain thread.
+// Returns the number of the calling coroutine, or 0 in a plain thread.
 //
 // Any thread; never suspends.
 uint64_t fastrpc_current_id(void);
@@ -458,25 +461,26 @@ size_t fastrpc_current_name(char *buffer, size_t size);
 // 9. Coroutine-local storage
 // ------------------------------------------------------------------------------------------------
 
-// A key to one pointer per coroutine, and per thread outside of coroutines. Any thread. Made to
-// live as long as the process: a freed key's place is not used again.
+// A key to one pointer for each coroutine, and for each thread outside of coroutines. Meant to
+// live as long as the process: the slot of a freed key is not reused. Free it with
+// fastrpc_key_free(). Thread-safe.
 typedef struct fastrpc_key fastrpc_key;
 
-// Makes a key, whose value is NULL everywhere.
+// Creates a key, whose value is NULL everywhere.
 //
 // `drop`: gets a value that is not NULL when its coroutine or thread ends; NULL if there is
-// nothing to free. `out`: gets the key; free it with fastrpc_key_free(). Any thread; never
-// suspends.
+// nothing to free. `out`: receives the key; free it with fastrpc_key_free(). Fails with
+// FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_key_new(fastrpc_drop drop, struct fastrpc_key **out);
 
-// The value of the calling coroutine or thread.
+// Returns the value of the calling coroutine or thread.
 //
 // `key`: NULL gives NULL. Any thread; never suspends.
 void *fastrpc_key_get(const struct fastrpc_key *key);
 
-// Sets the value of the calling coroutine or thread. The value before is not freed.
+// Sets the value of the calling coroutine or thread. The previous value is not freed.
 //
-// `value`: any pointer. Any thread; never suspends.
+// `value`: any pointer. Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_key_set(const struct fastrpc_key *key, void *value);
 
 // Frees a key. Values that are set are still freed when their coroutines end.
@@ -488,13 +492,13 @@ void fastrpc_key_free(struct fastrpc_key *key);
 // 10. Timers
 // ------------------------------------------------------------------------------------------------
 
-// A function that runs once its time has come. Any thread.
+// A function that will run once. Free it with fastrpc_timer_free(). Thread-safe.
 typedef struct fastrpc_timer fastrpc_timer;
 
 // Runs a function in a new coroutine once a time has passed, never earlier.
 //
 // `delay`: nanoseconds from now, at least 0. `function`, `user`, `drop`: runs at most once. `out`:
-// gets the timer, to be freed by fastrpc_timer_free(); NULL if nobody will cancel it. Fails with
+// receives the timer; free it with fastrpc_timer_free(); NULL if nobody will cancel it. Fails with
 // FASTRPC_EINVAL, FASTRPC_ENOMEM. An exception that leaves the function is logged. Any thread;
 // never suspends.
 fastrpc_status fastrpc_timer_after(int64_t delay,
@@ -504,13 +508,14 @@ fastrpc_status fastrpc_timer_after(int64_t delay,
                                    struct fastrpc_timer **out,
                                    struct fastrpc_error **error);
 
-// Stops a timer: true if its function will not run because of this call; its `drop` has run then.
-// Does not wait for a function that runs already.
+// Cancels a timer. Returns true if its function will not run because of this call; its `drop` has
+// run then.
 //
-// `timer`: NULL gives false; still to be freed. Any thread; never suspends.
+// Does not wait for a function that already runs. `timer`: NULL gives false; must still be freed.
+// Any thread; never suspends.
 bool fastrpc_timer_cancel(const struct fastrpc_timer *timer);
 
-// Frees the handle of a timer, which stays armed if it was not cancelled.
+// Frees the handle of a timer, which stays armed if it was not canceled.
 //
 // `timer`: NULL does nothing. Any thread; never suspends.
 void fastrpc_timer_free(struct fastrpc_timer *timer);
@@ -525,23 +530,23 @@ void fastrpc_timer_free(struct fastrpc_timer *timer);
 // Wait until there is room to write, or a connect has ended.
 #define FASTRPC_WRITABLE 2
 
-// One of several file descriptors to wait for: laid out as poll(2)'s struct pollfd, and with its
-// bits, so that an array of those may be passed.
+// One of several file descriptors to wait for. It has the layout and the bits of struct pollfd of
+// poll(2), so that an array of those may be passed.
 typedef struct fastrpc_pollfd {
   // The file descriptor; one below 0 is skipped.
   int fd;
   // POLLIN, POLLOUT and so on, of poll(2).
   short events;
-  // What holds, set by the call.
+  // The bits that hold, set by the function.
   short revents;
 } fastrpc_pollfd;
 
-// Waits until a file descriptor is ready. Any number may wait on one.
+// Waits until a file descriptor is ready. Any number of waiters may wait for one.
 //
 // `fd`: stays the caller's; blocking or not. `events`: FASTRPC_READABLE, FASTRPC_WRITABLE or both
-// (either ends the wait). `timeout`: nanoseconds. `ready`: gets the POLL bits of poll(2) that hold;
-// may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (not open, or
-// fastrpc_notify_close() was called), FASTRPC_EIO. Any thread; may suspend.
+// (either ends the wait). `timeout`: nanoseconds. `ready`: receives the POLL bits of poll(2) that
+// hold; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (not open,
+// or fastrpc_notify_close() was called), FASTRPC_EIO. Any thread; may suspend.
 fastrpc_status fastrpc_wait_fd(int fd,
                                int32_t events,
                                int64_t timeout,
@@ -550,16 +555,16 @@ fastrpc_status fastrpc_wait_fd(int fd,
 
 // Waits until one of several file descriptors is ready: poll(2) for coroutines.
 //
-// `fds`, `count`: an array; `revents` are set. `timeout`: nanoseconds. `ready`: gets how many are
-// ready; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_EIO. Any thread;
-// may suspend.
+// `fds`, `count`: an array; `revents` are set. `timeout`: nanoseconds. `ready`: receives how many
+// are ready; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_EIO. Any
+// thread; may suspend.
 fastrpc_status fastrpc_poll_fds(struct fastrpc_pollfd *fds,
                                 size_t count,
                                 int64_t timeout,
                                 size_t *ready,
                                 struct fastrpc_error **error);
 
-// Says that a file descriptor is about to be closed: who waits on it wakes with FASTRPC_ECLOSED.
+// Wakes all that wait for a file descriptor with FASTRPC_ECLOSED.
 //
 // Call it before close(2). Any thread; never suspends.
 fastrpc_status fastrpc_notify_close(int fd);
@@ -568,70 +573,73 @@ fastrpc_status fastrpc_notify_close(int fd);
 // 12. Hooks: blocking calls of libc that suspend their coroutine
 // ------------------------------------------------------------------------------------------------
 
-// Turns the hooks of the calling coroutine on: from now on blocking calls of libc, its own and
+// Enables the hooks of the calling coroutine: from now on blocking calls of libc, its own and
 // those of libraries that it uses, suspend the coroutine instead of blocking its worker.
 //
-// Until the coroutine ends or turns them off; coroutines that it starts begin with the default of
-// the process. Fails with FASTRPC_ESTATE in a plain thread, and in a library that was built without
-// hooks. Never suspends.
+// Holds until the coroutine ends or disables them. Coroutines that it spawns begin with the
+// default of the process. Fails with FASTRPC_ESTATE (in a plain thread; the library was built
+// without hooks). In a coroutine; never suspends.
 fastrpc_status fastrpc_hook_enable(void);
 
-// Turns the hooks of the calling coroutine off.
+// Disables the hooks of the calling coroutine.
 //
-// Fails with FASTRPC_ESTATE as fastrpc_hook_enable() does. Never suspends.
+// Fails with FASTRPC_ESTATE as fastrpc_hook_enable() does. In a coroutine; never suspends.
 fastrpc_status fastrpc_hook_disable(void);
 
-// Whether blocking calls of libc suspend the caller: false in a plain thread.
+// Returns whether blocking calls of libc suspend the caller: false in a plain thread.
 //
 // Any thread; never suspends.
 bool fastrpc_hook_is_enabled(void);
 
-// Which of libc's functions are hooked in this process, and which loaded objects call libc's own
-// past the hooks, as a text for people.
+// Writes which functions of libc are hooked in this process, and which loaded objects bypass the
+// hooks, as a text for people.
 //
-// `buffer`, `size`: gets the text, cut off to `size` with its terminating NUL. Gives the length of
-// the whole text. Any thread; never suspends.
+// `buffer`, `size`: receives the text and a NUL, as far as they fit. Returns the bytes of the
+// whole text, not counting the NUL. Any thread; never suspends.
 size_t fastrpc_hook_report(char *buffer, size_t size);
 
-// How many waits have begun so far while their coroutine held a lock of pthreads.
+// Returns how many waits have begun so far while their coroutine held a pthread mutex or
+// reader-writer lock.
 //
-// Each keeps others from the mutex for as long as it lasts; each pair of places, of a lock and of a
-// wait, is logged once as a warning. 0 unless fastrpc_runtime_options.lock_check is on. Any thread;
-// never suspends.
+// Each blocks others from the lock for as long as it lasts. Each pair of places, of a lock and of
+// a wait, is logged once as a warning. 0 unless fastrpc_runtime_options.lock_check is on. Any
+// thread; never suspends.
 uint64_t fastrpc_hook_waits_with_locks(void);
 
-// How often so far a coroutine wanted a lock of pthreads that another coroutine of the same worker
-// held in a wait, and was suspended where it would have blocked for ever.
+// Returns how many times so far a coroutine locked what another coroutine of the same worker held
+// in a wait, and was suspended where it would have blocked for ever.
 //
-// Each pair of places is logged once as an error. 0 unless fastrpc_runtime_options.lock_check is on.
-// Any thread; never suspends.
+// Each pair of places is logged once as an error. 0 unless fastrpc_runtime_options.lock_check is
+// on. Any thread; never suspends.
 uint64_t fastrpc_hook_deadlocks_averted(void);
 
 // ------------------------------------------------------------------------------------------------
 // 13. Mutexes and condition variables
 // ------------------------------------------------------------------------------------------------
 
-// Mutual exclusion between coroutines of any worker and plain threads. May be held across calls
-// that suspend. Not recursive. Any thread.
+// Mutual exclusion between coroutines of any worker and plain threads. May be held across
+// functions that suspend. Not recursive. Free it with fastrpc_mutex_free(). Thread-safe.
 typedef struct fastrpc_mutex fastrpc_mutex;
 
-// A condition variable for fastrpc_mutex. Any thread.
+// A condition variable for fastrpc_mutex. Free it with fastrpc_condvar_free(). Thread-safe.
 typedef struct fastrpc_condvar fastrpc_condvar;
 
-// Makes an unlocked mutex.
+// Creates an unlocked mutex.
 //
-// `out`: gets it; free it with fastrpc_mutex_free(). Any thread; never suspends.
+// `out`: receives it; free it with fastrpc_mutex_free(). Fails with FASTRPC_EINVAL. Any thread;
+// never suspends.
 fastrpc_status fastrpc_mutex_new(struct fastrpc_mutex **out);
 
-// Locks.
+// Locks a mutex.
 //
 // `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it is locked),
-// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED: the lock was not taken. Any thread; may suspend.
+// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED; the mutex is not locked by the caller then. Any thread;
+// may suspend.
 fastrpc_status fastrpc_mutex_lock(const struct fastrpc_mutex *mutex, int64_t timeout);
 
-// Unlocks. Whoever holds the lock may have another coroutine or thread unlock it.
+// Unlocks a mutex, which another coroutine or thread may have locked.
 //
-// Fails with FASTRPC_ESTATE if it is not locked. Any thread; never suspends.
+// Fails with FASTRPC_ESTATE (it is not locked). Any thread; never suspends.
 fastrpc_status fastrpc_mutex_unlock(const struct fastrpc_mutex *mutex);
 
 // Frees a mutex that nobody holds or waits for.
@@ -639,28 +647,28 @@ fastrpc_status fastrpc_mutex_unlock(const struct fastrpc_mutex *mutex);
 // `mutex`: NULL does nothing. Any thread; never suspends.
 void fastrpc_mutex_free(struct fastrpc_mutex *mutex);
 
-// Makes a condition variable.
+// Creates a condition variable.
 //
-// `out`: gets it; free it with fastrpc_condvar_free(). Any thread; never suspends.
+// `out`: receives it; free it with fastrpc_condvar_free(). Fails with FASTRPC_EINVAL. Any thread;
+// never suspends.
 fastrpc_status fastrpc_condvar_new(struct fastrpc_condvar **out);
 
 // Unlocks `mutex`, which the caller holds, waits for a notification and locks again.
 //
 // The mutex is locked again in every case, also after a failure. `timeout`: nanoseconds. Fails
-// with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ESTATE (not locked). Any thread; may
-// suspend.
+// with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ESTATE (not locked). Any thread; may suspend.
 fastrpc_status fastrpc_condvar_wait(const struct fastrpc_condvar *condvar,
                                     const struct fastrpc_mutex *mutex,
                                     int64_t timeout);
 
 // Wakes the one that has waited longest, if any waits.
 //
-// Any thread; never suspends.
+// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_condvar_notify_one(const struct fastrpc_condvar *condvar);
 
 // Wakes all that wait.
 //
-// Any thread; never suspends.
+// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_condvar_notify_all(const struct fastrpc_condvar *condvar);
 
 // Frees a condition variable that nobody waits for.
@@ -672,19 +680,21 @@ void fastrpc_condvar_free(struct fastrpc_condvar *condvar);
 // 14. Semaphores and wait groups
 // ------------------------------------------------------------------------------------------------
 
-// A number of permits, taken and given back by coroutines of any worker and plain threads.
+// A number of permits, acquired and released by coroutines of any worker and plain threads. Free
+// it with fastrpc_semaphore_free(). Thread-safe.
 typedef struct fastrpc_semaphore fastrpc_semaphore;
 
-// A count of things that are going on, and a wait until it is 0.
+// Counts outstanding tasks, and lets others wait until there are none. Free it with
+// fastrpc_wait_group_free(). Thread-safe.
 typedef struct fastrpc_wait_group fastrpc_wait_group;
 
-// Makes a semaphore.
+// Creates a semaphore.
 //
-// `permits`: how many are free at first. `out`: gets it; free it with fastrpc_semaphore_free().
-// Any thread; never suspends.
+// `permits`: how many are free at first. `out`: receives it; free it with
+// fastrpc_semaphore_free(). Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_semaphore_new(size_t permits, struct fastrpc_semaphore **out);
 
-// Takes `count` permits, all or none, first come first served.
+// Acquires `count` permits, all or none, first come first served.
 //
 // `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and there are too few),
 // FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED. Any thread; may suspend.
@@ -692,12 +702,12 @@ fastrpc_status fastrpc_semaphore_acquire(const struct fastrpc_semaphore *semapho
                                          size_t count,
                                          int64_t timeout);
 
-// Gives `count` permits back, or adds new ones.
+// Releases `count` permits, or adds new ones.
 //
-// Fails with FASTRPC_ELIMIT if there would be too many to count. Any thread; never suspends.
+// Fails with FASTRPC_ELIMIT (there would be too many to count). Any thread; never suspends.
 fastrpc_status fastrpc_semaphore_release(const struct fastrpc_semaphore *semaphore, size_t count);
 
-// The number of free permits at this moment.
+// Returns the number of free permits at this moment.
 //
 // `semaphore`: NULL gives 0. Any thread; never suspends.
 size_t fastrpc_semaphore_available(const struct fastrpc_semaphore *semaphore);
@@ -707,22 +717,23 @@ size_t fastrpc_semaphore_available(const struct fastrpc_semaphore *semaphore);
 // `semaphore`: NULL does nothing. Any thread; never suspends.
 void fastrpc_semaphore_free(struct fastrpc_semaphore *semaphore);
 
-// Makes a wait group whose count is 0.
+// Creates a wait group without tasks.
 //
-// `out`: gets it; free it with fastrpc_wait_group_free(). Any thread; never suspends.
+// `out`: receives it; free it with fastrpc_wait_group_free(). Fails with FASTRPC_EINVAL. Any
+// thread; never suspends.
 fastrpc_status fastrpc_wait_group_new(struct fastrpc_wait_group **out);
 
-// Adds `count` things.
+// Adds `count` outstanding tasks.
 //
-// Fails with FASTRPC_ELIMIT if there would be too many to count. Any thread; never suspends.
+// Fails with FASTRPC_ELIMIT (there would be too many to count). Any thread; never suspends.
 fastrpc_status fastrpc_wait_group_add(const struct fastrpc_wait_group *group, size_t count);
 
-// One thing is done.
+// Marks one task as done.
 //
-// Fails with FASTRPC_ESTATE if the count is 0. Any thread; never suspends.
+// Fails with FASTRPC_ESTATE (none is outstanding). Any thread; never suspends.
 fastrpc_status fastrpc_wait_group_done(const struct fastrpc_wait_group *group);
 
-// Waits until the count is 0.
+// Waits until no task is outstanding.
 //
 // `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0), FASTRPC_ETIMEDOUT,
 // FASTRPC_ECANCELED. Any thread; may suspend.
@@ -737,37 +748,37 @@ void fastrpc_wait_group_free(struct fastrpc_wait_group *group);
 // 15. Bounded queues of pointers
 // ------------------------------------------------------------------------------------------------
 
-// A first-in first-out queue of pointers between coroutines of any worker and plain threads. It
-// has room for a fixed number; who pushes into a full one waits. Any thread.
+// A bounded first-in first-out queue of pointers between coroutines of any worker and plain
+// threads. Free it with fastrpc_queue_free(). Thread-safe.
 typedef struct fastrpc_queue fastrpc_queue;
 
-// Makes a queue.
+// Creates a queue.
 //
-// `capacity`: how many items it holds, at least 1. `drop`: frees items left over when the queue
-// is freed; may be NULL. `out`: gets the queue; free it with fastrpc_queue_free(). Fails with
+// `capacity`: how many items it holds, at least 1. `drop`: frees items left over when the queue is
+// freed; may be NULL. `out`: receives the queue; free it with fastrpc_queue_free(). Fails with
 // FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_queue_new(size_t capacity, fastrpc_drop drop, struct fastrpc_queue **out);
 
-// Puts an item in at the back.
+// Appends an item. Waits while the queue is full.
 //
-// `item`: any pointer; it is the caller's again if the call fails. `timeout`: nanoseconds. Fails
-// with FASTRPC_EAGAIN (`timeout` is 0 and it is full), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED,
+// `item`: any pointer; it stays the caller's if this fails. `timeout`: nanoseconds. Fails with
+// FASTRPC_EAGAIN (`timeout` is 0 and it is full), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED,
 // FASTRPC_ECLOSED. Any thread; may suspend.
 fastrpc_status fastrpc_queue_push(const struct fastrpc_queue *queue, void *item, int64_t timeout);
 
-// Takes the item at the front out.
+// Removes the first item. Waits while the queue is empty.
 //
-// `item`: gets it. `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it is
-// empty), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (closed, and empty). Any thread;
+// `item`: receives it. `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it is
+// empty), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (closed and empty). Any thread;
 // may suspend.
 fastrpc_status fastrpc_queue_pop(const struct fastrpc_queue *queue, void **item, int64_t timeout);
 
-// Lets nothing more in: pushes fail, pops go on until it is empty and fail then.
+// Closes a queue: pushes fail from now on, pops fail once it is empty.
 //
-// Any thread; never suspends.
+// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_queue_close(const struct fastrpc_queue *queue);
 
-// The number of items inside at this moment.
+// Returns the number of items at this moment.
 //
 // `queue`: NULL gives 0. Any thread; never suspends.
 size_t fastrpc_queue_size(const struct fastrpc_queue *queue);
@@ -783,23 +794,23 @@ void fastrpc_queue_free(struct fastrpc_queue *queue);
 
 // Threads with ordinary stacks that run functions ("jobs"), for what must not block a worker. A
 // job that waits in a function of this library, or in fastrpc_blocking(), lets another run
-// meanwhile. Any thread.
+// meanwhile. Free it with fastrpc_pool_free(). Thread-safe.
 typedef struct fastrpc_pool fastrpc_pool;
 
 // How a pool is made. See fastrpc_pool_new().
 typedef struct fastrpc_pool_options {
   // sizeof(fastrpc_pool_options).
   size_t size;
-  // Jobs that run at a time; that many threads stay when there is nothing to do. Default: the
-  // number of processors.
+  // Jobs that run at the same time; that many threads stay when there is nothing to do. Default:
+  // the number of processors.
   size_t threads;
-  // Threads there may be beyond that while jobs wait. Default 128.
+  // Further threads that may run jobs while others wait. Default 128.
   size_t extra_threads;
-  // Jobs that may wait for their turn. Default 10000.
+  // Jobs that may be queued. Default 10000.
   size_t queue_size;
-  // Bytes of stack of a thread: virtual memory, used as it is touched. Default 8 MiB.
+  // Bytes of stack of a thread: virtual memory, committed as it is touched. Default 8 MiB.
   size_t stack_size;
-  // Nanoseconds without work after which a thread beyond `threads` ends; below 0 never.
+  // Nanoseconds without work before a thread beyond `threads` ends; below 0 never.
   // Default 10 s.
   int64_t idle_timeout;
   // What the names of the threads begin with; copied. Default "pool".
@@ -808,19 +819,19 @@ typedef struct fastrpc_pool_options {
   size_t name_size;
 } fastrpc_pool_options;
 
-// What a pool does, and has done. See fastrpc_pool_stats_get().
+// Counters of a pool. See fastrpc_pool_stats_get().
 typedef struct fastrpc_pool_stats {
   // sizeof(fastrpc_pool_stats), set by the caller.
   size_t size;
-  // Threads there are.
+  // Threads alive.
   uint64_t threads;
-  // Those that run a job that does not wait.
+  // Threads whose job runs.
   uint64_t running;
-  // Those whose job waits.
+  // Threads whose job waits.
   uint64_t blocked;
-  // Those that have nothing to do.
+  // Threads without a job.
   uint64_t idle;
-  // The most threads there ever were at a time.
+  // The most threads ever alive at the same time.
   uint64_t peak_threads;
   // Jobs that have not begun.
   uint64_t waiting;
@@ -833,10 +844,10 @@ typedef struct fastrpc_pool_stats {
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 void fastrpc_pool_options_init(struct fastrpc_pool_options *options, size_t size);
 
-// Makes a pool. Its threads start when they are needed.
+// Creates a pool. Its threads start when they are needed.
 //
-// `options`: NULL for the defaults. `out`: gets the pool; free it with fastrpc_pool_free(). Fails
-// with FASTRPC_EINVAL. Any thread; never suspends.
+// `options`: NULL for the defaults. `out`: receives the pool; free it with fastrpc_pool_free().
+// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_pool_new(const struct fastrpc_pool_options *options,
                                 struct fastrpc_pool **out,
                                 struct fastrpc_error **error);
@@ -845,12 +856,11 @@ fastrpc_status fastrpc_pool_new(const struct fastrpc_pool_options *options,
 // it is called right there.
 //
 // `function`, `user`, `drop`: runs at most once. `timeout`: nanoseconds. Below 0, the function has
-// ended or will never begin when this returns, also in a cancelled coroutine: it may use what is
-// the caller's. Otherwise it has not, if this fails with FASTRPC_ETIMEDOUT or FASTRPC_ECANCELED
-// and it had begun: it then goes on, and `drop` runs at its end. Fails with these two,
-// FASTRPC_EEXCEPTION (an exception left it, which is logged too), FASTRPC_ECLOSED (shut down),
-// FASTRPC_ENOMEM (no thread could be started). Waits for room, if too many jobs wait. Any thread;
-// may suspend.
+// ended or will never begin when this returns, also in a canceled coroutine: it may use what is
+// the caller's. Otherwise a function that has begun goes on after FASTRPC_ETIMEDOUT or
+// FASTRPC_ECANCELED, and `drop` runs at its end. Fails with these two, FASTRPC_EEXCEPTION (an
+// exception left it, which is logged too), FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no thread
+// could be started). Waits for room while too many jobs are queued. Any thread; may suspend.
 fastrpc_status fastrpc_pool_run(const struct fastrpc_pool *pool,
                                 fastrpc_function function,
                                 void *user,
@@ -858,9 +868,9 @@ fastrpc_status fastrpc_pool_run(const struct fastrpc_pool *pool,
                                 int64_t timeout,
                                 struct fastrpc_error **error);
 
-// Runs a function on a thread of the pool, later.
+// Queues a function to run on a thread of the pool. Nobody waits for it.
 //
-// `function`, `user`, `drop`: runs once. Fails with FASTRPC_ELIMIT (too many jobs wait),
+// `function`, `user`, `drop`: runs once. Fails with FASTRPC_ELIMIT (too many jobs are queued),
 // FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no thread could be started). An exception that
 // leaves the function is logged. Any thread; never suspends.
 fastrpc_status fastrpc_pool_post(const struct fastrpc_pool *pool,
@@ -869,7 +879,7 @@ fastrpc_status fastrpc_pool_post(const struct fastrpc_pool *pool,
                                  fastrpc_drop drop,
                                  struct fastrpc_error **error);
 
-// Lets no more jobs in, and waits until all that were accepted have ended and the threads are
+// Refuses further jobs, and waits until all that were accepted have ended and the threads are
 // gone. When the time has passed, jobs that have not begun are dropped.
 //
 // `timeout`: nanoseconds. Fails with FASTRPC_ETIMEDOUT (a job runs on), FASTRPC_ECANCELED,
@@ -879,22 +889,24 @@ fastrpc_status fastrpc_pool_shutdown(const struct fastrpc_pool *pool,
                                      int64_t timeout,
                                      struct fastrpc_error **error);
 
-// Fills in what the pool does at this moment, and has done.
+// Reads the counters of a pool.
 //
-// `stats`: its size field is set. Fails with FASTRPC_EINVAL. Any thread; never suspends.
+// `stats`: its `size` is set by the caller; the rest is filled in as far as it reaches. Fails with
+// FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_pool_stats_get(const struct fastrpc_pool *pool,
                                       struct fastrpc_pool_stats *stats);
 
-// Shuts a pool down, without a time-out, and frees it. Does not wait when called in a job of this
-// pool, nor after a fastrpc_pool_shutdown() that timed out: the threads then end by themselves.
+// Shuts a pool down, without a timeout, and frees it.
 //
-// `pool`: NULL does nothing. Any thread; may suspend, also in a cancelled coroutine.
+// Does not wait when called in a job of this pool, nor after a fastrpc_pool_shutdown() that timed
+// out: the threads then end by themselves. `pool`: NULL does nothing. Any thread; may suspend,
+// also in a canceled coroutine.
 void fastrpc_pool_free(struct fastrpc_pool *pool);
 
-// Calls a function that is about to block by means that this library does not see, right here. In
-// a job of a pool another job may run meanwhile; a coroutine blocks its worker.
+// Calls a function that is about to block in a way that this library does not see, on the calling
+// thread. In a job of a pool another job may run meanwhile; a coroutine blocks its worker.
 //
-// `function`, `user`: is called once, before this returns. Fails with FASTRPC_EEXCEPTION (an
+// `function`, `user`: called once, before this returns. Fails with FASTRPC_EEXCEPTION (an
 // exception left it). Any thread; suspends if the function does.
 fastrpc_status fastrpc_blocking(fastrpc_function function,
                                 void *user,
@@ -904,26 +916,27 @@ fastrpc_status fastrpc_blocking(fastrpc_function function,
 // 17. Preforking: several processes that serve one address
 // ------------------------------------------------------------------------------------------------
 
-// An address, bound, and the processes that are to serve it. Any thread.
+// An address, bound, and the processes that are to serve it. Free it with fastrpc_prefork_free().
+// Thread-safe.
 typedef struct fastrpc_prefork fastrpc_prefork;
 
 // How the processes are made. See fastrpc_prefork_new().
 typedef struct fastrpc_prefork_options {
   // sizeof(fastrpc_prefork_options).
   size_t size;
-  // How many processes serve, the parent not counted. Default: the number of processors.
+  // How many processes serve, besides the parent. Default: the number of processors.
   size_t processes;
-  // Nanoseconds that the processes have to end after a SIGTERM, before SIGKILL; below 0 without
-  // end. Default 15 s, more than what servers give their calls.
+  // Nanoseconds the processes have to end after a SIGTERM, before SIGKILL; below 0 without end.
+  // Default 15 s, more than what servers give their calls.
   int64_t grace;
-  // Connections that may wait in the queue of each process. Default 4096.
+  // Connections that may queue for each process. Default 4096.
   int32_t backlog;
-  // Not 0: a process that ends is made again. Default 1.
+  // Whether a process that ends is restarted. Default 1.
   int32_t restart;
 } fastrpc_prefork_options;
 
-// What a process of a fastrpc_prefork does: its `index` from 0, and a socket that listens, which is
-// the function's own. Gives the exit status of the process.
+// The main function of a process of a fastrpc_prefork. `index`: its number, from 0. `listen_fd`: a
+// listening socket, which is the function's own. Returns the exit status of the process.
 typedef int (*fastrpc_process_function)(void *user, size_t index, int listen_fd);
 
 // Sets all fields to their defaults.
@@ -931,19 +944,19 @@ typedef int (*fastrpc_process_function)(void *user, size_t index, int listen_fd)
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 void fastrpc_prefork_options_init(struct fastrpc_prefork_options *options, size_t size);
 
-// Binds an address for several processes. Connections wait from here on.
+// Binds an address for several processes. Connections queue from here on.
 //
 // `address`: "host:port" with a literal address, where port 0 takes a free one, ":port", or
-// "unix:/path". `options`: NULL for the defaults. `out`: gets the object; free it with
-// fastrpc_prefork_free(). Fails with FASTRPC_EINVAL, FASTRPC_EIO (also if other processes share the
-// address by SO_REUSEPORT). Any thread; never suspends.
+// "unix:/path". `options`: NULL for the defaults. `out`: receives the object; free it with
+// fastrpc_prefork_free(). Fails with FASTRPC_EINVAL, FASTRPC_EIO (also if other processes share
+// the address by SO_REUSEPORT). Any thread; never suspends.
 fastrpc_status fastrpc_prefork_new(const char *address,
                                    size_t address_size,
                                    const struct fastrpc_prefork_options *options,
                                    struct fastrpc_prefork **out,
                                    struct fastrpc_error **error);
 
-// The TCP port it is bound to, or 0 if there is none.
+// Returns the TCP port it is bound to, or 0 if there is none.
 //
 // `prefork`: NULL gives 0. Any thread; never suspends.
 uint16_t fastrpc_prefork_port(const struct fastrpc_prefork *prefork);
@@ -954,19 +967,20 @@ uint16_t fastrpc_prefork_port(const struct fastrpc_prefork *prefork);
 // counting the NUL. Any thread; never suspends.
 size_t fastrpc_prefork_address(const struct fastrpc_prefork *prefork, char *buffer, size_t size);
 
-// Forks the processes and looks after them, once. Blocks until they have ended: after SIGTERM or
+// Forks the processes and supervises them, once. Blocks until they have ended: after SIGTERM or
 // SIGINT to this process, the parent, or with `restart` 0 after the last has ended by itself.
 //
-// A process that ends, with whatever status, is made again after 100 ms; twice as long each further
+// A process that ends, with whatever status, is restarted after 100 ms; twice as long each further
 // time, up to 5 s, and again 100 ms once it has lived for 10 s. A signal to the parent becomes a
 // SIGTERM to the processes, and a SIGKILL to those left after `grace`; a process in which no
-// fastrpc_server_run_until_signal() waits dies of the first. When the parent dies they get SIGKILL.
+// fastrpc_server_run_until_signal() waits dies of the first. When the parent dies they get
+// SIGKILL.
 //
-// `function`, `user`, `drop`: runs in each process, whose exit status it gives; 1 if an exception
-// leaves it, which is logged. `drop` runs in the parent alone. `signal`: gets the signal's number,
-// or 0; may be NULL. Fails with FASTRPC_ESTATE (the runtime has started, which works in no child; a
-// server waits for signals; it ran before), FASTRPC_EIO. Call it in a program that has no other
-// threads yet; blocks.
+// `function`, `user`, `drop`: runs in each process and returns its exit status; 1 if an exception
+// leaves it, which is logged. `drop` runs in the parent alone. `signal`: receives the signal's
+// number, or 0; may be NULL. Fails with FASTRPC_ESTATE (the runtime has started, which works in no
+// child; a server waits for signals; it ran before), FASTRPC_EIO. Call it in a program that has no
+// other threads yet; blocks.
 fastrpc_status fastrpc_prefork_run(const struct fastrpc_prefork *prefork,
                                    fastrpc_process_function function,
                                    void *user,
@@ -976,11 +990,12 @@ fastrpc_status fastrpc_prefork_run(const struct fastrpc_prefork *prefork,
 
 // Frees it, and closes the sockets if it never ran.
 //
-// `prefork`: NULL does nothing; not to be called while another call uses it. Any thread; never
+// `prefork`: NULL does nothing; must not be used by another call meanwhile. Any thread; never
 // suspends.
 void fastrpc_prefork_free(struct fastrpc_prefork *prefork);
 
-// The number of this process among those of a fastrpc_prefork, from 0; -1 in any other process.
+// Returns the number of this process among those of a fastrpc_prefork, from 0, or -1 in any other
+// process.
 //
 // Any thread; never suspends.
 int64_t fastrpc_process_index(void);
@@ -991,7 +1006,8 @@ int64_t fastrpc_process_index(void);
 
 struct fastrpc_call; // chapter 20
 
-// An RPC server: methods by name, and the addresses it listens on. Any thread.
+// A server: RPC methods by name, HTTP routes, and the addresses it listens on. Free it with
+// fastrpc_server_free(). Thread-safe.
 typedef struct fastrpc_server fastrpc_server;
 
 // The bounds of a server. See fastrpc_server_new(). The fields that begin with http_ are for
@@ -999,53 +1015,54 @@ typedef struct fastrpc_server fastrpc_server;
 typedef struct fastrpc_server_options {
   // sizeof(fastrpc_server_options).
   size_t size;
-  // Connections open at once; one more is closed at once. Default 100000.
+  // Connections open at once, of all protocols; a further one is closed at once. Default 100000.
   size_t max_connections;
   // Bytes of the largest request; a peer that announces more is closed. Default 64 MiB.
   size_t max_frame;
-  // Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
+  // Unanswered calls of a connection; at that number it is not read until half are answered.
+  // Default 10000.
   size_t max_in_flight;
-  // Bytes of the requests of unanswered calls of a connection, beyond which it is not read for a
-  // while. Default 64 MiB.
+  // Bytes of the requests of unanswered calls of a connection; beyond, it is not read either.
+  // Default 64 MiB.
   size_t max_in_flight_bytes;
-  // Bytes of answers that a connection may leave untaken, beyond which it is not read for a
-  // while. Default 64 MiB.
+  // Bytes of answers that a connection's peer has not read yet; beyond, the connection is not
+  // read until half are gone. Default 64 MiB.
   size_t max_unsent;
-  // Nanoseconds for which a peer may take not one byte while answers wait for it, then it is
+  // Nanoseconds a peer may go without reading a byte while answers wait for it, before it is
   // closed; below 0 without end. Default 30 s.
   int64_t write_stall;
-  // Nanoseconds for which the peer's machine may acknowledge nothing, then the connection is
-  // broken; below 0 without end. Default 30 s.
+  // Nanoseconds a peer's machine may go without acknowledging anything, before the connection
+  // counts as broken; below 0 without end. Default 30 s.
   int64_t peer_timeout;
-  // Nanoseconds in which the head of a frame that has begun must be whole, and for which its body
-  // may pause, else the peer is closed; below 0 without end. Default 30 s.
+  // Nanoseconds in which the head of a frame that has begun must be whole, and for which its
+  // body may pause, before the peer is closed; below 0 without end. Default 30 s.
   int64_t frame_timeout;
-  // Nanoseconds for which a peer without calls in flight may send nothing, then it is closed;
-  // below 0 without end. Default -1.
+  // Nanoseconds a peer without calls in flight may send nothing, before it is closed; below 0
+  // without end. Default -1.
   int64_t idle_timeout;
-  // Bytes of the largest head of a request; beyond, the answer is 431. Default 32 KiB.
+  // Bytes of a request's head; beyond, the answer is 431. Default 32 KiB.
   size_t http_max_head;
-  // Fields of a request's head; beyond, the answer is 431. Default 100.
+  // Header fields of a request; beyond, the answer is 431. Default 100.
   size_t http_max_fields;
   // Bytes of a request's target; beyond, the answer is 414. Default 8 KiB.
   size_t http_max_target;
-  // Bytes of the largest body of a request; beyond, the answer is 413. Default 64 MiB.
+  // Bytes of a request's body; beyond, the answer is 413. Default 64 MiB.
   uint64_t http_max_body;
   // Nanoseconds in which a head that has begun must be whole, else the answer is 408; below 0
   // without end. Default 30 s.
   int64_t http_head_timeout;
-  // Nanoseconds for which a body may pause while it is read, else the answer is 408; below 0
-  // without end. Default 30 s.
+  // Nanoseconds a body may pause while it is read, else the answer is 408; below 0 without end.
+  // Default 30 s.
   int64_t http_body_timeout;
-  // Nanoseconds for which a connection may be idle, then it is closed; below 0 without end.
-  // Default 75 s.
+  // Nanoseconds a connection may be idle between requests, before it is closed; below 0 without
+  // end. Default 75 s.
   int64_t http_idle_timeout;
-  // Nanoseconds for which a client may take not one byte of an answer, then it is closed; below 0
-  // without end. Default 30 s.
+  // Nanoseconds a client may go without reading a byte of a response, before it is closed; below
+  // 0 without end. Default 30 s.
   int64_t http_write_stall;
 } fastrpc_server_options;
 
-// What a server has done, and is doing. See fastrpc_server_stats_get().
+// Counters of a server. See fastrpc_server_stats_get().
 typedef struct fastrpc_server_stats {
   // sizeof(fastrpc_server_stats), set by the caller.
   size_t size;
@@ -1061,7 +1078,7 @@ typedef struct fastrpc_server_stats {
   uint64_t calls;
   // Calls answered with an error.
   uint64_t errors;
-  // Connections closed because of what the peer sent, or did not take.
+  // Connections closed because of what the peer sent, or did not read.
   uint64_t bad_peers;
   // Bytes read.
   uint64_t bytes_in;
@@ -1069,8 +1086,8 @@ typedef struct fastrpc_server_stats {
   uint64_t bytes_out;
 } fastrpc_server_stats;
 
-// A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
-// call, of several workers at the same time.
+// An RPC method. It owns `call`; see fastrpc_call. It runs in a new coroutine for each call, on
+// several workers at the same time.
 typedef void (*fastrpc_call_handler)(void *user, struct fastrpc_call *call);
 
 // What became of the calls of a server that was stopped. See fastrpc_server_stop().
@@ -1079,9 +1096,9 @@ typedef struct fastrpc_stop_report {
   size_t size;
   // Calls that were in flight and ended by themselves.
   uint64_t finished;
-  // Calls that were in flight when the grace was over, answered with error 2003.
+  // Calls that were in flight when the grace was over, answered with FASTRPC_CODE_ELOGOFF.
   uint64_t canceled;
-  // Calls that came after the stop had begun, answered with error 2003.
+  // Calls that came after the stop had begun, answered with FASTRPC_CODE_ELOGOFF.
   uint64_t refused;
 } fastrpc_stop_report;
 
@@ -1090,19 +1107,19 @@ typedef struct fastrpc_stop_report {
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 void fastrpc_server_options_init(struct fastrpc_server_options *options, size_t size);
 
-// Makes a server without methods or addresses.
+// Creates a server without methods, routes or addresses.
 //
-// `options`: NULL for the defaults. `out`: gets the server; free it with fastrpc_server_free().
-// Fails with FASTRPC_EINVAL. Any thread; never suspends.
+// `options`: NULL for the defaults. `out`: receives the server; free it with
+// fastrpc_server_free(). Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_server_new(const struct fastrpc_server_options *options,
                                   struct fastrpc_server **out,
                                   struct fastrpc_error **error);
 
-// Adds a method. May be called while the server runs.
+// Adds an RPC method. May be called while the server runs.
 //
-// `service`, `method`: names, such as "example.Echo" and "Say". `function`, `user`, `drop`: handles
-// the calls, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (it is there
-// already). Any thread; never suspends.
+// `service`, `method`: names, such as "example.Echo" and "Say". `function`, `user`, `drop`:
+// handles the calls, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (the
+// server has this method). Any thread; never suspends.
 fastrpc_status fastrpc_server_add_method(const struct fastrpc_server *server,
                                          const char *service,
                                          size_t service_size,
@@ -1113,7 +1130,7 @@ fastrpc_status fastrpc_server_add_method(const struct fastrpc_server *server,
                                          fastrpc_drop drop,
                                          struct fastrpc_error **error);
 
-// Starts to listen. May be called several times.
+// Starts to listen on an address. May be called several times.
 //
 // `address`: "host:port", where port 0 takes a free one, ":port", or "unix:/path". Fails with
 // FASTRPC_EINVAL, FASTRPC_EIO, FASTRPC_ESTATE (stopped). Any thread; may suspend to look the host
@@ -1123,16 +1140,16 @@ fastrpc_status fastrpc_server_listen(const struct fastrpc_server *server,
                                      size_t address_size,
                                      struct fastrpc_error **error);
 
-// Starts to serve on a socket that listens already, TCP or Unix.
+// Starts to serve on a listening socket, TCP or Unix.
 //
-// `fd`: becomes the library's, which closes it, unless this fails with FASTRPC_EINVAL because it is
-// not open or not a socket that listens. Fails with that, FASTRPC_EIO, FASTRPC_ESTATE (stopped).
+// `fd`: becomes the library's, which closes it, unless this fails with FASTRPC_EINVAL because it
+// is not open or not a listening socket. Fails with that, FASTRPC_EIO, FASTRPC_ESTATE (stopped).
 // Any thread; never suspends.
 fastrpc_status fastrpc_server_listen_fd(const struct fastrpc_server *server,
                                         int fd,
                                         struct fastrpc_error **error);
 
-// The TCP port of the first address it listens on, or 0 if there is none.
+// Returns the TCP port of the first address it listens on, or 0 if there is none.
 //
 // `server`: NULL gives 0. Any thread; never suspends.
 uint16_t fastrpc_server_port(const struct fastrpc_server *server);
@@ -1143,43 +1160,43 @@ uint16_t fastrpc_server_port(const struct fastrpc_server *server);
 // counting the NUL; 0 if it does not listen. Any thread; never suspends.
 size_t fastrpc_server_address(const struct fastrpc_server *server, char *buffer, size_t size);
 
-// Stops for good: accepts nothing more, refuses new calls (error 2003), lets the calls in flight
-// end, and closes.
+// Stops a server for good: accepts nothing more, refuses new calls with FASTRPC_CODE_ELOGOFF, lets
+// the calls in flight end, and closes the connections.
 //
-// `grace`: nanoseconds for the calls in flight; those left then are answered with error 2003.
-// `report`: its `size` is set by the caller; gets what became of the calls, as far as it reaches;
-// NULL if nobody asks. Fails with FASTRPC_EINVAL. Any thread; may suspend.
+// `grace`: nanoseconds for the calls in flight; those left then are answered with
+// FASTRPC_CODE_ELOGOFF. `report`: its `size` is set by the caller; receives what became of the
+// calls, as far as it reaches; may be NULL. Fails with FASTRPC_EINVAL. Any thread; may suspend.
 fastrpc_status fastrpc_server_stop(const struct fastrpc_server *server,
                                    int64_t grace,
                                    struct fastrpc_stop_report *report);
 
 // Waits until the server has been stopped.
 //
-// Any thread; may suspend.
+// Fails with FASTRPC_EINVAL. Any thread; may suspend.
 fastrpc_status fastrpc_server_wait(const struct fastrpc_server *server);
 
-// Serves until the process gets SIGINT or SIGTERM, or the server is stopped, and stops it.
+// Serves until the process receives SIGINT or SIGTERM, or the server is stopped, and stops it.
 //
-// `grace`: nanoseconds for the calls in flight. `signal`: gets the signal's number, or 0; may be
-// NULL. Fails with FASTRPC_EIO, FASTRPC_ESTATE (another server of the process does it already).
-// Any thread; may suspend.
+// `grace`: nanoseconds for the calls in flight. `signal`: receives the signal's number, or 0; may
+// be NULL. Fails with FASTRPC_EIO, FASTRPC_ESTATE (another server of the process waits for
+// signals). Any thread; may suspend.
 fastrpc_status fastrpc_server_run_until_signal(const struct fastrpc_server *server,
                                                int64_t grace,
                                                int32_t *signal,
                                                struct fastrpc_error **error);
 
-// Reads what the server has done, and is doing.
+// Reads the counters of a server.
 //
-// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+// `stats`: its `size` is set by the caller; the rest is filled in as far as it reaches. Fails with
 // FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_server_stats_get(const struct fastrpc_server *server,
                                         struct fastrpc_server_stats *stats);
 
-// Frees a server. If it was not stopped it stops at once: calls in flight are answered with error
-// 2003. The `drop` of a callback may run a moment later, with the last that a connection does.
+// Frees a server. If it was not stopped it stops at once: calls in flight are answered with
+// FASTRPC_CODE_ELOGOFF.
 //
-// `server`: NULL does nothing; not to be called while another call uses it. Any thread; never
-// suspends.
+// The `drop` of a callback may run a moment later, when the last connection has ended. `server`:
+// NULL does nothing; must not be used by another call meanwhile. Any thread; never suspends.
 void fastrpc_server_free(struct fastrpc_server *server);
 
 // ------------------------------------------------------------------------------------------------
@@ -1198,45 +1215,46 @@ void fastrpc_server_free(struct fastrpc_server *server);
 // Messages are compressed as a zlib stream.
 #define FASTRPC_COMPRESS_ZLIB 3
 
-// Writes a message: all `size` bytes of `buffer`. Must not suspend.
+// Writes a message: all `size` bytes of `buffer`, which are 0 and from which the library copies or
+// compresses the message into the frame. Must not suspend.
 typedef void (*fastrpc_fill_function)(void *user, uint8_t *buffer, size_t size);
 
 // ------------------------------------------------------------------------------------------------
 // 20. RPC calls on the server: what they ask
 // ------------------------------------------------------------------------------------------------
 
-// One call, as its handler gets it.
+// An RPC call on the server.
 //
-// The handler owns it and hands it to fastrpc_call_reply(), fastrpc_call_reply_with() or
-// fastrpc_call_fail(), which consume it, or to fastrpc_call_free(), which answers with an error
-// (number 2001). That may happen after the handler has returned, and on any thread; one thread
-// uses it at a time. When the connection or the server has gone meanwhile, the answer is thrown
-// away; the call is consumed all the same. If an exception leaves the handler before, the call is
-// consumed too: it is answered with error 2001 and the exception's text.
+// The handler owns it and passes it to fastrpc_call_reply(), fastrpc_call_reply_with() or
+// fastrpc_call_fail(), which consume it, or to fastrpc_call_free(), which answers with
+// FASTRPC_CODE_EINTERNAL. That may happen after the handler has returned, and on any thread, but
+// it is not thread-safe. When the connection or the server is gone by then, the answer is
+// discarded; the call is consumed all the same. If an exception leaves the handler before, the
+// call is consumed too: it is answered with FASTRPC_CODE_EINTERNAL and the exception's text.
 typedef struct fastrpc_call fastrpc_call;
 
-// The request message.
+// Returns the request message, decompressed.
 //
-// `size`: gets its bytes. The bytes live as long as the call. `call`: NULL gives NULL. Any thread;
-// never suspends.
+// `size`: receives its bytes; may be NULL. The message lives as long as the call. `call`: NULL
+// gives NULL. Any thread; never suspends.
 const uint8_t *fastrpc_call_request(const struct fastrpc_call *call, size_t *size);
 
-// The bytes sent beside the request.
+// Returns the bytes sent beside the request.
 //
 // As fastrpc_call_request().
 const uint8_t *fastrpc_call_attachment(const struct fastrpc_call *call, size_t *size);
 
-// The name of the service, not ended by a NUL.
+// Returns the full name of the service, without a NUL.
 //
 // As fastrpc_call_request().
 const char *fastrpc_call_service(const struct fastrpc_call *call, size_t *size);
 
-// The name of the method, not ended by a NUL.
+// Returns the name of the method, without a NUL.
 //
 // As fastrpc_call_request().
 const char *fastrpc_call_method(const struct fastrpc_call *call, size_t *size);
 
-// The name the client gave the request, not ended by a NUL; of size 0 if it gave none.
+// Returns the client's name for the request, without a NUL; of size 0 if it has none.
 //
 // As fastrpc_call_request().
 const char *fastrpc_call_request_id(const struct fastrpc_call *call, size_t *size);
@@ -1248,22 +1266,22 @@ const char *fastrpc_call_request_id(const struct fastrpc_call *call, size_t *siz
 // counting the NUL. Any thread; never suspends.
 size_t fastrpc_call_peer(const struct fastrpc_call *call, char *buffer, size_t size);
 
-// The number the client gave the call for its logs, or 0.
+// Returns the client's number for its logs, or 0.
 //
 // `call`: NULL gives 0. Any thread; never suspends.
 int64_t fastrpc_call_log_id(const struct fastrpc_call *call);
 
-// How the request was compressed on its way: a FASTRPC_COMPRESS_ number. Its bytes are not.
+// Returns how the request was compressed on the wire: a FASTRPC_COMPRESS_ number.
 //
 // `call`: NULL gives FASTRPC_COMPRESS_NONE. Any thread; never suspends.
 int32_t fastrpc_call_compress(const struct fastrpc_call *call);
 
-// How many nanoseconds the client will still wait, or -1 if it did not say.
+// Returns for how many nanoseconds the client will still wait, or -1 if it did not say.
 //
 // `call`: NULL gives -1. Any thread; never suspends.
 int64_t fastrpc_call_time_left(const struct fastrpc_call *call);
 
-// Whether nobody waits for the answer any more.
+// Returns whether nobody waits for the answer any more.
 //
 // `call`: NULL gives true. Any thread; never suspends.
 bool fastrpc_call_is_canceled(const struct fastrpc_call *call);
@@ -1272,7 +1290,7 @@ bool fastrpc_call_is_canceled(const struct fastrpc_call *call);
 // 21. RPC calls on the server: how they are answered
 // ------------------------------------------------------------------------------------------------
 
-// What an answer says beside its message. See fastrpc_call_reply_with().
+// What a response says beside its message. See fastrpc_call_reply_with().
 typedef struct fastrpc_reply_options {
   // sizeof(fastrpc_reply_options).
   size_t size;
@@ -1296,32 +1314,36 @@ typedef struct fastrpc_reply_options {
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 void fastrpc_reply_options_init(struct fastrpc_reply_options *options, size_t size);
 
-// Answers with a response message.
+// Answers a call with a response message.
 //
-// `call`: consumed. `body`, `size`: the message. Any thread; never suspends.
+// `call`: consumed. `body`, `size`: the message. Fails with FASTRPC_EINVAL. Any thread; never
+// suspends.
 fastrpc_status fastrpc_call_reply(struct fastrpc_call *call, const uint8_t *body, size_t size);
 
-// Answers with a response message, and with an attachment or a compression.
+// Answers a call with a response message, and with an attachment, compressed, or written by a
+// function.
 //
-// `call`: consumed. `body`, `body_size`: the message. `options`: NULL for the defaults. Fails with FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an
-// exception left `fill`); the call is answered with an error then. Any thread; never suspends.
+// `call`: consumed. `body`, `body_size`: the message. `options`: NULL for the defaults. Fails with
+// FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an exception left `fill`), FASTRPC_ENOMEM; the call is then
+// answered with FASTRPC_CODE_EINTERNAL. Any thread; never suspends.
 fastrpc_status fastrpc_call_reply_with(struct fastrpc_call *call,
                                        const uint8_t *body,
                                        size_t body_size,
                                        const struct fastrpc_reply_options *options,
                                        struct fastrpc_error **error);
 
-// Answers with an error.
+// Answers a call with an error.
 //
-// `call`: consumed. `code`: the service's own number, or one of the protocol's; 0 becomes 2001.
-// `text`, `size`: for people. Any thread; never suspends.
+// `call`: consumed. `code`: a number of the service's own, or a FASTRPC_CODE_ number; 0 becomes
+// FASTRPC_CODE_EINTERNAL. `text`, `size`: for people. Fails with FASTRPC_EINVAL. Any thread; never
+// suspends.
 fastrpc_status fastrpc_call_fail(struct fastrpc_call *call,
                                  int32_t code,
                                  const char *text,
                                  size_t size);
 
-// Gives a call up: it is answered with error 2001, at once or, inside the handler, when that
-// returns.
+// Abandons a call: it is answered with FASTRPC_CODE_EINTERNAL, at once or, inside the handler,
+// when that returns.
 //
 // `call`: NULL does nothing. Any thread; never suspends.
 void fastrpc_call_free(struct fastrpc_call *call);
@@ -1331,38 +1353,39 @@ void fastrpc_call_free(struct fastrpc_call *call);
 // ------------------------------------------------------------------------------------------------
 
 // A connection of a server, to push messages to or to close. It may be kept after the connection
-// has ended. Any thread.
+// has ended. Free it with fastrpc_connection_free(). Thread-safe.
 typedef struct fastrpc_connection fastrpc_connection;
 
-// Learns that the connection of that number has ended.
+// Learns that the connection of this number has ended.
 typedef void (*fastrpc_closed_function)(void *user, uint64_t connection);
 
-// The connection a call came on.
+// Returns the connection a call came on: a handle of its own; free it with
+// fastrpc_connection_free().
 //
-// `call`: NULL gives NULL. Returns a handle of its own, to be freed by fastrpc_connection_free().
-// Any thread; never suspends.
+// `call`: NULL gives NULL. Any thread; never suspends.
 struct fastrpc_connection *fastrpc_call_connection(const struct fastrpc_call *call);
 
-// The number of the connection a call came on: counted up from 1 by each server, never used again.
+// Returns the number of the connection a call came on. Each server counts its connections from 1
+// and never uses a number again.
 //
 // `call`: NULL gives 0. Any thread; never suspends.
 uint64_t fastrpc_call_connection_id(const struct fastrpc_call *call);
 
-// The number of a connection. See fastrpc_call_connection_id().
+// Returns the number of a connection. See fastrpc_call_connection_id().
 //
 // `connection`: NULL gives 0. Any thread; never suspends.
 uint64_t fastrpc_connection_id(const struct fastrpc_connection *connection);
 
-// Whether messages can still be sent, as far as is known.
+// Returns whether messages can still be sent, as far as is known.
 //
 // `connection`: NULL gives false. Any thread; never suspends.
 bool fastrpc_connection_is_open(const struct fastrpc_connection *connection);
 
-// Sends a message that answers no call. Success means that it is on its way.
+// Sends a message that answers no call. Success means that it is queued to be sent.
 //
 // `name`: the message's type, such as "example.News". `body`: the message. Fails with
-// FASTRPC_ECLOSED (the connection is gone), FASTRPC_ELIMIT (the peer leaves too much untaken),
-// FASTRPC_EINVAL (also: the peer takes no pushes). Any thread; never suspends.
+// FASTRPC_ECLOSED (the connection is gone), FASTRPC_ELIMIT (too much waits for the peer to read
+// it), FASTRPC_EINVAL (also: the peer takes no pushes). Any thread; never suspends.
 fastrpc_status fastrpc_connection_push(const struct fastrpc_connection *connection,
                                        const char *name,
                                        size_t name_size,
@@ -1370,7 +1393,7 @@ fastrpc_status fastrpc_connection_push(const struct fastrpc_connection *connecti
                                        size_t body_size,
                                        struct fastrpc_error **error);
 
-// Sends bytes as they are: whole frames of what the peer speaks, which must not be HTTP.
+// Sends bytes as they are: whole frames of the peer's protocol, which must not be HTTP.
 //
 // As fastrpc_connection_push().
 fastrpc_status fastrpc_connection_push_raw(const struct fastrpc_connection *connection,
@@ -1380,21 +1403,22 @@ fastrpc_status fastrpc_connection_push_raw(const struct fastrpc_connection *conn
 
 // Closes a connection, once what was answered and pushed on it before has been sent.
 //
-// Calls that are still in flight are cancelled, and what answers them later is dropped; but a
-// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the
-// client has closed its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is
-// gone). Any thread; never suspends.
+// Calls that are still in flight are canceled, and late answers to them are discarded; but an HTTP
+// request is answered first. The function of fastrpc_server_on_close() is called when the client
+// has closed its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone).
+// Any thread; never suspends.
 fastrpc_status fastrpc_connection_close(const struct fastrpc_connection *connection,
                                         struct fastrpc_error **error);
 
-// Frees the handle of a connection, which goes on.
+// Frees the handle of a connection, which stays open.
 //
 // `connection`: NULL does nothing. Any thread; never suspends.
 void fastrpc_connection_free(struct fastrpc_connection *connection);
 
 // Sends a message to the connection of a number. See fastrpc_connection_push().
 //
-// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never
+// suspends.
 fastrpc_status fastrpc_server_push(const struct fastrpc_server *server,
                                    uint64_t connection,
                                    const char *name,
@@ -1405,7 +1429,8 @@ fastrpc_status fastrpc_server_push(const struct fastrpc_server *server,
 
 // Sends bytes as they are to the connection of a number. See fastrpc_connection_push_raw().
 //
-// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never
+// suspends.
 fastrpc_status fastrpc_server_push_raw(const struct fastrpc_server *server,
                                        uint64_t connection,
                                        const uint8_t *bytes,
@@ -1414,18 +1439,19 @@ fastrpc_status fastrpc_server_push_raw(const struct fastrpc_server *server,
 
 // Closes the connection of a number. See fastrpc_connection_close().
 //
-// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never
+// suspends.
 fastrpc_status fastrpc_server_close_connection(const struct fastrpc_server *server,
                                                uint64_t connection,
                                                struct fastrpc_error **error);
 
-// Has a function called once for each connection that has ended, in a coroutine, as soon as the
-// peer closed its side, whatever calls are still in flight, or when the connection broke or was
-// closed. Replaces the function before.
+// Sets the function that is called once for each connection that has ended. Replaces the one
+// before.
 //
-// `function`, `user`, `drop`: called until the server is freed, by several workers at the same
-// time; an exception that leaves it is logged. Fails with FASTRPC_EINVAL. Any thread; never
-// suspends.
+// It runs in a coroutine as soon as the peer has closed its side, whatever calls are still in
+// flight, or when the connection broke or was closed. `function`, `user`, `drop`: called until the
+// server is freed, on several workers at the same time; an exception that leaves it is logged.
+// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_server_on_close(const struct fastrpc_server *server,
                                        fastrpc_closed_function function,
                                        void *user,
@@ -1436,24 +1462,24 @@ fastrpc_status fastrpc_server_on_close(const struct fastrpc_server *server,
 // 23. HTTP: routes, and responses
 // ------------------------------------------------------------------------------------------------
 
-// An HTTP request and its answer, as a handler gets them.
+// An HTTP request and its response, as a handler gets them.
 //
-// It is the handler's until that returns; then the answer is sent: what was set of it, by default
-// 200 without a body. fastrpc_http_defer() makes it the caller's, to be answered later and on any
-// thread, by fastrpc_http_send(). One thread uses it at a time (else FASTRPC_EBUSY). If an
-// exception leaves the handler of an exchange that was not deferred, the answer is 500, or the
-// connection ends if a part of the answer is out.
+// It is the handler's until that returns; then the response is sent: what was set of it, by
+// default 200 without a body. fastrpc_http_defer() makes it the caller's, to be answered later and
+// on any thread by fastrpc_http_send(). One thread uses it at a time (else FASTRPC_EBUSY). If an
+// exception leaves the handler of an exchange that was not deferred, the response is 500, or the
+// connection ends if a part of the response is out.
 typedef struct fastrpc_http_exchange fastrpc_http_exchange;
 
-// Handles requests. It runs in a new coroutine for each, of several workers at the same time.
+// Handles HTTP requests. It runs in a new coroutine for each, on several workers at the same time.
 typedef void (*fastrpc_http_handler)(void *user, struct fastrpc_http_exchange *exchange);
 
 // Adds a handler for HTTP requests of one method and path. May be called while the server runs.
 //
 // `method`: such as "GET", which serves HEAD as well. `path`: begins with "/"; ":name" stands for
-// one segment, "*name" at the end for all that is left. `function`, `user`, `drop`: handles the
-// requests, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a
-// handler, or one that cannot be told apart). Any thread; never suspends.
+// one segment, "*name" at the end for the rest. `function`, `user`, `drop`: handles the requests,
+// until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a route, or
+// one that cannot be told apart). Any thread; never suspends.
 fastrpc_status fastrpc_server_route(const struct fastrpc_server *server,
                                     const char *method,
                                     size_t method_size,
@@ -1464,7 +1490,8 @@ fastrpc_status fastrpc_server_route(const struct fastrpc_server *server,
                                     fastrpc_drop drop,
                                     struct fastrpc_error **error);
 
-// Adds the handler for HTTP requests that no route fits. May be called while the server runs.
+// Sets the handler for HTTP requests that no route fits, instead of 404. May be called while the
+// server runs, once.
 //
 // `function`, `user`, `drop`: handles the requests, until the server is freed. Fails with
 // FASTRPC_EINVAL, FASTRPC_ESTATE (there is one). Any thread; never suspends.
@@ -1474,18 +1501,18 @@ fastrpc_status fastrpc_server_fallback(const struct fastrpc_server *server,
                                        fastrpc_drop drop,
                                        struct fastrpc_error **error);
 
-// Sets the status of the answer, between 200 and 999; 200 by default.
+// Sets the status of the response, between 200 and 999; 200 by default.
 //
-// Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is out). Any thread; never
+// Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the response is out). Any thread; never
 // suspends.
 fastrpc_status fastrpc_http_set_status(const struct fastrpc_http_exchange *exchange,
                                        int32_t status);
 
-// Adds a header field to the answer. Content-Length, Transfer-Encoding and Date are the
-// library's and ignored.
+// Adds a header field to the response. Content-Length, Transfer-Encoding and Date are set by the
+// library and ignored here.
 //
-// `name`, `value`: text. Fails with FASTRPC_EINVAL (it cannot be sent: a line break, say),
-// FASTRPC_ESTATE (a part of the answer is out). Any thread; never suspends.
+// `name`, `value`: text. Fails with FASTRPC_EINVAL (a character that a field must not have, such
+// as a line break), FASTRPC_ESTATE (a part of the response is out). Any thread; never suspends.
 fastrpc_status fastrpc_http_add_header(const struct fastrpc_http_exchange *exchange,
                                        const char *name,
                                        size_t name_size,
@@ -1493,58 +1520,59 @@ fastrpc_status fastrpc_http_add_header(const struct fastrpc_http_exchange *excha
                                        size_t value_size,
                                        struct fastrpc_error **error);
 
-// Sets the body of the answer.
+// Sets the body of the response.
 //
-// `body`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is out).
-// Any thread; never suspends.
+// `body`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the response is
+// out). Any thread; never suspends.
 fastrpc_status fastrpc_http_set_body(const struct fastrpc_http_exchange *exchange,
                                      const uint8_t *body,
                                      size_t size);
 
-// Sets the whole answer: status line, header fields and body, sent as they are. One that is
+// Sets the whole response: status line, header fields and body, sent as they are. One that is
 // malformed, or does not end where it says, is logged and becomes a 500.
 //
-// `response`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is
+// `response`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the response is
 // out). Any thread; never suspends.
 fastrpc_status fastrpc_http_set_raw(const struct fastrpc_http_exchange *exchange,
                                     const uint8_t *response,
                                     size_t size);
 
-// Says how many bytes will be written in all, if that is known. Otherwise they are sent in chunks.
+// Sets how many bytes will be written in all, if that is known. Otherwise they are sent in chunks.
 //
-// Fails with FASTRPC_ESTATE (a part of the answer is out). Any thread; never suspends.
+// Fails with FASTRPC_ESTATE (a part of the response is out). Any thread; never suspends.
 fastrpc_status fastrpc_http_set_length(const struct fastrpc_http_exchange *exchange,
                                        uint64_t length);
 
-// Sends a part of the answer's body; before the first, the status and the header fields.
+// Sends a part of the response's body; before the first, the status and the header fields.
 //
 // `bytes`, `size`: the part; of size 0, nothing but the head. Fails with FASTRPC_EINVAL (more
-// bytes than were announced), FASTRPC_ETIMEDOUT (the client takes nothing), FASTRPC_EIO (it is
-// gone), FASTRPC_ESTATE (it was answered). Any thread; may suspend.
+// bytes than were announced), FASTRPC_ETIMEDOUT (the client does not read), FASTRPC_EIO (it is
+// gone), FASTRPC_ESTATE (the request is answered). Any thread; may suspend.
 fastrpc_status fastrpc_http_write(const struct fastrpc_http_exchange *exchange,
                                   const uint8_t *bytes,
                                   size_t size,
                                   struct fastrpc_error **error);
 
-// Whether the answer would go nowhere: the connection was found to be gone.
+// Returns whether nobody would get the response: the connection is known to be gone.
 //
 // `exchange`: NULL gives true. Any thread; never suspends.
 bool fastrpc_http_is_canceled(const struct fastrpc_http_exchange *exchange);
 
-// Makes the exchange the caller's: it is not answered when the handler returns, but by
+// Makes the exchange the caller's: the response is not sent when the handler returns, but by
 // fastrpc_http_send() or fastrpc_http_free(), one of which must be called. In the handler only.
 //
 // Fails with FASTRPC_ESTATE (it was deferred before). Any thread; never suspends.
 fastrpc_status fastrpc_http_defer(const struct fastrpc_http_exchange *exchange);
 
-// Sends the answer of an exchange that was deferred, or the end of what was written, and frees it.
+// Sends the response of an exchange that was deferred, or the end of what was written, and frees
+// the exchange.
 //
-// `exchange`: consumed. Fails with FASTRPC_EINVAL (NULL; fewer bytes than were announced), which
-// ends the connection. Any thread; never suspends in a coroutine.
+// `exchange`: consumed. Fails with FASTRPC_EINVAL (NULL; fewer bytes than were announced, which
+// ends the connection). Any thread; never suspends in a coroutine.
 fastrpc_status fastrpc_http_send(struct fastrpc_http_exchange *exchange);
 
-// Gives an exchange up that was deferred: the answer is 500, or the connection ends if a part of the
-// answer is out.
+// Abandons an exchange that was deferred: the response is 500, or the connection ends if a part of
+// it is out.
 //
 // `exchange`: NULL does nothing. Any thread; never suspends.
 void fastrpc_http_free(struct fastrpc_http_exchange *exchange);
@@ -1553,47 +1581,48 @@ void fastrpc_http_free(struct fastrpc_http_exchange *exchange);
 // 24. HTTP: what a request says
 // ------------------------------------------------------------------------------------------------
 
-// The method, such as "GET", not ended by a NUL.
+// Returns the method, such as "GET", without a NUL.
 //
-// `size`: gets its bytes. The text lives as long as the exchange. `exchange`: NULL gives NULL. Any
-// thread; never suspends.
+// `size`: receives its bytes; may be NULL. The text lives as long as the exchange. `exchange`:
+// NULL gives NULL. Any thread; never suspends.
 const char *fastrpc_http_method(const struct fastrpc_http_exchange *exchange, size_t *size);
 
-// The path, percent-encoded as it came, not ended by a NUL.
+// Returns the path, percent-encoded as it came, without a NUL.
 //
 // As fastrpc_http_method().
 const char *fastrpc_http_path(const struct fastrpc_http_exchange *exchange, size_t *size);
 
-// What follows the question mark of the target, percent-encoded as it came; NULL if there is none.
+// Returns what follows the question mark of the target, percent-encoded as it came; NULL if there
+// is none.
 //
 // As fastrpc_http_method().
 const char *fastrpc_http_query_string(const struct fastrpc_http_exchange *exchange, size_t *size);
 
-// The request line and the header fields as they came, with the empty line at their end.
+// Returns the request line and the header fields as they came, with the empty line at their end.
 //
 // As fastrpc_http_method().
 const char *fastrpc_http_head(const struct fastrpc_http_exchange *exchange, size_t *size);
 
-// 11 for HTTP/1.1, 10 for HTTP/1.0.
+// Returns 11 for HTTP/1.1, 10 for HTTP/1.0.
 //
 // `exchange`: NULL gives 0. Any thread; never suspends.
 int32_t fastrpc_http_version(const struct fastrpc_http_exchange *exchange);
 
-// A header field by its name, in whatever case, not ended by a NUL; NULL if there is none.
+// Returns the value of a header field, without a NUL; NULL if there is none of this name.
 //
-// `index`: which of those with this name, 0 for the first. Otherwise as fastrpc_http_method().
+// `name`: in whatever case. `index`: which of those with this name, from 0. Otherwise as
+// fastrpc_http_method().
 const char *fastrpc_http_header(const struct fastrpc_http_exchange *exchange,
                                 const char *name,
                                 size_t name_size,
                                 size_t index,
                                 size_t *size);
 
-// A header field by its number, of those that are there, in any order. Their names are in lower
-// case. False beyond the last.
+// Reads a header field by its index, in any order. Returns false beyond the last.
 //
-// `index`: from 0; whatever it is, the cost is the same. `name`, `value` and their sizes: get the
-// texts, which live as long as the exchange. `exchange`: NULL gives false. Any thread; never
-// suspends.
+// `index`: from 0; the cost does not depend on it. `name`, `name_size`, `value`, `value_size`:
+// receive the name, in lower case, and the value, which live as long as the exchange. `exchange`:
+// NULL gives false. Any thread; never suspends.
 bool fastrpc_http_header_at(const struct fastrpc_http_exchange *exchange,
                             size_t index,
                             const char **name,
@@ -1601,24 +1630,25 @@ bool fastrpc_http_header_at(const struct fastrpc_http_exchange *exchange,
                             const char **value,
                             size_t *value_size);
 
-// What stood in the path in the place of ":name" or "*name", decoded; NULL if there is none.
+// Returns the part of the path in the place of ":name" or "*name" of the route, decoded; NULL if
+// there is none.
 //
-// As fastrpc_http_header().
+// As fastrpc_http_method().
 const char *fastrpc_http_param(const struct fastrpc_http_exchange *exchange,
                                const char *name,
                                size_t name_size,
                                size_t *size);
 
-// The first parameter of this name behind the question mark, decoded; NULL if there is none.
+// Returns the first query parameter of this name, decoded; NULL if there is none.
 //
-// As fastrpc_http_header().
+// As fastrpc_http_method().
 const char *fastrpc_http_query(const struct fastrpc_http_exchange *exchange,
                                const char *name,
                                size_t name_size,
                                size_t *size);
 
-// A parameter behind the question mark by its number, decoded, in the order in which they came.
-// False beyond the last.
+// Reads a query parameter by its index, decoded, in the order in which they came. Returns false
+// beyond the last.
 //
 // As fastrpc_http_header_at().
 bool fastrpc_http_query_at(const struct fastrpc_http_exchange *exchange,
@@ -1628,9 +1658,9 @@ bool fastrpc_http_query_at(const struct fastrpc_http_exchange *exchange,
                            const char **value,
                            size_t *value_size);
 
-// The first cookie of this name, as it came; NULL if there is none.
+// Returns the first cookie of this name, as it came; NULL if there is none.
 //
-// As fastrpc_http_header().
+// As fastrpc_http_method().
 const char *fastrpc_http_cookie(const struct fastrpc_http_exchange *exchange,
                                 const char *name,
                                 size_t name_size,
@@ -1643,7 +1673,7 @@ const char *fastrpc_http_cookie(const struct fastrpc_http_exchange *exchange,
 // counting the NUL. Any thread; never suspends.
 size_t fastrpc_http_peer(const struct fastrpc_http_exchange *exchange, char *buffer, size_t size);
 
-// The number of the connection, which the server gives no other.
+// Returns the number of the connection. See fastrpc_call_connection_id().
 //
 // `exchange`: NULL gives 0. Any thread; never suspends.
 uint64_t fastrpc_http_connection_id(const struct fastrpc_http_exchange *exchange);
@@ -1652,25 +1682,25 @@ uint64_t fastrpc_http_connection_id(const struct fastrpc_http_exchange *exchange
 // 25. HTTP: the body of a request
 // ------------------------------------------------------------------------------------------------
 
-// The bytes of the body, read or not; -1 if the client did not say beforehand.
+// Returns the bytes of the body, read or not; -1 if the client did not announce them.
 //
 // `exchange`: NULL gives -1. Any thread; never suspends.
 int64_t fastrpc_http_content_length(const struct fastrpc_http_exchange *exchange);
 
-// The whole body, or what is left of it; read the first time this is called.
+// Returns the whole body, or what is left of it. Reads it when first called.
 //
-// `body`, `size`: get the bytes, which live as long as the exchange. Fails with FASTRPC_ETIMEDOUT
-// and FASTRPC_EIO when the body does not come, is malformed or too large: the client is answered
-// accordingly, whatever the handler answers. Any thread; may suspend.
+// `body`, `size`: receive the bytes, which live as long as the exchange. Fails with
+// FASTRPC_ETIMEDOUT and FASTRPC_EIO when the body does not come, is malformed or too large: the
+// client is answered accordingly, whatever the handler sets. Any thread; may suspend.
 fastrpc_status fastrpc_http_body(const struct fastrpc_http_exchange *exchange,
                                  const uint8_t **body,
                                  size_t *size,
                                  struct fastrpc_error **error);
 
-// Reads some of the body: what is there, at most `size` bytes. While it is not read, the client is
-// held up.
+// Reads a part of the body: what has arrived, at most `size` bytes. While nobody reads, the client
+// is held back.
 //
-// `count`: gets the bytes read; 0 at the end. Fails as fastrpc_http_body(). Any thread; may
+// `count`: receives the bytes read; 0 at the end. Fails as fastrpc_http_body(). Any thread; may
 // suspend.
 fastrpc_status fastrpc_http_read(const struct fastrpc_http_exchange *exchange,
                                  uint8_t *buffer,
@@ -1678,20 +1708,22 @@ fastrpc_status fastrpc_http_read(const struct fastrpc_http_exchange *exchange,
                                  size_t *count,
                                  struct fastrpc_error **error);
 
-// The first parameter of this name in a body of the type application/x-www-form-urlencoded,
-// decoded; NULL if there is none. Reads the body the first time.
+// Returns the first parameter of this name in a body of the type
+// application/x-www-form-urlencoded, decoded; NULL if there is none, or the body cannot be read.
+// Reads the body when first called.
 //
-// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header(), but may suspend.
+// `error`: as for fastrpc_http_body(), and FASTRPC_EINVAL for a body of another type. Otherwise as
+// fastrpc_http_method(), but may suspend.
 const char *fastrpc_http_form(const struct fastrpc_http_exchange *exchange,
                               const char *name,
                               size_t name_size,
                               size_t *size,
                               struct fastrpc_error **error);
 
-// A parameter of such a body by its number, decoded, in the order in which they came. False beyond
-// the last. Reads the body the first time.
+// Reads a parameter of such a body by its index, decoded, in the order in which they came. Returns
+// false beyond the last, or if the body cannot be read. Reads the body when first called.
 //
-// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header_at(), but may suspend.
+// `error`: as for fastrpc_http_form(). Otherwise as fastrpc_http_header_at(), but may suspend.
 bool fastrpc_http_form_at(const struct fastrpc_http_exchange *exchange,
                           size_t index,
                           const char **name,
@@ -1704,21 +1736,23 @@ bool fastrpc_http_form_at(const struct fastrpc_http_exchange *exchange,
 // 26. RPC clients
 // ------------------------------------------------------------------------------------------------
 
-// One connection to a server, and any number of calls in flight on it. It connects when it is
-// first used and again when the connection broke. Any thread.
+// A client: one connection to a server, and any number of calls in flight on it. It connects when
+// first used, and again when the connection broke. Free it with fastrpc_client_free().
+// Thread-safe.
 typedef struct fastrpc_client fastrpc_client;
 
 // How a client connects, and its bounds. See fastrpc_client_new().
 typedef struct fastrpc_client_options {
   // sizeof(fastrpc_client_options).
   size_t size;
-  // Nanoseconds a call may take that does not say so itself; below 0 without end. Default 10 s.
+  // Nanoseconds a call may take that sets no timeout of its own; below 0 without end.
+  // Default 10 s.
   int64_t timeout;
   // Nanoseconds one attempt to connect may take, at least 0. Default 3 s.
   int64_t connect_timeout;
-  // Calls in flight; one more fails with FASTRPC_ELIMIT. Default 100000.
+  // Calls in flight; a further one fails with FASTRPC_ELIMIT. Default 100000.
   size_t max_in_flight;
-  // Bytes of requests not yet handed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
+  // Bytes of requests not yet passed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
   // Default 64 MiB.
   size_t max_unsent;
   // Bytes of the largest answer; a larger one breaks the connection. Default 64 MiB.
@@ -1728,7 +1762,7 @@ typedef struct fastrpc_client_options {
   int64_t backoff_min;
   // The longest pause between two attempts, in nanoseconds. Default 2 s.
   int64_t backoff_max;
-  // Pushed messages that may wait for their function; one more is dropped. Default 10000.
+  // Pushed messages that may wait for their function; a further one is dropped. Default 10000.
   size_t max_pushes;
   // Bytes of pushed messages that may wait for their function; a message beyond is dropped.
   // Default 64 MiB.
@@ -1737,24 +1771,24 @@ typedef struct fastrpc_client_options {
   int32_t protocol;
   // Must be 0.
   int32_t reserved;
-  // Nanoseconds for which the server may take not one byte while requests wait for it, then the
-  // connection breaks; below 0 without end. Default 30 s.
+  // Nanoseconds the server may go without reading a byte while requests wait for it, before the
+  // connection is broken; below 0 without end. Default 30 s.
   int64_t write_stall;
-  // Nanoseconds for which the server's machine may acknowledge nothing, then the connection
-  // breaks; below 0 without end. Default 30 s.
+  // Nanoseconds the server's machine may go without acknowledging anything, before the
+  // connection counts as broken; below 0 without end. Default 30 s.
   int64_t peer_timeout;
-  // The worker the connection lives on, from 0. Default -1: that of the coroutine that makes the
-  // client, or, made by a plain thread, one after the other.
+  // The worker the connection lives on, from 0. Default -1: that of the coroutine that creates
+  // the client; clients of plain threads go to the workers in turn.
   int64_t worker;
 } fastrpc_client_options;
 
-// What a client has done, and is doing. See fastrpc_client_stats_get().
+// Counters of a client. See fastrpc_client_stats_get().
 typedef struct fastrpc_client_stats {
   // sizeof(fastrpc_client_stats), set by the caller.
   size_t size;
   // Calls that wait for their answer.
   uint64_t in_flight;
-  // Answers that no call waited for, late ones mostly, and pushes that no function was for.
+  // Answers that no call waited for, late ones mostly, and pushes without a function.
   uint64_t unmatched;
   // Connections made.
   uint64_t connects;
@@ -1768,7 +1802,7 @@ typedef struct fastrpc_client_stats {
 #define FASTRPC_PROTOCOL_BAIDU_STD 0
 
 // The HTTP-like frames of the original fastrpc. They carry no log ids, no attachments and no
-// compression, and an old server answers no call that fails: it runs out of time.
+// compression, and an old server does not answer a call that fails: it times out.
 #define FASTRPC_PROTOCOL_ORIGINAL 1
 
 // Sets all fields to their defaults.
@@ -1776,11 +1810,11 @@ typedef struct fastrpc_client_stats {
 // `options`: the struct. `size`: its sizeof. Any thread; never suspends.
 void fastrpc_client_options_init(struct fastrpc_client_options *options, size_t size);
 
-// Makes a client. It does not wait for the connection.
+// Creates a client. Does not connect yet.
 //
-// `address`: "host:port" or "unix:/path". `options`: NULL for the defaults. `out`: gets the client;
-// free it with fastrpc_client_free(). Fails with FASTRPC_EINVAL, FASTRPC_ENOMEM, FASTRPC_EIO. Any
-// thread; never suspends.
+// `address`: "host:port" or "unix:/path". `options`: NULL for the defaults. `out`: receives the
+// client; free it with fastrpc_client_free(). Fails with FASTRPC_EINVAL, FASTRPC_ENOMEM,
+// FASTRPC_EIO. Any thread; never suspends.
 fastrpc_status fastrpc_client_new(const char *address,
                                   size_t address_size,
                                   const struct fastrpc_client_options *options,
@@ -1795,33 +1829,33 @@ fastrpc_status fastrpc_client_connect(const struct fastrpc_client *client,
                                       int64_t timeout,
                                       struct fastrpc_error **error);
 
-// Whether there is a connection at this moment.
+// Returns whether there is a connection at this moment.
 //
 // `client`: NULL gives false. Any thread; never suspends.
 bool fastrpc_client_is_connected(const struct fastrpc_client *client);
 
-// Copies the server's address as fastrpc_client_new() got it, and a NUL, into a buffer as far as it
-// fits.
+// Copies the server's address as given to fastrpc_client_new(), and a NUL, into a buffer as far as
+// it fits.
 //
 // `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
 // counting the NUL. Any thread; never suspends.
 size_t fastrpc_client_address(const struct fastrpc_client *client, char *buffer, size_t size);
 
-// Reads what the client has done, and is doing.
+// Reads the counters of a client.
 //
-// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+// `stats`: its `size` is set by the caller; the rest is filled in as far as it reaches. Fails with
 // FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_client_stats_get(const struct fastrpc_client *client,
                                         struct fastrpc_client_stats *stats);
 
 // Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
 //
-// Any thread; never suspends.
+// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_client_close(const struct fastrpc_client *client);
 
 // Closes and frees a client.
 //
-// `client`: NULL does nothing; not to be called while another call uses it. Any thread; never
+// `client`: NULL does nothing; must not be used by another call meanwhile. Any thread; never
 // suspends.
 void fastrpc_client_free(struct fastrpc_client *client);
 
@@ -1829,7 +1863,7 @@ void fastrpc_client_free(struct fastrpc_client *client);
 // 27. Cancellation of calls
 // ------------------------------------------------------------------------------------------------
 
-// What any thread may end a call by: see `cancellation` of fastrpc_call_options.
+// A means for any thread to end a call: see `cancellation` of fastrpc_call_options.
 //
 // The caller's memory, all zero at first (`fastrpc_cancellation c = {0}`), never copied or moved.
 // One call at a time uses it. It must live until that call has ended, and may then go although a
@@ -1843,17 +1877,17 @@ typedef struct fastrpc_cancellation {
 // Ends the call with FASTRPC_ECANCELED, unless it has ended; one that begins later fails with it
 // at once, until fastrpc_cancellation_reset(). The server is not told.
 //
-// Any thread, several times; never suspends.
+// Fails with FASTRPC_EINVAL. Any thread, several times; never suspends.
 fastrpc_status fastrpc_cancellation_cancel(struct fastrpc_cancellation *cancellation);
 
-// Whether fastrpc_cancellation_cancel() was called, since the last reset.
+// Returns whether fastrpc_cancellation_cancel() was called since the last reset.
 //
 // `cancellation`: NULL gives false. Any thread; never suspends.
 bool fastrpc_cancellation_is_canceled(const struct fastrpc_cancellation *cancellation);
 
-// Makes it all zero again, for another call or before its memory goes.
+// Resets it to all zero, for another call or before its memory goes.
 //
-// `cancellation`: NULL does nothing; not to be called during a call. Any thread; never suspends.
+// `cancellation`: NULL does nothing; must not be called during a call. Any thread; never suspends.
 void fastrpc_cancellation_reset(struct fastrpc_cancellation *cancellation);
 
 // ------------------------------------------------------------------------------------------------
@@ -1862,7 +1896,7 @@ void fastrpc_cancellation_reset(struct fastrpc_cancellation *cancellation);
 
 struct fastrpc_response; // chapter 29
 
-// An asynchronous call that may be cancelled. Any thread.
+// A handle to cancel an asynchronous call by. Free it with fastrpc_async_call_free(). Thread-safe.
 typedef struct fastrpc_async_call fastrpc_async_call;
 
 // What a call says beside its request. See fastrpc_client_call().
@@ -1881,8 +1915,8 @@ typedef struct fastrpc_call_options {
   const uint8_t *attachment;
   // Bytes of the attachment. Default 0.
   size_t attachment_size;
-  // Writes the request in place: `request` is ignored then, and `request_size` tells its size.
-  // Default NULL. It runs before the call is sent, and not after fastrpc_client_call() or
+  // Writes the request: `request` is ignored then, and `request_size` tells its size. Default
+  // NULL. It runs before the call is sent, and not after fastrpc_client_call() or
   // fastrpc_client_call_async() has returned.
   fastrpc_fill_function fill;
   // Passed to `fill`.
@@ -1895,7 +1929,7 @@ typedef struct fastrpc_call_options {
   struct fastrpc_cancellation *cancellation;
 } fastrpc_call_options;
 
-// The end of a call: it owns `response` and `error`, one of which is NULL.
+// Receives the end of a call. It owns `response` and `error`, one of which is NULL.
 typedef void (*fastrpc_done_function)(void *user,
                                       struct fastrpc_response *response,
                                       struct fastrpc_error *error);
@@ -1907,11 +1941,11 @@ void fastrpc_call_options_init(struct fastrpc_call_options *options, size_t size
 
 // Calls a method and waits for the answer.
 //
-// `service`, `method`: names. `request`: the message. `options`: NULL for the defaults. `out`: gets
-// the answer, to be freed by fastrpc_response_free(). Fails with FASTRPC_EREMOTE (the server
-// answered so), FASTRPC_ETIMEDOUT, FASTRPC_ECONNECT, FASTRPC_ECLOSED (the connection broke),
-// FASTRPC_ELIMIT, FASTRPC_ECANCELED, FASTRPC_EINVAL, FASTRPC_EEXCEPTION (left `fill`). Any thread;
-// may suspend.
+// `service`, `method`: names. `request`: the message. `options`: NULL for the defaults. `out`:
+// receives the response; free it with fastrpc_response_free(). Fails with FASTRPC_EREMOTE (the
+// server answered with an error), FASTRPC_ETIMEDOUT, FASTRPC_ECONNECT, FASTRPC_ECLOSED (the
+// connection broke), FASTRPC_ELIMIT, FASTRPC_ECANCELED, FASTRPC_EINVAL, FASTRPC_EEXCEPTION (left
+// `fill`). Any thread; may suspend.
 fastrpc_status fastrpc_client_call(const struct fastrpc_client *client,
                                    const char *service,
                                    size_t service_size,
@@ -1923,13 +1957,13 @@ fastrpc_status fastrpc_client_call(const struct fastrpc_client *client,
                                    struct fastrpc_response **out,
                                    struct fastrpc_error **error);
 
-// Calls a method; a callback gets the answer.
+// Calls a method; a callback receives the answer.
 //
 // As fastrpc_client_call(), and: `function`, `user`, `drop`: called once, in a coroutine, with the
-// answer or what went wrong; but not if this call itself fails (FASTRPC_EINVAL, FASTRPC_EEXCEPTION).
-// An exception that leaves it is logged. It may run before this returns. `out`: gets a handle to
-// cancel the call by, to be freed by fastrpc_async_call_free(); NULL if nobody will. Any thread;
-// never suspends.
+// response or the error; but not if this call itself fails (FASTRPC_EINVAL, FASTRPC_EEXCEPTION).
+// An exception that leaves it is logged. It may run before this returns. `out`: receives a handle
+// to cancel the call by; free it with fastrpc_async_call_free(); NULL if nobody will cancel it.
+// Any thread; never suspends.
 fastrpc_status fastrpc_client_call_async(const struct fastrpc_client *client,
                                          const char *service,
                                          size_t service_size,
@@ -1946,7 +1980,7 @@ fastrpc_status fastrpc_client_call_async(const struct fastrpc_client *client,
 
 // Ends a call with FASTRPC_ECANCELED, unless it has ended. The server is not told.
 //
-// Any thread; never suspends.
+// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 fastrpc_status fastrpc_async_call_cancel(const struct fastrpc_async_call *call);
 
 // Frees the handle of an asynchronous call, which goes on.
@@ -1958,16 +1992,16 @@ void fastrpc_async_call_free(struct fastrpc_async_call *call);
 // 29. Responses to a client's calls
 // ------------------------------------------------------------------------------------------------
 
-// An answer. One thread at a time.
+// A successful answer to a client's call. Free it with fastrpc_response_free(). Not thread-safe.
 typedef struct fastrpc_response fastrpc_response;
 
-// The response message.
+// Returns the response message, decompressed.
 //
-// `size`: gets its bytes. The bytes live as long as the response. `response`: NULL gives NULL. Any
-// thread; never suspends.
+// `size`: receives its bytes; may be NULL. The message lives as long as the response. `response`:
+// NULL gives NULL. Any thread; never suspends.
 const uint8_t *fastrpc_response_body(const struct fastrpc_response *response, size_t *size);
 
-// The bytes sent beside the response.
+// Returns the bytes sent beside the response.
 //
 // As fastrpc_response_body().
 const uint8_t *fastrpc_response_attachment(const struct fastrpc_response *response, size_t *size);
@@ -1987,8 +2021,8 @@ void fastrpc_response_free(struct fastrpc_response *response);
 // 30. Events of a client: pushes, and lost connections
 // ------------------------------------------------------------------------------------------------
 
-// Gets a message that the server pushed: the name of its type, not ended by a NUL, and its bytes,
-// both for the length of the call.
+// Receives a message that the server pushed: the name of its type, without a NUL, and its bytes,
+// both valid until the function returns.
 typedef void (*fastrpc_push_function)(void *user,
                                       const char *name,
                                       size_t name_size,
@@ -1998,10 +2032,10 @@ typedef void (*fastrpc_push_function)(void *user,
 // Learns that the connection was lost. It owns `error`, which says why.
 typedef void (*fastrpc_lost_function)(void *user, struct fastrpc_error *error);
 
-// Has a function called with each message that the server pushes, in the order in which they came,
-// one after the other, in a coroutine. Replaces the function before. A server that speaks
-// baidu_std learns by the next call that pushes are taken.
+// Sets the function that receives each message that the server pushes. Replaces the one before. A
+// server that speaks baidu_std learns with the next call that the client takes pushes.
 //
+// It runs in a coroutine, for one message after the other, in the order in which they came.
 // `function`, `user`, `drop`: called until the client is closed; an exception that leaves it is
 // logged. Messages beyond the client's bounds are dropped. Fails with FASTRPC_EINVAL. Any thread;
 // never suspends.
@@ -2011,12 +2045,13 @@ fastrpc_status fastrpc_client_on_push(const struct fastrpc_client *client,
                                       fastrpc_drop drop,
                                       struct fastrpc_error **error);
 
-// Has a function called each time that a connection, once made, is lost, in a coroutine: after the
-// calls in flight have failed, and in turn with the function of fastrpc_client_on_push(). Closing
-// the client is no loss. Replaces the function before.
+// Sets the function that is called each time an established connection is lost. Replaces the one
+// before.
 //
-// `function`, `user`, `drop`: called until the client is closed; an exception that leaves it is
-// logged. Fails with FASTRPC_EINVAL. Any thread; never suspends.
+// It runs in a coroutine, after the calls in flight have failed, and in turn with the function of
+// fastrpc_client_on_push(). Closing the client is no loss. `function`, `user`, `drop`: called
+// until the client is closed; an exception that leaves it is logged. Fails with FASTRPC_EINVAL.
+// Any thread; never suspends.
 fastrpc_status fastrpc_client_on_close(const struct fastrpc_client *client,
                                        fastrpc_lost_function function,
                                        void *user,

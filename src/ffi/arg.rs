@@ -11,7 +11,7 @@ use crate::rt::Deadline;
 
 use super::error::Failure;
 
-/// The bytes at `(pointer, size)`; `pointer` is not looked at when `size` is 0.
+/// The bytes at `(pointer, size)`; `pointer` is ignored when `size` is 0.
 ///
 /// # Safety
 /// Unless `size` is 0 or `pointer` is NULL, `size` bytes are readable and do not change in `'a`.
@@ -20,7 +20,7 @@ pub(super) unsafe fn bytes<'a>(pointer: *const u8, size: usize) -> Result<&'a [u
         return Ok(&[]);
     }
     if pointer.is_null() || size > isize::MAX as usize {
-        return Err(Failure::invalid("bytes: NULL pointer or impossible size"));
+        return Err(Failure::invalid("bytes: the pointer is NULL, or the size is impossible"));
     }
     // SAFETY: not NULL, in range, and readable by the caller's contract.
     Ok(unsafe { slice::from_raw_parts(pointer, size) })
@@ -36,7 +36,7 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, size: usize) -> Result<&'a
     str::from_utf8(bytes).map_err(|_| Failure::invalid("text is not UTF-8"))
 }
 
-/// Copies `text` and a NUL as far as they fit, and gives the size of the text. What is cut off
+/// Copies `text` and a NUL as far as they fit. Returns the size of the text. What is cut off
 /// is cut between characters.
 ///
 /// # Safety
@@ -122,7 +122,7 @@ pub(super) unsafe fn fill_struct<T: Options>(out: *mut T, value: &T) -> Result<(
     // SAFETY: by the caller's contract at least the first field is there.
     let size = unsafe { out.cast::<usize>().read() };
     if size < size_of::<usize>() {
-        return Err(Failure::invalid("the size field of the struct is not set"));
+        return Err(Failure::invalid("the size field is not set: set it to the struct's sizeof"));
     }
     // SAFETY: by the caller's contract `size` bytes are writable.
     unsafe {
@@ -134,7 +134,7 @@ pub(super) unsafe fn fill_struct<T: Options>(out: *mut T, value: &T) -> Result<(
     Ok(())
 }
 
-/// A socket that listens, taken over from the caller; nothing is taken if it is none.
+/// A listening socket, taken over from the caller, who keeps it if it is not one.
 ///
 /// # Safety
 /// Nobody else owns or closes `fd` after this succeeds.
@@ -146,7 +146,7 @@ pub(super) unsafe fn listener(fd: c_int) -> Result<OwnedFd, Failure> {
     let asked =
         unsafe { libc::getsockopt(fd, level, name, (&raw mut listens).cast(), &raw mut size) };
     if asked != 0 || listens == 0 {
-        return Err(Failure::invalid("the file descriptor is not a socket that listens"));
+        return Err(Failure::invalid("the file descriptor is not open, or not a listening socket"));
     }
     // SAFETY: it is open, as the call above has shown, and ours by the caller's contract.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -175,7 +175,7 @@ pub(super) fn worker(number: i64) -> Result<Option<usize>, Failure> {
     match (number, usize::try_from(number)) {
         (-1, _) => Ok(None),
         (_, Ok(index)) => Ok(Some(index)),
-        _ => Err(Failure::invalid("the worker is a number from 0, or -1 for any")),
+        _ => Err(Failure::invalid("the worker must be a number from 0, or -1 for any")),
     }
 }
 

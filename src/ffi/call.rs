@@ -7,31 +7,31 @@ use crate::rpc::Call;
 
 use super::arg;
 use super::guard::guard_value;
-use super::handed::{Handed, get};
 use super::message::{FASTRPC_COMPRESS_NONE, number_of};
 use super::own::{Opaque, SharedArc};
+use super::shared_call::{SharedCall, get};
 
-/// One call, as its handler gets it.
+/// An RPC call on the server.
 ///
-/// The handler owns it and hands it to fastrpc_call_reply(), fastrpc_call_reply_with() or
-/// fastrpc_call_fail(), which consume it, or to fastrpc_call_free(), which answers with an error
-/// (number 2001). That may happen after the handler has returned, and on any thread; one thread
-/// uses it at a time. When the connection or the server has gone meanwhile, the answer is thrown
-/// away; the call is consumed all the same. If an exception leaves the handler before, the call is
-/// consumed too: it is answered with error 2001 and the exception's text.
+/// The handler owns it and passes it to fastrpc_call_reply(), fastrpc_call_reply_with() or
+/// fastrpc_call_fail(), which consume it, or to fastrpc_call_free(), which answers with
+/// FASTRPC_CODE_EINTERNAL. That may happen after the handler has returned, and on any thread, but
+/// it is not thread-safe. When the connection or the server is gone by then, the answer is
+/// discarded; the call is consumed all the same. If an exception leaves the handler before, the
+/// call is consumed too: it is answered with FASTRPC_CODE_EINTERNAL and the exception's text.
 pub struct fastrpc_call {
     _private: [u8; 0],
 }
 
 impl Opaque for fastrpc_call {
-    type Rust = Handed;
+    type Rust = SharedCall;
     type Ownership = SharedArc;
 }
 
-/// The request message.
+/// Returns the request message, decompressed.
 ///
-/// `size`: gets its bytes. The bytes live as long as the call. `call`: NULL gives NULL. Any thread;
-/// never suspends.
+/// `size`: receives its bytes; may be NULL. The message lives as long as the call. `call`: NULL
+/// gives NULL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_call_request(
     call: *const fastrpc_call,
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn fastrpc_call_request(
     unsafe { view(call, size, Call::request) }
 }
 
-/// The bytes sent beside the request.
+/// Returns the bytes sent beside the request.
 ///
 /// As fastrpc_call_request().
 #[unsafe(no_mangle)]
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn fastrpc_call_attachment(
     unsafe { view(call, size, Call::attachment) }
 }
 
-/// The name of the service, not ended by a NUL.
+/// Returns the full name of the service, without a NUL.
 ///
 /// As fastrpc_call_request().
 #[unsafe(no_mangle)]
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn fastrpc_call_service(
     unsafe { view(call, size, |call| call.service().as_bytes()) }.cast()
 }
 
-/// The name of the method, not ended by a NUL.
+/// Returns the name of the method, without a NUL.
 ///
 /// As fastrpc_call_request().
 #[unsafe(no_mangle)]
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn fastrpc_call_method(
     unsafe { view(call, size, |call| call.method().as_bytes()) }.cast()
 }
 
-/// The name the client gave the request, not ended by a NUL; of size 0 if it gave none.
+/// Returns the client's name for the request, without a NUL; of size 0 if it has none.
 ///
 /// As fastrpc_call_request().
 #[unsafe(no_mangle)]
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn fastrpc_call_peer(
     })
 }
 
-/// The number the client gave the call for its logs, or 0.
+/// Returns the client's number for its logs, or 0.
 ///
 /// `call`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn fastrpc_call_log_id(call: *const fastrpc_call) -> i64 {
     guard_value(0, || unsafe { get(call) }.map_or(0, Call::log_id))
 }
 
-/// How the request was compressed on its way: a FASTRPC_COMPRESS_ number. Its bytes are not.
+/// Returns how the request was compressed on the wire: a FASTRPC_COMPRESS_ number.
 ///
 /// `call`: NULL gives FASTRPC_COMPRESS_NONE. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn fastrpc_call_compress(call: *const fastrpc_call) -> i32
     })
 }
 
-/// How many nanoseconds the client will still wait, or -1 if it did not say.
+/// Returns for how many nanoseconds the client will still wait, or -1 if it did not say.
 ///
 /// `call`: NULL gives -1. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn fastrpc_call_time_left(call: *const fastrpc_call) -> i6
     })
 }
 
-/// Whether nobody waits for the answer any more.
+/// Returns whether nobody waits for the answer any more.
 ///
 /// `call`: NULL gives true. Any thread; never suspends.
 #[unsafe(no_mangle)]

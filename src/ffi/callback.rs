@@ -12,8 +12,8 @@ use std::ptr;
 /// A callback: `user` is the pointer given with it.
 pub type fastrpc_function = Option<unsafe extern "C-unwind" fn(user: *mut c_void)>;
 
-/// Frees a callback's user data. May be NULL. Runs exactly once, after the last call of the
-/// function has ended, or before the call that was given the callback fails. Any thread.
+/// Frees a callback's user data. May be NULL. Runs exactly once, on any thread: after the last call
+/// of the function has ended, or before the function that was given the callback fails.
 pub type fastrpc_drop = Option<unsafe extern "C-unwind" fn(user: *mut c_void)>;
 
 #[cxx::bridge(namespace = "fastrpc::ffi")]
@@ -26,7 +26,7 @@ mod door {
     }
 }
 
-/// Runs `call`, which does nothing but call a function of the user, and gives the text of the
+/// Runs `call`, which does nothing but call a function of the user. Fails with the text of the
 /// exception that left it.
 pub(super) fn call_out(call: impl FnOnce()) -> Result<(), String> {
     let mut slot = Some(call);

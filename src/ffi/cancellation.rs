@@ -9,7 +9,7 @@ use super::guard::{guard, guard_value};
 use super::own::{InPlace, Opaque, look, need};
 use super::status::*;
 
-/// What any thread may end a call by: see `cancellation` of fastrpc_call_options.
+/// A means for any thread to end a call: see `cancellation` of fastrpc_call_options.
 ///
 /// The caller's memory, all zero at first (`fastrpc_cancellation c = {0}`), never copied or moved.
 /// One call at a time uses it. It must live until that call has ended, and may then go although a
@@ -29,7 +29,7 @@ impl Opaque for fastrpc_cancellation {
 /// Ends the call with FASTRPC_ECANCELED, unless it has ended; one that begins later fails with it
 /// at once, until fastrpc_cancellation_reset(). The server is not told.
 ///
-/// Any thread, several times; never suspends.
+/// Fails with FASTRPC_EINVAL. Any thread, several times; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_cancellation_cancel(
     cancellation: *mut fastrpc_cancellation,
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn fastrpc_cancellation_cancel(
     })
 }
 
-/// Whether fastrpc_cancellation_cancel() was called, since the last reset.
+/// Returns whether fastrpc_cancellation_cancel() was called since the last reset.
 ///
 /// `cancellation`: NULL gives false. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -52,9 +52,9 @@ pub unsafe extern "C" fn fastrpc_cancellation_is_canceled(
     guard_value(false, || unsafe { look(cancellation) }.is_some_and(Cancellation::is_canceled))
 }
 
-/// Makes it all zero again, for another call or before its memory goes.
+/// Resets it to all zero, for another call or before its memory goes.
 ///
-/// `cancellation`: NULL does nothing; not to be called during a call. Any thread; never suspends.
+/// `cancellation`: NULL does nothing; must not be called during a call. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_cancellation_reset(cancellation: *mut fastrpc_cancellation) {
     // SAFETY: the caller passes NULL or a live cancellation.

@@ -10,8 +10,9 @@ use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::status::*;
 
-/// One connection to a server, and any number of calls in flight on it. It connects when it is
-/// first used and again when the connection broke. Any thread.
+/// A client: one connection to a server, and any number of calls in flight on it. It connects when
+/// first used, and again when the connection broke. Free it with fastrpc_client_free().
+/// Thread-safe.
 pub struct fastrpc_client {
     _private: [u8; 0],
 }
@@ -27,13 +28,14 @@ impl Opaque for fastrpc_client {
 pub struct fastrpc_client_options {
     /// sizeof(fastrpc_client_options).
     pub size: usize,
-    /// Nanoseconds a call may take that does not say so itself; below 0 without end. Default 10 s.
+    /// Nanoseconds a call may take that sets no timeout of its own; below 0 without end.
+    /// Default 10 s.
     pub timeout: i64,
     /// Nanoseconds one attempt to connect may take, at least 0. Default 3 s.
     pub connect_timeout: i64,
-    /// Calls in flight; one more fails with FASTRPC_ELIMIT. Default 100000.
+    /// Calls in flight; a further one fails with FASTRPC_ELIMIT. Default 100000.
     pub max_in_flight: usize,
-    /// Bytes of requests not yet handed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
+    /// Bytes of requests not yet passed to the kernel; a call beyond fails with FASTRPC_ELIMIT.
     /// Default 64 MiB.
     pub max_unsent: usize,
     /// Bytes of the largest answer; a larger one breaks the connection. Default 64 MiB.
@@ -43,7 +45,7 @@ pub struct fastrpc_client_options {
     pub backoff_min: i64,
     /// The longest pause between two attempts, in nanoseconds. Default 2 s.
     pub backoff_max: i64,
-    /// Pushed messages that may wait for their function; one more is dropped. Default 10000.
+    /// Pushed messages that may wait for their function; a further one is dropped. Default 10000.
     pub max_pushes: usize,
     /// Bytes of pushed messages that may wait for their function; a message beyond is dropped.
     /// Default 64 MiB.
@@ -52,18 +54,18 @@ pub struct fastrpc_client_options {
     pub protocol: i32,
     /// Must be 0.
     pub reserved: i32,
-    /// Nanoseconds for which the server may take not one byte while requests wait for it, then the
-    /// connection breaks; below 0 without end. Default 30 s.
+    /// Nanoseconds the server may go without reading a byte while requests wait for it, before the
+    /// connection is broken; below 0 without end. Default 30 s.
     pub write_stall: i64,
-    /// Nanoseconds for which the server's machine may acknowledge nothing, then the connection
-    /// breaks; below 0 without end. Default 30 s.
+    /// Nanoseconds the server's machine may go without acknowledging anything, before the
+    /// connection counts as broken; below 0 without end. Default 30 s.
     pub peer_timeout: i64,
-    /// The worker the connection lives on, from 0. Default -1: that of the coroutine that makes the
-    /// client, or, made by a plain thread, one after the other.
+    /// The worker the connection lives on, from 0. Default -1: that of the coroutine that creates
+    /// the client; clients of plain threads go to the workers in turn.
     pub worker: i64,
 }
 
-/// What a client has done, and is doing. See fastrpc_client_stats_get().
+/// Counters of a client. See fastrpc_client_stats_get().
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct fastrpc_client_stats {
@@ -71,7 +73,7 @@ pub struct fastrpc_client_stats {
     pub size: usize,
     /// Calls that wait for their answer.
     pub in_flight: u64,
-    /// Answers that no call waited for, late ones mostly, and pushes that no function was for.
+    /// Answers that no call waited for, late ones mostly, and pushes without a function.
     pub unmatched: u64,
     /// Connections made.
     pub connects: u64,
@@ -84,7 +86,7 @@ pub struct fastrpc_client_stats {
 /// The protocol of brpc.
 pub const FASTRPC_PROTOCOL_BAIDU_STD: i32 = 0;
 /// The HTTP-like frames of the original fastrpc. They carry no log ids, no attachments and no
-/// compression, and an old server answers no call that fails: it runs out of time.
+/// compression, and an old server does not answer a call that fails: it times out.
 pub const FASTRPC_PROTOCOL_ORIGINAL: i32 = 1;
 
 /// Sets all fields to their defaults.
@@ -99,11 +101,11 @@ pub unsafe extern "C" fn fastrpc_client_options_init(
     guard_value((), || unsafe { arg::init_options(options, size) })
 }
 
-/// Makes a client. It does not wait for the connection.
+/// Creates a client. Does not connect yet.
 ///
-/// `address`: "host:port" or "unix:/path". `options`: NULL for the defaults. `out`: gets the client;
-/// free it with fastrpc_client_free(). Fails with FASTRPC_EINVAL, FASTRPC_ENOMEM, FASTRPC_EIO. Any
-/// thread; never suspends.
+/// `address`: "host:port" or "unix:/path". `options`: NULL for the defaults. `out`: receives the
+/// client; free it with fastrpc_client_free(). Fails with FASTRPC_EINVAL, FASTRPC_ENOMEM,
+/// FASTRPC_EIO. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_client_new(
     address: *const c_char,
@@ -143,7 +145,7 @@ pub unsafe extern "C" fn fastrpc_client_connect(
     })
 }
 
-/// Whether there is a connection at this moment.
+/// Returns whether there is a connection at this moment.
 ///
 /// `client`: NULL gives false. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -152,8 +154,8 @@ pub unsafe extern "C" fn fastrpc_client_is_connected(client: *const fastrpc_clie
     guard_value(false, || unsafe { look(client) }.is_some_and(Client::is_connected))
 }
 
-/// Copies the server's address as fastrpc_client_new() got it, and a NUL, into a buffer as far as it
-/// fits.
+/// Copies the server's address as given to fastrpc_client_new(), and a NUL, into a buffer as far as
+/// it fits.
 ///
 /// `buffer`: may be NULL if `size` is 0. `size`: its bytes. Returns the bytes of the text, not
 /// counting the NUL. Any thread; never suspends.
@@ -171,9 +173,9 @@ pub unsafe extern "C" fn fastrpc_client_address(
     })
 }
 
-/// Reads what the client has done, and is doing.
+/// Reads the counters of a client.
 ///
-/// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+/// `stats`: its `size` is set by the caller; the rest is filled in as far as it reaches. Fails with
 /// FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_client_stats_get(
@@ -190,7 +192,7 @@ pub unsafe extern "C" fn fastrpc_client_stats_get(
 
 /// Closes a client for good: calls in flight fail with FASTRPC_ECLOSED.
 ///
-/// Any thread; never suspends.
+/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_client_close(client: *const fastrpc_client) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
@@ -202,7 +204,7 @@ pub unsafe extern "C" fn fastrpc_client_close(client: *const fastrpc_client) -> 
 
 /// Closes and frees a client.
 ///
-/// `client`: NULL does nothing; not to be called while another call uses it. Any thread; never
+/// `client`: NULL does nothing; must not be used by another call meanwhile. Any thread; never
 /// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_client_free(client: *mut fastrpc_client) {
@@ -212,7 +214,11 @@ pub unsafe extern "C" fn fastrpc_client_free(client: *mut fastrpc_client) {
 
 impl fastrpc_client_options {
     fn to_rust(self) -> Result<ClientOptions, Failure> {
-        let needed = |ns| arg::duration(ns).ok_or_else(|| Failure::invalid("a time below 0"));
+        let needed = |ns| {
+            arg::duration(ns).ok_or_else(|| {
+                Failure::invalid("connect_timeout, backoff_min and backoff_max must be at least 0")
+            })
+        };
         let mut options = ClientOptions::default();
         options.timeout = arg::duration(self.timeout);
         options.connect_timeout = needed(self.connect_timeout)?;
@@ -226,7 +232,11 @@ impl fastrpc_client_options {
         options.protocol = match self.protocol {
             FASTRPC_PROTOCOL_BAIDU_STD => Protocol::BaiduStd,
             FASTRPC_PROTOCOL_ORIGINAL => Protocol::Original,
-            _ => return Err(Failure::invalid("no such protocol")),
+            _ => {
+                return Err(Failure::invalid(
+                    "the protocol must be one of the FASTRPC_PROTOCOL_ numbers",
+                ));
+            }
         };
         options.write_stall = arg::duration(self.write_stall).unwrap_or(FOREVER);
         options.peer_timeout = arg::duration(self.peer_timeout);

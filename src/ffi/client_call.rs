@@ -17,7 +17,7 @@ use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::response::fastrpc_response;
 use super::status::*;
 
-/// An asynchronous call that may be cancelled. Any thread.
+/// A handle to cancel an asynchronous call by. Free it with fastrpc_async_call_free(). Thread-safe.
 pub struct fastrpc_async_call {
     _private: [u8; 0],
 }
@@ -45,8 +45,8 @@ pub struct fastrpc_call_options {
     pub attachment: *const u8,
     /// Bytes of the attachment. Default 0.
     pub attachment_size: usize,
-    /// Writes the request in place: `request` is ignored then, and `request_size` tells its size.
-    /// Default NULL. It runs before the call is sent, and not after fastrpc_client_call() or
+    /// Writes the request: `request` is ignored then, and `request_size` tells its size. Default
+    /// NULL. It runs before the call is sent, and not after fastrpc_client_call() or
     /// fastrpc_client_call_async() has returned.
     pub fill: fastrpc_fill_function,
     /// Passed to `fill`.
@@ -59,7 +59,7 @@ pub struct fastrpc_call_options {
     pub cancellation: *mut fastrpc_cancellation,
 }
 
-/// The end of a call: it owns `response` and `error`, one of which is NULL.
+/// Receives the end of a call. It owns `response` and `error`, one of which is NULL.
 pub type fastrpc_done_function = Option<
     unsafe extern "C-unwind" fn(
         user: *mut c_void,
@@ -82,11 +82,11 @@ pub unsafe extern "C" fn fastrpc_call_options_init(
 
 /// Calls a method and waits for the answer.
 ///
-/// `service`, `method`: names. `request`: the message. `options`: NULL for the defaults. `out`: gets
-/// the answer, to be freed by fastrpc_response_free(). Fails with FASTRPC_EREMOTE (the server
-/// answered so), FASTRPC_ETIMEDOUT, FASTRPC_ECONNECT, FASTRPC_ECLOSED (the connection broke),
-/// FASTRPC_ELIMIT, FASTRPC_ECANCELED, FASTRPC_EINVAL, FASTRPC_EEXCEPTION (left `fill`). Any thread;
-/// may suspend.
+/// `service`, `method`: names. `request`: the message. `options`: NULL for the defaults. `out`:
+/// receives the response; free it with fastrpc_response_free(). Fails with FASTRPC_EREMOTE (the
+/// server answered with an error), FASTRPC_ETIMEDOUT, FASTRPC_ECONNECT, FASTRPC_ECLOSED (the
+/// connection broke), FASTRPC_ELIMIT, FASTRPC_ECANCELED, FASTRPC_EINVAL, FASTRPC_EEXCEPTION (left
+/// `fill`). Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_client_call(
     client: *const fastrpc_client,
@@ -118,13 +118,13 @@ pub unsafe extern "C" fn fastrpc_client_call(
     })
 }
 
-/// Calls a method; a callback gets the answer.
+/// Calls a method; a callback receives the answer.
 ///
 /// As fastrpc_client_call(), and: `function`, `user`, `drop`: called once, in a coroutine, with the
-/// answer or what went wrong; but not if this call itself fails (FASTRPC_EINVAL, FASTRPC_EEXCEPTION).
-/// An exception that leaves it is logged. It may run before this returns. `out`: gets a handle to
-/// cancel the call by, to be freed by fastrpc_async_call_free(); NULL if nobody will. Any thread;
-/// never suspends.
+/// response or the error; but not if this call itself fails (FASTRPC_EINVAL, FASTRPC_EEXCEPTION).
+/// An exception that leaves it is logged. It may run before this returns. `out`: receives a handle
+/// to cancel the call by; free it with fastrpc_async_call_free(); NULL if nobody will cancel it.
+/// Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_client_call_async(
     client: *const fastrpc_client,
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn fastrpc_client_call_async(
 
 /// Ends a call with FASTRPC_ECANCELED, unless it has ended. The server is not told.
 ///
-/// Any thread; never suspends.
+/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_async_call_cancel(
     call: *const fastrpc_async_call,

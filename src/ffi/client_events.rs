@@ -9,8 +9,8 @@ use super::guard::guard;
 use super::own::need;
 use super::status::*;
 
-/// Gets a message that the server pushed: the name of its type, not ended by a NUL, and its bytes,
-/// both for the length of the call.
+/// Receives a message that the server pushed: the name of its type, without a NUL, and its bytes,
+/// both valid until the function returns.
 pub type fastrpc_push_function = Option<
     unsafe extern "C-unwind" fn(
         user: *mut c_void,
@@ -25,10 +25,10 @@ pub type fastrpc_push_function = Option<
 pub type fastrpc_lost_function =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, error: *mut fastrpc_error)>;
 
-/// Has a function called with each message that the server pushes, in the order in which they came,
-/// one after the other, in a coroutine. Replaces the function before. A server that speaks
-/// baidu_std learns by the next call that pushes are taken.
+/// Sets the function that receives each message that the server pushes. Replaces the one before. A
+/// server that speaks baidu_std learns with the next call that the client takes pushes.
 ///
+/// It runs in a coroutine, for one message after the other, in the order in which they came.
 /// `function`, `user`, `drop`: called until the client is closed; an exception that leaves it is
 /// logged. Messages beyond the client's bounds are dropped. Fails with FASTRPC_EINVAL. Any thread;
 /// never suspends.
@@ -56,12 +56,13 @@ pub unsafe extern "C" fn fastrpc_client_on_push(
     })
 }
 
-/// Has a function called each time that a connection, once made, is lost, in a coroutine: after the
-/// calls in flight have failed, and in turn with the function of fastrpc_client_on_push(). Closing
-/// the client is no loss. Replaces the function before.
+/// Sets the function that is called each time an established connection is lost. Replaces the one
+/// before.
 ///
-/// `function`, `user`, `drop`: called until the client is closed; an exception that leaves it is
-/// logged. Fails with FASTRPC_EINVAL. Any thread; never suspends.
+/// It runs in a coroutine, after the calls in flight have failed, and in turn with the function of
+/// fastrpc_client_on_push(). Closing the client is no loss. `function`, `user`, `drop`: called
+/// until the client is closed; an exception that leaves it is logged. Fails with FASTRPC_EINVAL.
+/// Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_client_on_close(
     client: *const fastrpc_client,

@@ -10,13 +10,13 @@ use super::call::fastrpc_call;
 use super::callback::{UserData, call_out_logged, fastrpc_drop};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
-use super::handed::get;
 use super::own::{Opaque, OwnedBox, give, look, need, take};
 use super::server::fastrpc_server;
+use super::shared_call::get;
 use super::status::*;
 
 /// A connection of a server, to push messages to or to close. It may be kept after the connection
-/// has ended. Any thread.
+/// has ended. Free it with fastrpc_connection_free(). Thread-safe.
 pub struct fastrpc_connection {
     _private: [u8; 0],
 }
@@ -26,14 +26,14 @@ impl Opaque for fastrpc_connection {
     type Ownership = OwnedBox;
 }
 
-/// Learns that the connection of that number has ended.
+/// Learns that the connection of this number has ended.
 pub type fastrpc_closed_function =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, connection: u64)>;
 
-/// The connection a call came on.
+/// Returns the connection a call came on: a handle of its own; free it with
+/// fastrpc_connection_free().
 ///
-/// `call`: NULL gives NULL. Returns a handle of its own, to be freed by fastrpc_connection_free().
-/// Any thread; never suspends.
+/// `call`: NULL gives NULL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_call_connection(
     call: *const fastrpc_call,
@@ -44,7 +44,8 @@ pub unsafe extern "C" fn fastrpc_call_connection(
     })
 }
 
-/// The number of the connection a call came on: counted up from 1 by each server, never used again.
+/// Returns the number of the connection a call came on. Each server counts its connections from 1
+/// and never uses a number again.
 ///
 /// `call`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -53,7 +54,7 @@ pub unsafe extern "C" fn fastrpc_call_connection_id(call: *const fastrpc_call) -
     guard_value(0, || unsafe { get(call) }.map_or(0, Call::connection_id))
 }
 
-/// The number of a connection. See fastrpc_call_connection_id().
+/// Returns the number of a connection. See fastrpc_call_connection_id().
 ///
 /// `connection`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -62,7 +63,7 @@ pub unsafe extern "C" fn fastrpc_connection_id(connection: *const fastrpc_connec
     guard_value(0, || unsafe { look(connection) }.map_or(0, Connection::id))
 }
 
-/// Whether messages can still be sent, as far as is known.
+/// Returns whether messages can still be sent, as far as is known.
 ///
 /// `connection`: NULL gives false. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -71,11 +72,11 @@ pub unsafe extern "C" fn fastrpc_connection_is_open(connection: *const fastrpc_c
     guard_value(false, || unsafe { look(connection) }.is_some_and(Connection::is_open))
 }
 
-/// Sends a message that answers no call. Success means that it is on its way.
+/// Sends a message that answers no call. Success means that it is queued to be sent.
 ///
 /// `name`: the message's type, such as "example.News". `body`: the message. Fails with
-/// FASTRPC_ECLOSED (the connection is gone), FASTRPC_ELIMIT (the peer leaves too much untaken),
-/// FASTRPC_EINVAL (also: the peer takes no pushes). Any thread; never suspends.
+/// FASTRPC_ECLOSED (the connection is gone), FASTRPC_ELIMIT (too much waits for the peer to read
+/// it), FASTRPC_EINVAL (also: the peer takes no pushes). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_connection_push(
     connection: *const fastrpc_connection,
@@ -97,7 +98,7 @@ pub unsafe extern "C" fn fastrpc_connection_push(
     })
 }
 
-/// Sends bytes as they are: whole frames of what the peer speaks, which must not be HTTP.
+/// Sends bytes as they are: whole frames of the peer's protocol, which must not be HTTP.
 ///
 /// As fastrpc_connection_push().
 #[unsafe(no_mangle)]
@@ -118,10 +119,10 @@ pub unsafe extern "C" fn fastrpc_connection_push_raw(
 
 /// Closes a connection, once what was answered and pushed on it before has been sent.
 ///
-/// Calls that are still in flight are cancelled, and what answers them later is dropped; but a
-/// request of HTTP is answered first. The function of fastrpc_server_on_close() is called when the
-/// client has closed its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is
-/// gone). Any thread; never suspends.
+/// Calls that are still in flight are canceled, and late answers to them are discarded; but an HTTP
+/// request is answered first. The function of fastrpc_server_on_close() is called when the client
+/// has closed its side too, or a second later. Fails with FASTRPC_ECLOSED (the connection is gone).
+/// Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_connection_close(
     connection: *const fastrpc_connection,
@@ -134,7 +135,7 @@ pub unsafe extern "C" fn fastrpc_connection_close(
     })
 }
 
-/// Frees the handle of a connection, which goes on.
+/// Frees the handle of a connection, which stays open.
 ///
 /// `connection`: NULL does nothing. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -145,7 +146,8 @@ pub unsafe extern "C" fn fastrpc_connection_free(connection: *mut fastrpc_connec
 
 /// Sends a message to the connection of a number. See fastrpc_connection_push().
 ///
-/// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+/// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never
+/// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_push(
     server: *const fastrpc_server,
@@ -170,7 +172,8 @@ pub unsafe extern "C" fn fastrpc_server_push(
 
 /// Sends bytes as they are to the connection of a number. See fastrpc_connection_push_raw().
 ///
-/// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+/// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never
+/// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_push_raw(
     server: *const fastrpc_server,
@@ -190,7 +193,8 @@ pub unsafe extern "C" fn fastrpc_server_push_raw(
 
 /// Closes the connection of a number. See fastrpc_connection_close().
 ///
-/// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never suspends.
+/// `connection`: a number that is no connection's gives FASTRPC_ECLOSED. Any thread; never
+/// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_close_connection(
     server: *const fastrpc_server,
@@ -204,13 +208,13 @@ pub unsafe extern "C" fn fastrpc_server_close_connection(
     })
 }
 
-/// Has a function called once for each connection that has ended, in a coroutine, as soon as the
-/// peer closed its side, whatever calls are still in flight, or when the connection broke or was
-/// closed. Replaces the function before.
+/// Sets the function that is called once for each connection that has ended. Replaces the one
+/// before.
 ///
-/// `function`, `user`, `drop`: called until the server is freed, by several workers at the same
-/// time; an exception that leaves it is logged. Fails with FASTRPC_EINVAL. Any thread; never
-/// suspends.
+/// It runs in a coroutine as soon as the peer has closed its side, whatever calls are still in
+/// flight, or when the connection broke or was closed. `function`, `user`, `drop`: called until the
+/// server is freed, on several workers at the same time; an exception that leaves it is logged.
+/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_on_close(
     server: *const fastrpc_server,

@@ -14,7 +14,7 @@ use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::status::*;
 
-/// A coroutine that can be joined. Any thread.
+/// A coroutine that can be joined and canceled. Free it with fastrpc_coroutine_free(). Thread-safe.
 pub struct fastrpc_coroutine {
     _private: [u8; 0],
 }
@@ -30,14 +30,14 @@ impl Opaque for fastrpc_coroutine {
 pub struct fastrpc_spawn_options {
     /// sizeof(fastrpc_spawn_options).
     pub size: usize,
-    /// A name for messages; copied. Default none.
+    /// A name for log records and messages; copied. Default none.
     pub name: *const c_char,
     /// Bytes of the name. Default 0.
     pub name_size: usize,
     /// Bytes of stack. Default 0: as the runtime's options say.
     pub stack_size: usize,
-    /// The worker it lives on, from 0. Default -1: the spawning coroutine's own, or, spawned by a
-    /// plain thread, one after the other.
+    /// The worker it lives on, from 0. Default -1: that of the spawning coroutine; those of plain
+    /// threads go to the workers in turn.
     pub worker: i64,
 }
 
@@ -55,8 +55,8 @@ pub unsafe extern "C" fn fastrpc_spawn_options_init(
 
 /// Runs a function in a new coroutine.
 ///
-/// `options`: NULL for the defaults. `function`, `user`, `drop`: runs once. `out`: gets the
-/// coroutine, to be freed by fastrpc_coroutine_free(); NULL if nobody will join it. Fails with
+/// `options`: NULL for the defaults. `function`, `user`, `drop`: runs once. `out`: receives the
+/// coroutine; free it with fastrpc_coroutine_free(); NULL if nobody will join it. Fails with
 /// FASTRPC_ENOMEM, FASTRPC_EINVAL. An exception that leaves the function is logged and makes
 /// fastrpc_coroutine_join() fail. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -91,12 +91,13 @@ pub unsafe extern "C" fn fastrpc_spawn(
     })
 }
 
-/// Waits until a coroutine has ended. Its local data is gone then.
+/// Waits until a coroutine has ended. Its coroutine-local data is freed by then.
 ///
 /// `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it runs),
-/// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED (the waiting one was cancelled), FASTRPC_EEXCEPTION (an
-/// exception left its function), FASTRPC_ENOMEM (it could not be started on its worker). Several
-/// may wait, also again after the end. The handle is still to be freed. Any thread; may suspend.
+/// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED (the waiting coroutine was canceled), FASTRPC_EEXCEPTION
+/// (an exception left its function), FASTRPC_ENOMEM (it could not be started on its worker).
+/// Several may wait, also again after the end. The handle must still be freed. Any thread; may
+/// suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_coroutine_join(
     coroutine: *const fastrpc_coroutine,
@@ -111,9 +112,8 @@ pub unsafe extern "C" fn fastrpc_coroutine_join(
 }
 
 /// Cancels a coroutine: the wait it is in, and each one it begins, fails with FASTRPC_ECANCELED.
-/// Nothing is unwound; it ends when its function returns.
 ///
-/// Any thread; never suspends.
+/// Nothing is unwound: it ends when its function returns. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_coroutine_cancel(
     coroutine: *const fastrpc_coroutine,
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn fastrpc_coroutine_cancel(
     })
 }
 
-/// Whether a coroutine has ended.
+/// Returns whether a coroutine has ended.
 ///
 /// `coroutine`: NULL gives true. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn fastrpc_coroutine_is_finished(
     guard_value(true, || unsafe { look(coroutine) }.is_none_or(Spawned::is_finished))
 }
 
-/// The number of a coroutine, never 0 and never used again in this process.
+/// Returns the number of a coroutine: never 0, and never used again in this process.
 ///
 /// `coroutine`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn fastrpc_coroutine_id(coroutine: *const fastrpc_coroutin
     guard_value(0, || unsafe { look(coroutine) }.map_or(0, |c| c.id))
 }
 
-/// Frees the handle of a coroutine, which runs on by itself if it has not ended.
+/// Frees the handle of a coroutine. A coroutine that has not ended runs on.
 ///
 /// `coroutine`: NULL does nothing. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn fastrpc_coroutine_free(coroutine: *mut fastrpc_coroutin
     guard_value((), || std::mem::drop(unsafe { take(coroutine) }))
 }
 
-/// Lets the other coroutines of this worker run, or, in a plain thread, the other threads.
+/// Lets the other coroutines of this worker run or, in a plain thread, other threads.
 ///
 /// Any thread; may suspend.
 #[unsafe(no_mangle)]
@@ -165,7 +165,7 @@ pub extern "C" fn fastrpc_yield() -> fastrpc_status {
     })
 }
 
-/// Suspends the calling coroutine, or blocks the calling thread.
+/// Suspends the calling coroutine, or blocks the calling thread, for a time.
 ///
 /// `duration`: nanoseconds; below 0 for ever. Fails with FASTRPC_ECANCELED. Any thread; may
 /// suspend.
@@ -175,7 +175,7 @@ pub extern "C" fn fastrpc_sleep(duration: i64) -> fastrpc_status {
     guard(ErrorOut::NONE, || Ok(rt::sleep(duration)?))
 }
 
-/// Whether the caller is a coroutine.
+/// Returns whether the caller is a coroutine.
 ///
 /// Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -183,7 +183,7 @@ pub extern "C" fn fastrpc_is_coroutine() -> bool {
     guard_value(false, rt::is_coroutine)
 }
 
-/// The number of the calling coroutine, or 0 in a plain thread.
+/// Returns the number of the calling coroutine, or 0 in a plain thread.
 ///
 /// Any thread; never suspends.
 #[unsafe(no_mangle)]

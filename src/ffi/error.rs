@@ -10,10 +10,10 @@ use super::guard::guard_value;
 use super::own::{Opaque, OwnedBox, give, look, take};
 use super::status::{self, *};
 
-/// Why a call failed: a status, a number and a text.
+/// Why a function failed: a status, a code and a text.
 ///
-/// Made by a failing call that was given a `fastrpc_error **`; the caller frees it with
-/// fastrpc_error_free(). Not to be used by two threads at the same time.
+/// Stored by a failing function that was given a `fastrpc_error **`; free it with
+/// fastrpc_error_free(). Not thread-safe.
 pub struct fastrpc_error {
     _private: [u8; 0],
 }
@@ -23,7 +23,7 @@ impl Opaque for fastrpc_error {
     type Ownership = OwnedBox;
 }
 
-/// The status that the failing call returned.
+/// Returns the status that the failing function returned.
 ///
 /// `error`: NULL gives FASTRPC_OK. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -32,8 +32,8 @@ pub unsafe extern "C" fn fastrpc_error_status(error: *const fastrpc_error) -> fa
     guard_value(FASTRPC_EINTERNAL, || unsafe { look(error) }.map_or(FASTRPC_OK, |e| e.status))
 }
 
-/// The detailed number: of an RPC error a FASTRPC_CODE_ number or the service's own, as on the wire;
-/// of a failed system call its errno, otherwise the status.
+/// Returns the detailed code: of an RPC error a FASTRPC_CODE_ number or the service's own, as on
+/// the wire; of a failed system call its errno; otherwise the status.
 ///
 /// `error`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -42,20 +42,21 @@ pub unsafe extern "C" fn fastrpc_error_code(error: *const fastrpc_error) -> i32 
     guard_value(FASTRPC_EINTERNAL, || unsafe { look(error) }.map_or(0, |e| e.code))
 }
 
-/// Whether the server's service chose this error, by fastrpc_call_fail() with a number of its own.
-/// False if the library made it: any FASTRPC_CODE_ number, and whatever did not come from a server.
+/// Returns whether the server's service chose this error, by fastrpc_call_fail() with a code of its
+/// own.
 ///
-/// `error`: NULL gives false. Any thread; never suspends.
+/// False if the library made it: for any FASTRPC_CODE_ number, and for whatever did not come from a
+/// server. `error`: NULL gives false. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_error_is_service(error: *const fastrpc_error) -> bool {
     // SAFETY: the caller passes NULL or a live error.
     guard_value(false, || unsafe { look(error) }.is_some_and(|e| e.service))
 }
 
-/// The text, for people. It is not a contract; test the status or the code.
+/// Returns the text, for people. It is not a contract: test the status or the code.
 ///
-/// `error`: NULL gives "no error". The text lives as long as the error. Any thread; never
-/// suspends.
+/// `error`: NULL gives "no error". The text ends with a NUL and lives as long as the error. Any
+/// thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_error_text(error: *const fastrpc_error) -> *const c_char {
     guard_value(status::text(FASTRPC_EINTERNAL).as_ptr(), || {
@@ -67,7 +68,7 @@ pub unsafe extern "C" fn fastrpc_error_text(error: *const fastrpc_error) -> *con
 
 /// Frees an error.
 ///
-/// `error`: NULL is allowed and does nothing. Any thread; never suspends.
+/// `error`: NULL does nothing. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_error_free(error: *mut fastrpc_error) {
     // SAFETY: the caller passes NULL or an error that is not used again.

@@ -16,8 +16,8 @@ pub const FASTRPC_READABLE: i32 = 1;
 /// Wait until there is room to write, or a connect has ended.
 pub const FASTRPC_WRITABLE: i32 = 2;
 
-/// One of several file descriptors to wait for: laid out as poll(2)'s struct pollfd, and with its
-/// bits, so that an array of those may be passed.
+/// One of several file descriptors to wait for. It has the layout and the bits of struct pollfd of
+/// poll(2), so that an array of those may be passed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fastrpc_pollfd {
@@ -25,16 +25,16 @@ pub struct fastrpc_pollfd {
     pub fd: c_int,
     /// POLLIN, POLLOUT and so on, of poll(2).
     pub events: c_short,
-    /// What holds, set by the call.
+    /// The bits that hold, set by the function.
     pub revents: c_short,
 }
 
-/// Waits until a file descriptor is ready. Any number may wait on one.
+/// Waits until a file descriptor is ready. Any number of waiters may wait for one.
 ///
 /// `fd`: stays the caller's; blocking or not. `events`: FASTRPC_READABLE, FASTRPC_WRITABLE or both
-/// (either ends the wait). `timeout`: nanoseconds. `ready`: gets the POLL bits of poll(2) that hold;
-/// may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (not open, or
-/// fastrpc_notify_close() was called), FASTRPC_EIO. Any thread; may suspend.
+/// (either ends the wait). `timeout`: nanoseconds. `ready`: receives the POLL bits of poll(2) that
+/// hold; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (not open,
+/// or fastrpc_notify_close() was called), FASTRPC_EIO. Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_wait_fd(
     fd: c_int,
@@ -49,7 +49,11 @@ pub unsafe extern "C" fn fastrpc_wait_fd(
             FASTRPC_READABLE => Interest::Read,
             FASTRPC_WRITABLE => Interest::Write,
             FASTRPC_READABLE_OR_WRITABLE => Interest::Both,
-            _ => return Err(Failure::invalid("no such events")),
+            _ => {
+                return Err(Failure::invalid(
+                    "events must be FASTRPC_READABLE, FASTRPC_WRITABLE or both",
+                ));
+            }
         };
         let bits = rt::wait_fd(fd, interest, deadline(timeout))?;
         if !ready.is_null() {
@@ -62,9 +66,9 @@ pub unsafe extern "C" fn fastrpc_wait_fd(
 
 /// Waits until one of several file descriptors is ready: poll(2) for coroutines.
 ///
-/// `fds`, `count`: an array; `revents` are set. `timeout`: nanoseconds. `ready`: gets how many are
-/// ready; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_EIO. Any thread;
-/// may suspend.
+/// `fds`, `count`: an array; `revents` are set. `timeout`: nanoseconds. `ready`: receives how many
+/// are ready; may be NULL. Fails with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_EIO. Any
+/// thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_poll_fds(
     fds: *mut fastrpc_pollfd,
@@ -76,7 +80,7 @@ pub unsafe extern "C" fn fastrpc_poll_fds(
     // SAFETY: the caller passes NULL or a place for the error.
     guard(unsafe { ErrorOut::new(error) }, || {
         if count > MAX_FDS || (fds.is_null() && count != 0) {
-            return Err(Failure::invalid("fds: NULL pointer or impossible count"));
+            return Err(Failure::invalid("fds: the pointer is NULL, or the count is impossible"));
         }
         let fds: &mut [libc::pollfd] = match count {
             0 => &mut [],
@@ -96,7 +100,7 @@ pub unsafe extern "C" fn fastrpc_poll_fds(
     })
 }
 
-/// Says that a file descriptor is about to be closed: who waits on it wakes with FASTRPC_ECLOSED.
+/// Wakes all that wait for a file descriptor with FASTRPC_ECLOSED.
 ///
 /// Call it before close(2). Any thread; never suspends.
 #[unsafe(no_mangle)]

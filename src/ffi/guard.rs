@@ -24,7 +24,10 @@ pub(super) fn guard_value<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
 }
 
 fn forked() -> Failure {
-    Failure::new(FASTRPC_EFORKED, "the runtime is not usable in a forked child")
+    Failure::new(
+        FASTRPC_EFORKED,
+        "the process was forked after the runtime had started: fork before it is first used",
+    )
 }
 
 fn internal() -> Failure {

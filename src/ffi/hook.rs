@@ -7,26 +7,26 @@ use super::error::{ErrorOut, Failure};
 use super::guard::{guard, guard_value};
 use super::status::*;
 
-/// Turns the hooks of the calling coroutine on: from now on blocking calls of libc, its own and
+/// Enables the hooks of the calling coroutine: from now on blocking calls of libc, its own and
 /// those of libraries that it uses, suspend the coroutine instead of blocking its worker.
 ///
-/// Until the coroutine ends or turns them off; coroutines that it starts begin with the default of
-/// the process. Fails with FASTRPC_ESTATE in a plain thread, and in a library that was built without
-/// hooks. Never suspends.
+/// Holds until the coroutine ends or disables them. Coroutines that it spawns begin with the
+/// default of the process. Fails with FASTRPC_ESTATE (in a plain thread; the library was built
+/// without hooks). In a coroutine; never suspends.
 #[unsafe(no_mangle)]
 pub extern "C" fn fastrpc_hook_enable() -> fastrpc_status {
     guard(ErrorOut::NONE, || switch(true))
 }
 
-/// Turns the hooks of the calling coroutine off.
+/// Disables the hooks of the calling coroutine.
 ///
-/// Fails with FASTRPC_ESTATE as fastrpc_hook_enable() does. Never suspends.
+/// Fails with FASTRPC_ESTATE as fastrpc_hook_enable() does. In a coroutine; never suspends.
 #[unsafe(no_mangle)]
 pub extern "C" fn fastrpc_hook_disable() -> fastrpc_status {
     guard(ErrorOut::NONE, || switch(false))
 }
 
-/// Whether blocking calls of libc suspend the caller: false in a plain thread.
+/// Returns whether blocking calls of libc suspend the caller: false in a plain thread.
 ///
 /// Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -38,11 +38,11 @@ pub extern "C" fn fastrpc_hook_is_enabled() -> bool {
     enabled
 }
 
-/// Which of libc's functions are hooked in this process, and which loaded objects call libc's own
-/// past the hooks, as a text for people.
+/// Writes which functions of libc are hooked in this process, and which loaded objects bypass the
+/// hooks, as a text for people.
 ///
-/// `buffer`, `size`: gets the text, cut off to `size` with its terminating NUL. Gives the length of
-/// the whole text. Any thread; never suspends.
+/// `buffer`, `size`: receives the text and a NUL, as far as they fit. Returns the bytes of the
+/// whole text, not counting the NUL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_hook_report(buffer: *mut c_char, size: usize) -> usize {
     guard_value(0, || {
@@ -55,11 +55,12 @@ pub unsafe extern "C" fn fastrpc_hook_report(buffer: *mut c_char, size: usize) -
     })
 }
 
-/// How many waits have begun so far while their coroutine held a lock of pthreads.
+/// Returns how many waits have begun so far while their coroutine held a pthread mutex or
+/// reader-writer lock.
 ///
-/// Each keeps others from the mutex for as long as it lasts; each pair of places, of a lock and of a
-/// wait, is logged once as a warning. 0 unless fastrpc_runtime_options.lock_check is on. Any thread;
-/// never suspends.
+/// Each blocks others from the lock for as long as it lasts. Each pair of places, of a lock and of
+/// a wait, is logged once as a warning. 0 unless fastrpc_runtime_options.lock_check is on. Any
+/// thread; never suspends.
 #[unsafe(no_mangle)]
 pub extern "C" fn fastrpc_hook_waits_with_locks() -> u64 {
     #[cfg(feature = "hook")]
@@ -69,11 +70,11 @@ pub extern "C" fn fastrpc_hook_waits_with_locks() -> u64 {
     count
 }
 
-/// How often so far a coroutine wanted a lock of pthreads that another coroutine of the same worker
-/// held in a wait, and was suspended where it would have blocked for ever.
+/// Returns how many times so far a coroutine locked what another coroutine of the same worker held
+/// in a wait, and was suspended where it would have blocked for ever.
 ///
-/// Each pair of places is logged once as an error. 0 unless fastrpc_runtime_options.lock_check is on.
-/// Any thread; never suspends.
+/// Each pair of places is logged once as an error. 0 unless fastrpc_runtime_options.lock_check is
+/// on. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub extern "C" fn fastrpc_hook_deadlocks_averted() -> u64 {
     #[cfg(feature = "hook")]
@@ -86,7 +87,9 @@ pub extern "C" fn fastrpc_hook_deadlocks_averted() -> u64 {
 #[cfg(feature = "hook")]
 fn switch(on: bool) -> Result<(), Failure> {
     let switched = if on { crate::hook::enable() } else { crate::hook::disable() };
-    switched.map_err(|_| Failure::new(FASTRPC_ESTATE, "a plain thread has no hooks"))
+    switched.map_err(|_| {
+        Failure::new(FASTRPC_ESTATE, "hooks are enabled for a coroutine: call this in one")
+    })
 }
 
 #[cfg(not(feature = "hook"))]

@@ -16,13 +16,13 @@ use super::own::{Opaque, SharedArc, give_shared, look, need, take_shared};
 use super::server::fastrpc_server;
 use super::status::*;
 
-/// An HTTP request and its answer, as a handler gets them.
+/// An HTTP request and its response, as a handler gets them.
 ///
-/// It is the handler's until that returns; then the answer is sent: what was set of it, by default
-/// 200 without a body. fastrpc_http_defer() makes it the caller's, to be answered later and on any
-/// thread, by fastrpc_http_send(). One thread uses it at a time (else FASTRPC_EBUSY). If an
-/// exception leaves the handler of an exchange that was not deferred, the answer is 500, or the
-/// connection ends if a part of the answer is out.
+/// It is the handler's until that returns; then the response is sent: what was set of it, by
+/// default 200 without a body. fastrpc_http_defer() makes it the caller's, to be answered later and
+/// on any thread by fastrpc_http_send(). One thread uses it at a time (else FASTRPC_EBUSY). If an
+/// exception leaves the handler of an exchange that was not deferred, the response is 500, or the
+/// connection ends if a part of the response is out.
 pub struct fastrpc_http_exchange {
     _private: [u8; 0],
 }
@@ -32,16 +32,16 @@ impl Opaque for fastrpc_http_exchange {
     type Ownership = SharedArc;
 }
 
-/// Handles requests. It runs in a new coroutine for each, of several workers at the same time.
+/// Handles HTTP requests. It runs in a new coroutine for each, on several workers at the same time.
 pub type fastrpc_http_handler =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, exchange: *mut fastrpc_http_exchange)>;
 
 /// Adds a handler for HTTP requests of one method and path. May be called while the server runs.
 ///
 /// `method`: such as "GET", which serves HEAD as well. `path`: begins with "/"; ":name" stands for
-/// one segment, "*name" at the end for all that is left. `function`, `user`, `drop`: handles the
-/// requests, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a
-/// handler, or one that cannot be told apart). Any thread; never suspends.
+/// one segment, "*name" at the end for the rest. `function`, `user`, `drop`: handles the requests,
+/// until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (there is such a route, or
+/// one that cannot be told apart). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_route(
     server: *const fastrpc_server,
@@ -71,7 +71,8 @@ pub unsafe extern "C" fn fastrpc_server_route(
     })
 }
 
-/// Adds the handler for HTTP requests that no route fits. May be called while the server runs.
+/// Sets the handler for HTTP requests that no route fits, instead of 404. May be called while the
+/// server runs, once.
 ///
 /// `function`, `user`, `drop`: handles the requests, until the server is freed. Fails with
 /// FASTRPC_EINVAL, FASTRPC_ESTATE (there is one). Any thread; never suspends.
@@ -95,9 +96,9 @@ pub unsafe extern "C" fn fastrpc_server_fallback(
     })
 }
 
-/// Sets the status of the answer, between 200 and 999; 200 by default.
+/// Sets the status of the response, between 200 and 999; 200 by default.
 ///
-/// Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is out). Any thread; never
+/// Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the response is out). Any thread; never
 /// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_set_status(
@@ -110,17 +111,17 @@ pub unsafe extern "C" fn fastrpc_http_set_status(
             let status = u16::try_from(status).ok().and_then(|s| StatusCode::from_u16(s).ok());
             let status = status.filter(|status| !status.is_informational());
             inner.answer()?.status =
-                status.ok_or_else(|| Failure::invalid("the status is between 200 and 999"))?;
+                status.ok_or_else(|| Failure::invalid("the status must be between 200 and 999"))?;
             Ok(())
         })
     })
 }
 
-/// Adds a header field to the answer. Content-Length, Transfer-Encoding and Date are the
-/// library's and ignored.
+/// Adds a header field to the response. Content-Length, Transfer-Encoding and Date are set by the
+/// library and ignored here.
 ///
-/// `name`, `value`: text. Fails with FASTRPC_EINVAL (it cannot be sent: a line break, say),
-/// FASTRPC_ESTATE (a part of the answer is out). Any thread; never suspends.
+/// `name`, `value`: text. Fails with FASTRPC_EINVAL (a character that a field must not have, such
+/// as a line break), FASTRPC_ESTATE (a part of the response is out). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_add_header(
     exchange: *const fastrpc_http_exchange,
@@ -141,10 +142,10 @@ pub unsafe extern "C" fn fastrpc_http_add_header(
     })
 }
 
-/// Sets the body of the answer.
+/// Sets the body of the response.
 ///
-/// `body`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is out).
-/// Any thread; never suspends.
+/// `body`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the response is
+/// out). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_set_body(
     exchange: *const fastrpc_http_exchange,
@@ -162,10 +163,10 @@ pub unsafe extern "C" fn fastrpc_http_set_body(
     })
 }
 
-/// Sets the whole answer: status line, header fields and body, sent as they are. One that is
+/// Sets the whole response: status line, header fields and body, sent as they are. One that is
 /// malformed, or does not end where it says, is logged and becomes a 500.
 ///
-/// `response`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the answer is
+/// `response`, `size`: copied. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (a part of the response is
 /// out). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_set_raw(
@@ -184,9 +185,9 @@ pub unsafe extern "C" fn fastrpc_http_set_raw(
     })
 }
 
-/// Says how many bytes will be written in all, if that is known. Otherwise they are sent in chunks.
+/// Sets how many bytes will be written in all, if that is known. Otherwise they are sent in chunks.
 ///
-/// Fails with FASTRPC_ESTATE (a part of the answer is out). Any thread; never suspends.
+/// Fails with FASTRPC_ESTATE (a part of the response is out). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_set_length(
     exchange: *const fastrpc_http_exchange,
@@ -201,11 +202,11 @@ pub unsafe extern "C" fn fastrpc_http_set_length(
     })
 }
 
-/// Sends a part of the answer's body; before the first, the status and the header fields.
+/// Sends a part of the response's body; before the first, the status and the header fields.
 ///
 /// `bytes`, `size`: the part; of size 0, nothing but the head. Fails with FASTRPC_EINVAL (more
-/// bytes than were announced), FASTRPC_ETIMEDOUT (the client takes nothing), FASTRPC_EIO (it is
-/// gone), FASTRPC_ESTATE (it was answered). Any thread; may suspend.
+/// bytes than were announced), FASTRPC_ETIMEDOUT (the client does not read), FASTRPC_EIO (it is
+/// gone), FASTRPC_ESTATE (the request is answered). Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_write(
     exchange: *const fastrpc_http_exchange,
@@ -222,7 +223,7 @@ pub unsafe extern "C" fn fastrpc_http_write(
     })
 }
 
-/// Whether the answer would go nowhere: the connection was found to be gone.
+/// Returns whether nobody would get the response: the connection is known to be gone.
 ///
 /// `exchange`: NULL gives true. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -234,7 +235,7 @@ pub unsafe extern "C" fn fastrpc_http_is_canceled(exchange: *const fastrpc_http_
     })
 }
 
-/// Makes the exchange the caller's: it is not answered when the handler returns, but by
+/// Makes the exchange the caller's: the response is not sent when the handler returns, but by
 /// fastrpc_http_send() or fastrpc_http_free(), one of which must be called. In the handler only.
 ///
 /// Fails with FASTRPC_ESTATE (it was deferred before). Any thread; never suspends.
@@ -246,7 +247,7 @@ pub unsafe extern "C" fn fastrpc_http_defer(
         // SAFETY: the caller passes NULL or a live exchange.
         let shared = unsafe { need(exchange) }?;
         if shared.deferred.swap(true, Ordering::AcqRel) {
-            return Err(Failure::new(FASTRPC_ESTATE, "the answer was deferred before"));
+            return Err(Failure::new(FASTRPC_ESTATE, "the response is deferred already"));
         }
         // SAFETY: the handler's frame holds a share while the handler runs.
         unsafe { Arc::increment_strong_count(std::ptr::from_ref(shared)) };
@@ -254,10 +255,11 @@ pub unsafe extern "C" fn fastrpc_http_defer(
     })
 }
 
-/// Sends the answer of an exchange that was deferred, or the end of what was written, and frees it.
+/// Sends the response of an exchange that was deferred, or the end of what was written, and frees
+/// the exchange.
 ///
-/// `exchange`: consumed. Fails with FASTRPC_EINVAL (NULL; fewer bytes than were announced), which
-/// ends the connection. Any thread; never suspends in a coroutine.
+/// `exchange`: consumed. Fails with FASTRPC_EINVAL (NULL; fewer bytes than were announced, which
+/// ends the connection). Any thread; never suspends in a coroutine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_send(exchange: *mut fastrpc_http_exchange) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
@@ -267,8 +269,8 @@ pub unsafe extern "C" fn fastrpc_http_send(exchange: *mut fastrpc_http_exchange)
     })
 }
 
-/// Gives an exchange up that was deferred: the answer is 500, or the connection ends if a part of the
-/// answer is out.
+/// Abandons an exchange that was deferred: the response is 500, or the connection ends if a part of
+/// it is out.
 ///
 /// `exchange`: NULL does nothing. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -370,7 +372,7 @@ impl Exchange {
         f: impl FnOnce(&mut Inner) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         if self.busy.swap(true, Ordering::Acquire) {
-            return Err(Failure::new(FASTRPC_EBUSY, "the exchange is used by another call"));
+            return Err(Failure::new(FASTRPC_EBUSY, "another thread is using the exchange"));
         }
         struct Release<'a>(&'a AtomicBool);
         impl Drop for Release<'_> {
@@ -436,7 +438,7 @@ impl From<RouteError> for Failure {
 }
 
 fn answered() -> Failure {
-    Failure::new(FASTRPC_ESTATE, "the request is answered")
+    Failure::new(FASTRPC_ESTATE, "the request is answered already")
 }
 
 impl Answer {

@@ -12,7 +12,7 @@ use super::http_request::{Pair, store_pair};
 use super::own::{Out, look, need};
 use super::status::*;
 
-/// The bytes of the body, read or not; -1 if the client did not say beforehand.
+/// Returns the bytes of the body, read or not; -1 if the client did not announce them.
 ///
 /// `exchange`: NULL gives -1. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -27,11 +27,11 @@ pub unsafe extern "C" fn fastrpc_http_content_length(
     })
 }
 
-/// The whole body, or what is left of it; read the first time this is called.
+/// Returns the whole body, or what is left of it. Reads it when first called.
 ///
-/// `body`, `size`: get the bytes, which live as long as the exchange. Fails with FASTRPC_ETIMEDOUT
-/// and FASTRPC_EIO when the body does not come, is malformed or too large: the client is answered
-/// accordingly, whatever the handler answers. Any thread; may suspend.
+/// `body`, `size`: receive the bytes, which live as long as the exchange. Fails with
+/// FASTRPC_ETIMEDOUT and FASTRPC_EIO when the body does not come, is malformed or too large: the
+/// client is answered accordingly, whatever the handler sets. Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_body(
     exchange: *const fastrpc_http_exchange,
@@ -55,10 +55,10 @@ pub unsafe extern "C" fn fastrpc_http_body(
     })
 }
 
-/// Reads some of the body: what is there, at most `size` bytes. While it is not read, the client is
-/// held up.
+/// Reads a part of the body: what has arrived, at most `size` bytes. While nobody reads, the client
+/// is held back.
 ///
-/// `count`: gets the bytes read; 0 at the end. Fails as fastrpc_http_body(). Any thread; may
+/// `count`: receives the bytes read; 0 at the end. Fails as fastrpc_http_body(). Any thread; may
 /// suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_read(
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn fastrpc_http_read(
             return Err(Failure::invalid("the buffer is NULL"));
         }
         // The caller's buffer may never have been written, which a slice must have been.
-        let mut part = vec![0; size.min(MOST_READ)];
+        let mut part = vec![0; size.min(MAX_READ)];
         // SAFETY: the caller passes NULL or a live exchange.
         let exchange = unsafe { need(exchange) }?;
         let read = exchange.with(|inner| Ok(inner.request.body().read(&mut part)?))?;
@@ -89,10 +89,12 @@ pub unsafe extern "C" fn fastrpc_http_read(
     })
 }
 
-/// The first parameter of this name in a body of the type application/x-www-form-urlencoded,
-/// decoded; NULL if there is none. Reads the body the first time.
+/// Returns the first parameter of this name in a body of the type
+/// application/x-www-form-urlencoded, decoded; NULL if there is none, or the body cannot be read.
+/// Reads the body when first called.
 ///
-/// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header(), but may suspend.
+/// `error`: as for fastrpc_http_body(), and FASTRPC_EINVAL for a body of another type. Otherwise as
+/// fastrpc_http_method(), but may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_form(
     exchange: *const fastrpc_http_exchange,
@@ -121,10 +123,10 @@ pub unsafe extern "C" fn fastrpc_http_form(
     found.0.cast()
 }
 
-/// A parameter of such a body by its number, decoded, in the order in which they came. False beyond
-/// the last. Reads the body the first time.
+/// Reads a parameter of such a body by its index, decoded, in the order in which they came. Returns
+/// false beyond the last, or if the body cannot be read. Reads the body when first called.
 ///
-/// `error`: as for fastrpc_http_body(). Otherwise as fastrpc_http_header_at(), but may suspend.
+/// `error`: as for fastrpc_http_form(). Otherwise as fastrpc_http_header_at(), but may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_form_at(
     exchange: *const fastrpc_http_exchange,
@@ -152,4 +154,4 @@ pub unsafe extern "C" fn fastrpc_http_form_at(
 }
 
 /// Bytes that one call reads at most.
-const MOST_READ: usize = 64 << 10;
+const MAX_READ: usize = 64 << 10;

@@ -11,10 +11,10 @@ use super::guard::guard_value;
 use super::http::{Inner, fastrpc_http_exchange};
 use super::own::{Out, look};
 
-/// The method, such as "GET", not ended by a NUL.
+/// Returns the method, such as "GET", without a NUL.
 ///
-/// `size`: gets its bytes. The text lives as long as the exchange. `exchange`: NULL gives NULL. Any
-/// thread; never suspends.
+/// `size`: receives its bytes; may be NULL. The text lives as long as the exchange. `exchange`:
+/// NULL gives NULL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_method(
     exchange: *const fastrpc_http_exchange,
@@ -24,7 +24,7 @@ pub unsafe extern "C" fn fastrpc_http_method(
     unsafe { view(exchange, size, |inner| Some(inner.request.method().as_str().as_bytes())) }
 }
 
-/// The path, percent-encoded as it came, not ended by a NUL.
+/// Returns the path, percent-encoded as it came, without a NUL.
 ///
 /// As fastrpc_http_method().
 #[unsafe(no_mangle)]
@@ -36,7 +36,8 @@ pub unsafe extern "C" fn fastrpc_http_path(
     unsafe { view(exchange, size, |inner| Some(inner.request.path().as_bytes())) }
 }
 
-/// What follows the question mark of the target, percent-encoded as it came; NULL if there is none.
+/// Returns what follows the question mark of the target, percent-encoded as it came; NULL if there
+/// is none.
 ///
 /// As fastrpc_http_method().
 #[unsafe(no_mangle)]
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn fastrpc_http_query_string(
     unsafe { view(exchange, size, |inner| inner.request.uri().query().map(str::as_bytes)) }
 }
 
-/// The request line and the header fields as they came, with the empty line at their end.
+/// Returns the request line and the header fields as they came, with the empty line at their end.
 ///
 /// As fastrpc_http_method().
 #[unsafe(no_mangle)]
@@ -60,7 +61,7 @@ pub unsafe extern "C" fn fastrpc_http_head(
     unsafe { view(exchange, size, |inner| Some(inner.request.raw_head())) }
 }
 
-/// 11 for HTTP/1.1, 10 for HTTP/1.0.
+/// Returns 11 for HTTP/1.1, 10 for HTTP/1.0.
 ///
 /// `exchange`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -74,9 +75,10 @@ pub unsafe extern "C" fn fastrpc_http_version(exchange: *const fastrpc_http_exch
     })
 }
 
-/// A header field by its name, in whatever case, not ended by a NUL; NULL if there is none.
+/// Returns the value of a header field, without a NUL; NULL if there is none of this name.
 ///
-/// `index`: which of those with this name, 0 for the first. Otherwise as fastrpc_http_method().
+/// `name`: in whatever case. `index`: which of those with this name, from 0. Otherwise as
+/// fastrpc_http_method().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_header(
     exchange: *const fastrpc_http_exchange,
@@ -95,12 +97,11 @@ pub unsafe extern "C" fn fastrpc_http_header(
     }
 }
 
-/// A header field by its number, of those that are there, in any order. Their names are in lower
-/// case. False beyond the last.
+/// Reads a header field by its index, in any order. Returns false beyond the last.
 ///
-/// `index`: from 0; whatever it is, the cost is the same. `name`, `value` and their sizes: get the
-/// texts, which live as long as the exchange. `exchange`: NULL gives false. Any thread; never
-/// suspends.
+/// `index`: from 0; the cost does not depend on it. `name`, `name_size`, `value`, `value_size`:
+/// receive the name, in lower case, and the value, which live as long as the exchange. `exchange`:
+/// NULL gives false. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_header_at(
     exchange: *const fastrpc_http_exchange,
@@ -119,9 +120,10 @@ pub unsafe extern "C" fn fastrpc_http_header_at(
     }
 }
 
-/// What stood in the path in the place of ":name" or "*name", decoded; NULL if there is none.
+/// Returns the part of the path in the place of ":name" or "*name" of the route, decoded; NULL if
+/// there is none.
 ///
-/// As fastrpc_http_header().
+/// As fastrpc_http_method().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_param(
     exchange: *const fastrpc_http_exchange,
@@ -138,9 +140,9 @@ pub unsafe extern "C" fn fastrpc_http_param(
     }
 }
 
-/// The first parameter of this name behind the question mark, decoded; NULL if there is none.
+/// Returns the first query parameter of this name, decoded; NULL if there is none.
 ///
-/// As fastrpc_http_header().
+/// As fastrpc_http_method().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_query(
     exchange: *const fastrpc_http_exchange,
@@ -155,8 +157,8 @@ pub unsafe extern "C" fn fastrpc_http_query(
     }
 }
 
-/// A parameter behind the question mark by its number, decoded, in the order in which they came.
-/// False beyond the last.
+/// Reads a query parameter by its index, decoded, in the order in which they came. Returns false
+/// beyond the last.
 ///
 /// As fastrpc_http_header_at().
 #[unsafe(no_mangle)]
@@ -176,9 +178,9 @@ pub unsafe extern "C" fn fastrpc_http_query_at(
     }
 }
 
-/// The first cookie of this name, as it came; NULL if there is none.
+/// Returns the first cookie of this name, as it came; NULL if there is none.
 ///
-/// As fastrpc_http_header().
+/// As fastrpc_http_method().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_http_cookie(
     exchange: *const fastrpc_http_exchange,
@@ -215,7 +217,7 @@ pub unsafe extern "C" fn fastrpc_http_peer(
     })
 }
 
-/// The number of the connection, which the server gives no other.
+/// Returns the number of the connection. See fastrpc_call_connection_id().
 ///
 /// `exchange`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]

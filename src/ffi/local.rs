@@ -11,8 +11,9 @@ use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::status::*;
 
-/// A key to one pointer per coroutine, and per thread outside of coroutines. Any thread. Made to
-/// live as long as the process: a freed key's place is not used again.
+/// A key to one pointer for each coroutine, and for each thread outside of coroutines. Meant to
+/// live as long as the process: the slot of a freed key is not reused. Free it with
+/// fastrpc_key_free(). Thread-safe.
 pub struct fastrpc_key {
     _private: [u8; 0],
 }
@@ -22,11 +23,11 @@ impl Opaque for fastrpc_key {
     type Ownership = OwnedBox;
 }
 
-/// Makes a key, whose value is NULL everywhere.
+/// Creates a key, whose value is NULL everywhere.
 ///
 /// `drop`: gets a value that is not NULL when its coroutine or thread ends; NULL if there is
-/// nothing to free. `out`: gets the key; free it with fastrpc_key_free(). Any thread; never
-/// suspends.
+/// nothing to free. `out`: receives the key; free it with fastrpc_key_free(). Fails with
+/// FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_key_new(
     drop: fastrpc_drop,
@@ -39,7 +40,7 @@ pub unsafe extern "C" fn fastrpc_key_new(
     })
 }
 
-/// The value of the calling coroutine or thread.
+/// Returns the value of the calling coroutine or thread.
 ///
 /// `key`: NULL gives NULL. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -51,9 +52,9 @@ pub unsafe extern "C" fn fastrpc_key_get(key: *const fastrpc_key) -> *mut c_void
     })
 }
 
-/// Sets the value of the calling coroutine or thread. The value before is not freed.
+/// Sets the value of the calling coroutine or thread. The previous value is not freed.
 ///
-/// `value`: any pointer. Any thread; never suspends.
+/// `value`: any pointer. Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_key_set(
     key: *const fastrpc_key,

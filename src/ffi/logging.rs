@@ -11,7 +11,7 @@ use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::guard;
 use super::status::*;
 
-/// No records at all.
+/// No records.
 pub const FASTRPC_LOG_OFF: i32 = 0;
 /// Something was lost or refused, and somebody should look.
 pub const FASTRPC_LOG_ERROR: i32 = 1;
@@ -19,14 +19,14 @@ pub const FASTRPC_LOG_ERROR: i32 = 1;
 pub const FASTRPC_LOG_WARN: i32 = 2;
 /// Something noteworthy and normal.
 pub const FASTRPC_LOG_INFO: i32 = 3;
-/// For people who debug a program that uses the library.
+/// For debugging a program that uses the library.
 pub const FASTRPC_LOG_DEBUG: i32 = 4;
-/// For people who debug the library.
+/// For debugging the library.
 pub const FASTRPC_LOG_TRACE: i32 = 5;
 
-/// Receives one log record. `text` and `target` (the part of the library) are not terminated by a
-/// NUL and live until the callback returns. Runs on the thread and, if in one, in the coroutine
-/// that logs, in several at the same time; must not suspend.
+/// Receives one log record. `target` is the part of the library; it and `text` are not terminated
+/// by a NUL and live until the callback returns. Runs on the thread and, if in one, in the
+/// coroutine that logs, in several at the same time. Must not suspend.
 pub type fastrpc_log_function = Option<
     unsafe extern "C-unwind" fn(
         user: *mut c_void,
@@ -38,11 +38,11 @@ pub type fastrpc_log_function = Option<
     ),
 >;
 
-/// Sends the library's log records to a callback; at first warnings and errors go to stderr.
+/// Sends the library's log records to a callback. Without it, warnings and errors go to stderr.
 ///
 /// `level`: the highest FASTRPC_LOG_ level that is wanted. `function`: NULL for stderr. `user`,
-/// `drop`: its data. Fails with FASTRPC_EINVAL if `level` is none, FASTRPC_ESTATE if the program
-/// set a logger of its own through Rust. Any thread; never suspends.
+/// `drop`: its data. Fails with FASTRPC_EINVAL (no such level), FASTRPC_ESTATE (the program set a
+/// logger of its own through Rust). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_set_log(
     level: i32,
@@ -54,9 +54,10 @@ pub unsafe extern "C" fn fastrpc_set_log(
     let user = UserData::new(user, drop);
     // SAFETY: the caller passes NULL or a place for the error.
     guard(unsafe { ErrorOut::new(error) }, || {
-        let level = level_filter(level).ok_or_else(|| Failure::invalid("no such log level"))?;
+        let level = level_filter(level)
+            .ok_or_else(|| Failure::invalid("the level must be one of the FASTRPC_LOG_ numbers"))?;
         if !is_installed() {
-            return Err(Failure::new(FASTRPC_ESTATE, "the program has a logger already"));
+            return Err(Failure::new(FASTRPC_ESTATE, "the program has set a logger of its own"));
         }
         let old = replace_sink(function.map(|function| Arc::new(Sink { function, user })));
         log::set_max_level(level);
@@ -67,8 +68,8 @@ pub unsafe extern "C" fn fastrpc_set_log(
 
 /// Writes a record to where the library's own records go.
 ///
-/// `level`: a FASTRPC_LOG_ level. `text`, `size`: the bytes of a text; what is not UTF-8 is
-/// replaced. Fails with FASTRPC_EINVAL (there is no such level). Any thread; never suspends.
+/// `level`: a FASTRPC_LOG_ level. `text`, `size`: bytes of text; those that are not UTF-8 are
+/// replaced. Fails with FASTRPC_EINVAL (no such level). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_log(
     level: i32,
@@ -79,7 +80,8 @@ pub unsafe extern "C" fn fastrpc_log(
         // SAFETY: the caller passes `size` readable bytes.
         let text = unsafe { arg::bytes(text.cast(), size) }?;
         let level = level_filter(level).and_then(|level| level.to_level());
-        let level = level.ok_or_else(|| Failure::invalid("no such log level"))?;
+        let level = level
+            .ok_or_else(|| Failure::invalid("the level must be one of the FASTRPC_LOG_ numbers"))?;
         log::log!(target: "program", level, "{}", String::from_utf8_lossy(text));
         Ok(())
     })

@@ -19,11 +19,12 @@ pub const FASTRPC_COMPRESS_GZIP: i32 = 2;
 /// Messages are compressed as a zlib stream.
 pub const FASTRPC_COMPRESS_ZLIB: i32 = 3;
 
-/// Writes a message: all `size` bytes of `buffer`. Must not suspend.
+/// Writes a message: all `size` bytes of `buffer`, which are 0 and from which the library copies or
+/// compresses the message into the frame. Must not suspend.
 pub type fastrpc_fill_function =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, buffer: *mut u8, size: usize)>;
 
-/// A message to send: the caller's bytes, or what its function writes.
+/// A message to send: the caller's bytes, or those that its function wrote.
 pub(super) enum Message<'a> {
     Given(&'a [u8]),
     Filled(Scratch),
@@ -64,7 +65,7 @@ pub(super) unsafe fn message<'a>(
     Ok(Message::Filled(scratch))
 }
 
-/// A buffer that the thread uses again.
+/// A buffer that the thread reuses.
 pub(super) struct Scratch(Vec<u8>);
 
 impl Scratch {
@@ -76,14 +77,14 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let mut buffer = std::mem::take(&mut self.0);
-        if buffer.capacity() > LARGEST_KEPT {
+        if buffer.capacity() > MAX_KEPT_CAPACITY {
             return;
         }
         buffer.clear();
         // At the end of a thread there may be no place any more.
         let _ = SCRATCH.try_with(|kept| {
             let mut kept = kept.borrow_mut();
-            if kept.len() < MOST_KEPT {
+            if kept.len() < MAX_KEPT {
                 kept.push(buffer);
             }
         });
@@ -94,14 +95,14 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-const LARGEST_KEPT: usize = 16 << 10;
-const MOST_KEPT: usize = 16;
+const MAX_KEPT_CAPACITY: usize = 16 << 10;
+const MAX_KEPT: usize = 16;
 
 /// The way of compression that C means by `number`.
 pub(super) fn compress(number: i32) -> Result<Compress, Failure> {
     let found = COMPRESS.iter().find(|(known, _)| *known == number);
     found.map(|(_, compress)| *compress).ok_or_else(|| {
-        Failure::invalid("no such compression; use one of the FASTRPC_COMPRESS_ numbers")
+        Failure::invalid("the compression must be one of the FASTRPC_COMPRESS_ numbers")
     })
 }
 

@@ -1,20 +1,21 @@
 //! The C ABI, `include/fastrpc/fastrpc.h` (feature `capi`).
 //!
-//! Converts, guards and calls the public Rust API; it holds no logic of its own, and
-//! `tests/ffi_outside` compiles it outside of this crate to keep it so. Every export is
-//! written out with one closure as its body: [`guard::guard`] catches panics and refuses calls in
-//! a forked child. Pointers from C become Rust values only through [`own`] (opaque handles) and
-//! [`arg`] (bytes, text, options); user callbacks only through [`callback`], the one place where
-//! Rust calls C or C++.
+//! Converts, guards and calls the public Rust API, and holds no logic of its own;
+//! `tests/ffi_outside` compiles it outside of this crate to keep it so. Every export is written out
+//! with one closure as its body: [`guard::guard`] catches panics and refuses calls in a forked
+//! child. Pointers from C become Rust values only through [`own`] (opaque handles) and [`arg`]
+//! (bytes, text, options); user callbacks run only through [`callback`], the one place where Rust
+//! calls C or C++.
 //!
-//! `tests/abi_header.rs` generates the header again from these files and compares.
+//! Each public module is a chapter of the header; `tests/abi_header.rs` generates it from these files
+//! and compares.
 
 #![expect(non_camel_case_types, reason = "these are the names that C sees")]
 
 mod arg;
 mod guard;
-mod handed;
 mod own;
+mod shared_call;
 
 // The chapters of the header, in its order.
 pub mod version;

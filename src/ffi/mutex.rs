@@ -8,8 +8,8 @@ use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, need, take};
 use super::status::*;
 
-/// Mutual exclusion between coroutines of any worker and plain threads. May be held across calls
-/// that suspend. Not recursive. Any thread.
+/// Mutual exclusion between coroutines of any worker and plain threads. May be held across
+/// functions that suspend. Not recursive. Free it with fastrpc_mutex_free(). Thread-safe.
 pub struct fastrpc_mutex {
     _private: [u8; 0],
 }
@@ -19,9 +19,10 @@ impl Opaque for fastrpc_mutex {
     type Ownership = OwnedBox;
 }
 
-/// Makes an unlocked mutex.
+/// Creates an unlocked mutex.
 ///
-/// `out`: gets it; free it with fastrpc_mutex_free(). Any thread; never suspends.
+/// `out`: receives it; free it with fastrpc_mutex_free(). Fails with FASTRPC_EINVAL. Any thread;
+/// never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_mutex_new(out: *mut *mut fastrpc_mutex) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
@@ -31,10 +32,11 @@ pub unsafe extern "C" fn fastrpc_mutex_new(out: *mut *mut fastrpc_mutex) -> fast
     })
 }
 
-/// Locks.
+/// Locks a mutex.
 ///
 /// `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it is locked),
-/// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED: the lock was not taken. Any thread; may suspend.
+/// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED; the mutex is not locked by the caller then. Any thread;
+/// may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_mutex_lock(
     mutex: *const fastrpc_mutex,
@@ -48,9 +50,9 @@ pub unsafe extern "C" fn fastrpc_mutex_lock(
     })
 }
 
-/// Unlocks. Whoever holds the lock may have another coroutine or thread unlock it.
+/// Unlocks a mutex, which another coroutine or thread may have locked.
 ///
-/// Fails with FASTRPC_ESTATE if it is not locked. Any thread; never suspends.
+/// Fails with FASTRPC_ESTATE (it is not locked). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_mutex_unlock(mutex: *const fastrpc_mutex) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
@@ -73,7 +75,7 @@ pub unsafe extern "C" fn fastrpc_mutex_free(mutex: *mut fastrpc_mutex) {
     guard_value((), || drop(unsafe { take(mutex) }))
 }
 
-/// A condition variable for fastrpc_mutex. Any thread.
+/// A condition variable for fastrpc_mutex. Free it with fastrpc_condvar_free(). Thread-safe.
 pub struct fastrpc_condvar {
     _private: [u8; 0],
 }
@@ -83,9 +85,10 @@ impl Opaque for fastrpc_condvar {
     type Ownership = OwnedBox;
 }
 
-/// Makes a condition variable.
+/// Creates a condition variable.
 ///
-/// `out`: gets it; free it with fastrpc_condvar_free(). Any thread; never suspends.
+/// `out`: receives it; free it with fastrpc_condvar_free(). Fails with FASTRPC_EINVAL. Any thread;
+/// never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_condvar_new(out: *mut *mut fastrpc_condvar) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
@@ -98,8 +101,7 @@ pub unsafe extern "C" fn fastrpc_condvar_new(out: *mut *mut fastrpc_condvar) -> 
 /// Unlocks `mutex`, which the caller holds, waits for a notification and locks again.
 ///
 /// The mutex is locked again in every case, also after a failure. `timeout`: nanoseconds. Fails
-/// with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ESTATE (not locked). Any thread; may
-/// suspend.
+/// with FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ESTATE (not locked). Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_condvar_wait(
     condvar: *const fastrpc_condvar,
@@ -121,7 +123,7 @@ pub unsafe extern "C" fn fastrpc_condvar_wait(
 
 /// Wakes the one that has waited longest, if any waits.
 ///
-/// Any thread; never suspends.
+/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_condvar_notify_one(
     condvar: *const fastrpc_condvar,
@@ -135,7 +137,7 @@ pub unsafe extern "C" fn fastrpc_condvar_notify_one(
 
 /// Wakes all that wait.
 ///
-/// Any thread; never suspends.
+/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_condvar_notify_all(
     condvar: *const fastrpc_condvar,

@@ -16,7 +16,7 @@ use super::status::*;
 
 /// Threads with ordinary stacks that run functions ("jobs"), for what must not block a worker. A
 /// job that waits in a function of this library, or in fastrpc_blocking(), lets another run
-/// meanwhile. Any thread.
+/// meanwhile. Free it with fastrpc_pool_free(). Thread-safe.
 pub struct fastrpc_pool {
     _private: [u8; 0],
 }
@@ -32,16 +32,16 @@ impl Opaque for fastrpc_pool {
 pub struct fastrpc_pool_options {
     /// sizeof(fastrpc_pool_options).
     pub size: usize,
-    /// Jobs that run at a time; that many threads stay when there is nothing to do. Default: the
-    /// number of processors.
+    /// Jobs that run at the same time; that many threads stay when there is nothing to do. Default:
+    /// the number of processors.
     pub threads: usize,
-    /// Threads there may be beyond that while jobs wait. Default 128.
+    /// Further threads that may run jobs while others wait. Default 128.
     pub extra_threads: usize,
-    /// Jobs that may wait for their turn. Default 10000.
+    /// Jobs that may be queued. Default 10000.
     pub queue_size: usize,
-    /// Bytes of stack of a thread: virtual memory, used as it is touched. Default 8 MiB.
+    /// Bytes of stack of a thread: virtual memory, committed as it is touched. Default 8 MiB.
     pub stack_size: usize,
-    /// Nanoseconds without work after which a thread beyond `threads` ends; below 0 never.
+    /// Nanoseconds without work before a thread beyond `threads` ends; below 0 never.
     /// Default 10 s.
     pub idle_timeout: i64,
     /// What the names of the threads begin with; copied. Default "pool".
@@ -50,21 +50,21 @@ pub struct fastrpc_pool_options {
     pub name_size: usize,
 }
 
-/// What a pool does, and has done. See fastrpc_pool_stats_get().
+/// Counters of a pool. See fastrpc_pool_stats_get().
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct fastrpc_pool_stats {
     /// sizeof(fastrpc_pool_stats), set by the caller.
     pub size: usize,
-    /// Threads there are.
+    /// Threads alive.
     pub threads: u64,
-    /// Those that run a job that does not wait.
+    /// Threads whose job runs.
     pub running: u64,
-    /// Those whose job waits.
+    /// Threads whose job waits.
     pub blocked: u64,
-    /// Those that have nothing to do.
+    /// Threads without a job.
     pub idle: u64,
-    /// The most threads there ever were at a time.
+    /// The most threads ever alive at the same time.
     pub peak_threads: u64,
     /// Jobs that have not begun.
     pub waiting: u64,
@@ -84,10 +84,10 @@ pub unsafe extern "C" fn fastrpc_pool_options_init(
     guard_value((), || unsafe { arg::init_options(options, size) })
 }
 
-/// Makes a pool. Its threads start when they are needed.
+/// Creates a pool. Its threads start when they are needed.
 ///
-/// `options`: NULL for the defaults. `out`: gets the pool; free it with fastrpc_pool_free(). Fails
-/// with FASTRPC_EINVAL. Any thread; never suspends.
+/// `options`: NULL for the defaults. `out`: receives the pool; free it with fastrpc_pool_free().
+/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_pool_new(
     options: *const fastrpc_pool_options,
@@ -111,12 +111,11 @@ pub unsafe extern "C" fn fastrpc_pool_new(
 /// it is called right there.
 ///
 /// `function`, `user`, `drop`: runs at most once. `timeout`: nanoseconds. Below 0, the function has
-/// ended or will never begin when this returns, also in a cancelled coroutine: it may use what is
-/// the caller's. Otherwise it has not, if this fails with FASTRPC_ETIMEDOUT or FASTRPC_ECANCELED
-/// and it had begun: it then goes on, and `drop` runs at its end. Fails with these two,
-/// FASTRPC_EEXCEPTION (an exception left it, which is logged too), FASTRPC_ECLOSED (shut down),
-/// FASTRPC_ENOMEM (no thread could be started). Waits for room, if too many jobs wait. Any thread;
-/// may suspend.
+/// ended or will never begin when this returns, also in a canceled coroutine: it may use what is
+/// the caller's. Otherwise a function that has begun goes on after FASTRPC_ETIMEDOUT or
+/// FASTRPC_ECANCELED, and `drop` runs at its end. Fails with these two, FASTRPC_EEXCEPTION (an
+/// exception left it, which is logged too), FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no thread
+/// could be started). Waits for room while too many jobs are queued. Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_pool_run(
     pool: *const fastrpc_pool,
@@ -141,9 +140,9 @@ pub unsafe extern "C" fn fastrpc_pool_run(
     })
 }
 
-/// Runs a function on a thread of the pool, later.
+/// Queues a function to run on a thread of the pool. Nobody waits for it.
 ///
-/// `function`, `user`, `drop`: runs once. Fails with FASTRPC_ELIMIT (too many jobs wait),
+/// `function`, `user`, `drop`: runs once. Fails with FASTRPC_ELIMIT (too many jobs are queued),
 /// FASTRPC_ECLOSED (shut down), FASTRPC_ENOMEM (no thread could be started). An exception that
 /// leaves the function is logged. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -167,7 +166,7 @@ pub unsafe extern "C" fn fastrpc_pool_post(
     })
 }
 
-/// Lets no more jobs in, and waits until all that were accepted have ended and the threads are
+/// Refuses further jobs, and waits until all that were accepted have ended and the threads are
 /// gone. When the time has passed, jobs that have not begun are dropped.
 ///
 /// `timeout`: nanoseconds. Fails with FASTRPC_ETIMEDOUT (a job runs on), FASTRPC_ECANCELED,
@@ -187,9 +186,10 @@ pub unsafe extern "C" fn fastrpc_pool_shutdown(
     })
 }
 
-/// Fills in what the pool does at this moment, and has done.
+/// Reads the counters of a pool.
 ///
-/// `stats`: its size field is set. Fails with FASTRPC_EINVAL. Any thread; never suspends.
+/// `stats`: its `size` is set by the caller; the rest is filled in as far as it reaches. Fails with
+/// FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_pool_stats_get(
     pool: *const fastrpc_pool,
@@ -203,20 +203,21 @@ pub unsafe extern "C" fn fastrpc_pool_stats_get(
     })
 }
 
-/// Shuts a pool down, without a time-out, and frees it. Does not wait when called in a job of this
-/// pool, nor after a fastrpc_pool_shutdown() that timed out: the threads then end by themselves.
+/// Shuts a pool down, without a timeout, and frees it.
 ///
-/// `pool`: NULL does nothing. Any thread; may suspend, also in a cancelled coroutine.
+/// Does not wait when called in a job of this pool, nor after a fastrpc_pool_shutdown() that timed
+/// out: the threads then end by themselves. `pool`: NULL does nothing. Any thread; may suspend,
+/// also in a canceled coroutine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_pool_free(pool: *mut fastrpc_pool) {
     // SAFETY: the caller passes NULL or a pool that is not used again.
     guard_value((), || std::mem::drop(unsafe { take(pool) }))
 }
 
-/// Calls a function that is about to block by means that this library does not see, right here. In
-/// a job of a pool another job may run meanwhile; a coroutine blocks its worker.
+/// Calls a function that is about to block in a way that this library does not see, on the calling
+/// thread. In a job of a pool another job may run meanwhile; a coroutine blocks its worker.
 ///
-/// `function`, `user`: is called once, before this returns. Fails with FASTRPC_EEXCEPTION (an
+/// `function`, `user`: called once, before this returns. Fails with FASTRPC_EEXCEPTION (an
 /// exception left it). Any thread; suspends if the function does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_blocking(

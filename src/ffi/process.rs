@@ -14,7 +14,8 @@ use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::status::*;
 
-/// An address, bound, and the processes that are to serve it. Any thread.
+/// An address, bound, and the processes that are to serve it. Free it with fastrpc_prefork_free().
+/// Thread-safe.
 pub struct fastrpc_prefork {
     _private: [u8; 0],
 }
@@ -36,19 +37,19 @@ pub struct Shared {
 pub struct fastrpc_prefork_options {
     /// sizeof(fastrpc_prefork_options).
     pub size: usize,
-    /// How many processes serve, the parent not counted. Default: the number of processors.
+    /// How many processes serve, besides the parent. Default: the number of processors.
     pub processes: usize,
-    /// Nanoseconds that the processes have to end after a SIGTERM, before SIGKILL; below 0 without
-    /// end. Default 15 s, more than what servers give their calls.
+    /// Nanoseconds the processes have to end after a SIGTERM, before SIGKILL; below 0 without end.
+    /// Default 15 s, more than what servers give their calls.
     pub grace: i64,
-    /// Connections that may wait in the queue of each process. Default 4096.
+    /// Connections that may queue for each process. Default 4096.
     pub backlog: i32,
-    /// Not 0: a process that ends is made again. Default 1.
+    /// Whether a process that ends is restarted. Default 1.
     pub restart: i32,
 }
 
-/// What a process of a fastrpc_prefork does: its `index` from 0, and a socket that listens, which is
-/// the function's own. Gives the exit status of the process.
+/// The main function of a process of a fastrpc_prefork. `index`: its number, from 0. `listen_fd`: a
+/// listening socket, which is the function's own. Returns the exit status of the process.
 pub type fastrpc_process_function =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, index: usize, listen_fd: c_int) -> c_int>;
 
@@ -64,12 +65,12 @@ pub unsafe extern "C" fn fastrpc_prefork_options_init(
     guard_value((), || unsafe { arg::init_options(options, size) })
 }
 
-/// Binds an address for several processes. Connections wait from here on.
+/// Binds an address for several processes. Connections queue from here on.
 ///
 /// `address`: "host:port" with a literal address, where port 0 takes a free one, ":port", or
-/// "unix:/path". `options`: NULL for the defaults. `out`: gets the object; free it with
-/// fastrpc_prefork_free(). Fails with FASTRPC_EINVAL, FASTRPC_EIO (also if other processes share the
-/// address by SO_REUSEPORT). Any thread; never suspends.
+/// "unix:/path". `options`: NULL for the defaults. `out`: receives the object; free it with
+/// fastrpc_prefork_free(). Fails with FASTRPC_EINVAL, FASTRPC_EIO (also if other processes share
+/// the address by SO_REUSEPORT). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_prefork_new(
     address: *const c_char,
@@ -93,7 +94,7 @@ pub unsafe extern "C" fn fastrpc_prefork_new(
     })
 }
 
-/// The TCP port it is bound to, or 0 if there is none.
+/// Returns the TCP port it is bound to, or 0 if there is none.
 ///
 /// `prefork`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -123,19 +124,20 @@ pub unsafe extern "C" fn fastrpc_prefork_address(
     })
 }
 
-/// Forks the processes and looks after them, once. Blocks until they have ended: after SIGTERM or
+/// Forks the processes and supervises them, once. Blocks until they have ended: after SIGTERM or
 /// SIGINT to this process, the parent, or with `restart` 0 after the last has ended by itself.
 ///
-/// A process that ends, with whatever status, is made again after 100 ms; twice as long each further
+/// A process that ends, with whatever status, is restarted after 100 ms; twice as long each further
 /// time, up to 5 s, and again 100 ms once it has lived for 10 s. A signal to the parent becomes a
 /// SIGTERM to the processes, and a SIGKILL to those left after `grace`; a process in which no
-/// fastrpc_server_run_until_signal() waits dies of the first. When the parent dies they get SIGKILL.
+/// fastrpc_server_run_until_signal() waits dies of the first. When the parent dies they get
+/// SIGKILL.
 ///
-/// `function`, `user`, `drop`: runs in each process, whose exit status it gives; 1 if an exception
-/// leaves it, which is logged. `drop` runs in the parent alone. `signal`: gets the signal's number,
-/// or 0; may be NULL. Fails with FASTRPC_ESTATE (the runtime has started, which works in no child; a
-/// server waits for signals; it ran before), FASTRPC_EIO. Call it in a program that has no other
-/// threads yet; blocks.
+/// `function`, `user`, `drop`: runs in each process and returns its exit status; 1 if an exception
+/// leaves it, which is logged. `drop` runs in the parent alone. `signal`: receives the signal's
+/// number, or 0; may be NULL. Fails with FASTRPC_ESTATE (the runtime has started, which works in no
+/// child; a server waits for signals; it ran before), FASTRPC_EIO. Call it in a program that has no
+/// other threads yet; blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_prefork_run(
     prefork: *const fastrpc_prefork,
@@ -152,7 +154,8 @@ pub unsafe extern "C" fn fastrpc_prefork_run(
         // SAFETY: the caller passes NULL or a live object.
         let prefork = &unsafe { need(prefork) }?.prefork;
         let prefork = prefork.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let prefork = prefork.ok_or_else(|| Failure::new(FASTRPC_ESTATE, "it ran before"))?;
+        let prefork = prefork
+            .ok_or_else(|| Failure::new(FASTRPC_ESTATE, "this fastrpc_prefork has run before"))?;
         let number = prefork.run(|index, listener| {
             let (fd, mut code) = (listener.into_raw_fd(), 1);
             // SAFETY: the user gave this function for this data.
@@ -172,7 +175,7 @@ pub unsafe extern "C" fn fastrpc_prefork_run(
 
 /// Frees it, and closes the sockets if it never ran.
 ///
-/// `prefork`: NULL does nothing; not to be called while another call uses it. Any thread; never
+/// `prefork`: NULL does nothing; must not be used by another call meanwhile. Any thread; never
 /// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_prefork_free(prefork: *mut fastrpc_prefork) {
@@ -180,7 +183,8 @@ pub unsafe extern "C" fn fastrpc_prefork_free(prefork: *mut fastrpc_prefork) {
     guard_value((), || std::mem::drop(unsafe { take(prefork) }))
 }
 
-/// The number of this process among those of a fastrpc_prefork, from 0; -1 in any other process.
+/// Returns the number of this process among those of a fastrpc_prefork, from 0, or -1 in any other
+/// process.
 ///
 /// Any thread; never suspends.
 #[unsafe(no_mangle)]

@@ -11,8 +11,8 @@ use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::status::*;
 
-/// A first-in first-out queue of pointers between coroutines of any worker and plain threads. It
-/// has room for a fixed number; who pushes into a full one waits. Any thread.
+/// A bounded first-in first-out queue of pointers between coroutines of any worker and plain
+/// threads. Free it with fastrpc_queue_free(). Thread-safe.
 pub struct fastrpc_queue {
     _private: [u8; 0],
 }
@@ -22,10 +22,10 @@ impl Opaque for fastrpc_queue {
     type Ownership = OwnedBox;
 }
 
-/// Makes a queue.
+/// Creates a queue.
 ///
-/// `capacity`: how many items it holds, at least 1. `drop`: frees items left over when the queue
-/// is freed; may be NULL. `out`: gets the queue; free it with fastrpc_queue_free(). Fails with
+/// `capacity`: how many items it holds, at least 1. `drop`: frees items left over when the queue is
+/// freed; may be NULL. `out`: receives the queue; free it with fastrpc_queue_free(). Fails with
 /// FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_queue_new(
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn fastrpc_queue_new(
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
         if capacity == 0 {
-            return Err(Failure::invalid("the capacity is 0"));
+            return Err(Failure::invalid("the capacity must be at least 1"));
         }
         // SAFETY: the caller passes NULL or a place for the pointer.
         unsafe { Out::new(out) }?.store(give(Stored { items: Queue::new(capacity), drop }));
@@ -43,10 +43,10 @@ pub unsafe extern "C" fn fastrpc_queue_new(
     })
 }
 
-/// Puts an item in at the back.
+/// Appends an item. Waits while the queue is full.
 ///
-/// `item`: any pointer; it is the caller's again if the call fails. `timeout`: nanoseconds. Fails
-/// with FASTRPC_EAGAIN (`timeout` is 0 and it is full), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED,
+/// `item`: any pointer; it stays the caller's if this fails. `timeout`: nanoseconds. Fails with
+/// FASTRPC_EAGAIN (`timeout` is 0 and it is full), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED,
 /// FASTRPC_ECLOSED. Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_queue_push(
@@ -67,10 +67,10 @@ pub unsafe extern "C" fn fastrpc_queue_push(
     })
 }
 
-/// Takes the item at the front out.
+/// Removes the first item. Waits while the queue is empty.
 ///
-/// `item`: gets it. `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it is
-/// empty), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (closed, and empty). Any thread;
+/// `item`: receives it. `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and it is
+/// empty), FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED, FASTRPC_ECLOSED (closed and empty). Any thread;
 /// may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_queue_pop(
@@ -89,9 +89,9 @@ pub unsafe extern "C" fn fastrpc_queue_pop(
     })
 }
 
-/// Lets nothing more in: pushes fail, pops go on until it is empty and fail then.
+/// Closes a queue: pushes fail from now on, pops fail once it is empty.
 ///
-/// Any thread; never suspends.
+/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_queue_close(queue: *const fastrpc_queue) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn fastrpc_queue_close(queue: *const fastrpc_queue) -> fas
     })
 }
 
-/// The number of items inside at this moment.
+/// Returns the number of items at this moment.
 ///
 /// `queue`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]

@@ -9,11 +9,11 @@ use super::arg::{self, Options};
 use super::call::fastrpc_call;
 use super::error::{ErrorOut, fastrpc_error};
 use super::guard::{guard, guard_value};
-use super::handed::Held;
 use super::message::{FASTRPC_COMPRESS_NONE, compress, fastrpc_fill_function, message};
+use super::shared_call::CallHandle;
 use super::status::*;
 
-/// What an answer says beside its message. See fastrpc_call_reply_with().
+/// What a response says beside its message. See fastrpc_call_reply_with().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fastrpc_reply_options {
@@ -46,9 +46,10 @@ pub unsafe extern "C" fn fastrpc_reply_options_init(
     guard_value((), || unsafe { arg::init_options(options, size) })
 }
 
-/// Answers with a response message.
+/// Answers a call with a response message.
 ///
-/// `call`: consumed. `body`, `size`: the message. Any thread; never suspends.
+/// `call`: consumed. `body`, `size`: the message. Fails with FASTRPC_EINVAL. Any thread; never
+/// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_call_reply(
     call: *mut fastrpc_call,
@@ -57,18 +58,20 @@ pub unsafe extern "C" fn fastrpc_call_reply(
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
         // SAFETY: the caller passes NULL or a call it owns and gives up.
-        let held = unsafe { Held::take(call) }?;
+        let handle = unsafe { CallHandle::take(call) }?;
         // SAFETY: the caller passes `size` readable bytes.
         let body = unsafe { arg::bytes(body, size) }?;
-        held.into_call()?.reply(body);
+        handle.into_call()?.reply(body);
         Ok(())
     })
 }
 
-/// Answers with a response message, and with an attachment or a compression.
+/// Answers a call with a response message, and with an attachment, compressed, or written by a
+/// function.
 ///
-/// `call`: consumed. `body`, `body_size`: the message. `options`: NULL for the defaults. Fails with FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an
-/// exception left `fill`); the call is answered with an error then. Any thread; never suspends.
+/// `call`: consumed. `body`, `body_size`: the message. `options`: NULL for the defaults. Fails with
+/// FASTRPC_EINVAL, FASTRPC_EEXCEPTION (an exception left `fill`), FASTRPC_ENOMEM; the call is then
+/// answered with FASTRPC_CODE_EINTERNAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_call_reply_with(
     call: *mut fastrpc_call,
@@ -80,7 +83,7 @@ pub unsafe extern "C" fn fastrpc_call_reply_with(
     // SAFETY: the caller passes NULL or a place for the error.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a call it owns and gives up.
-        let held = unsafe { Held::take(call) }?;
+        let handle = unsafe { CallHandle::take(call) }?;
         // SAFETY: the caller passes NULL or options with a right size field.
         let options = unsafe { arg::options(options) }?;
         // SAFETY: the caller set bytes and a size that belong together.
@@ -88,7 +91,7 @@ pub unsafe extern "C" fn fastrpc_call_reply_with(
         let compress = compress(options.compress)?;
         // SAFETY: the caller passes readable bytes, or a function that fits its data.
         let body = unsafe { message(options.fill, options.fill_user, body, body_size) };
-        let call = held.into_call()?;
+        let call = handle.into_call()?;
         match body {
             Ok(body) => call.reply_with(Reply { body: body.bytes(), attachment, compress }),
             Err(failure) => {
@@ -100,10 +103,11 @@ pub unsafe extern "C" fn fastrpc_call_reply_with(
     })
 }
 
-/// Answers with an error.
+/// Answers a call with an error.
 ///
-/// `call`: consumed. `code`: the service's own number, or one of the protocol's; 0 becomes 2001.
-/// `text`, `size`: for people. Any thread; never suspends.
+/// `call`: consumed. `code`: a number of the service's own, or a FASTRPC_CODE_ number; 0 becomes
+/// FASTRPC_CODE_EINTERNAL. `text`, `size`: for people. Fails with FASTRPC_EINVAL. Any thread; never
+/// suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_call_fail(
     call: *mut fastrpc_call,
@@ -113,22 +117,22 @@ pub unsafe extern "C" fn fastrpc_call_fail(
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
         // SAFETY: the caller passes NULL or a call it owns and gives up.
-        let held = unsafe { Held::take(call) }?;
+        let handle = unsafe { CallHandle::take(call) }?;
         // SAFETY: the caller passes `size` readable bytes.
         let text = unsafe { arg::bytes(text.cast(), size) }?;
-        held.into_call()?.fail(code, &String::from_utf8_lossy(text));
+        handle.into_call()?.fail(code, &String::from_utf8_lossy(text));
         Ok(())
     })
 }
 
-/// Gives a call up: it is answered with error 2001, at once or, inside the handler, when that
-/// returns.
+/// Abandons a call: it is answered with FASTRPC_CODE_EINTERNAL, at once or, inside the handler,
+/// when that returns.
 ///
 /// `call`: NULL does nothing. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_call_free(call: *mut fastrpc_call) {
     // SAFETY: the caller passes NULL or a call it owns and gives up.
-    guard_value((), || drop(unsafe { Held::take(call) }))
+    guard_value((), || drop(unsafe { CallHandle::take(call) }))
 }
 
 // SAFETY: repr(C), `size` first, integers, raw pointers and an optional function.

@@ -12,7 +12,7 @@ use super::arg;
 use super::guard::guard_value;
 use super::own::{Opaque, OwnedBox, look, take};
 
-/// An answer. One thread at a time.
+/// A successful answer to a client's call. Free it with fastrpc_response_free(). Not thread-safe.
 pub struct fastrpc_response {
     _private: [u8; 0],
 }
@@ -22,10 +22,10 @@ impl Opaque for fastrpc_response {
     type Ownership = OwnedBox;
 }
 
-/// The response message.
+/// Returns the response message, decompressed.
 ///
-/// `size`: gets its bytes. The bytes live as long as the response. `response`: NULL gives NULL. Any
-/// thread; never suspends.
+/// `size`: receives its bytes; may be NULL. The message lives as long as the response. `response`:
+/// NULL gives NULL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_response_body(
     response: *const fastrpc_response,
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn fastrpc_response_body(
     unsafe { view(response, size, |r| &r.body) }
 }
 
-/// The bytes sent beside the response.
+/// Returns the bytes sent beside the response.
 ///
 /// As fastrpc_response_body().
 #[unsafe(no_mangle)]

@@ -14,20 +14,20 @@ pub struct fastrpc_runtime_options {
     /// sizeof(fastrpc_runtime_options).
     pub size: usize,
     /// Worker threads. Coroutines of one worker never run in parallel. Default 1; if the program
-    /// never configures the runtime, what the environment variable FASTRPC_WORKERS says.
+    /// never configures the runtime, the environment variable FASTRPC_WORKERS decides.
     pub workers: usize,
-    /// Bytes of stack of a coroutine that does not say: virtual memory, used as it is touched.
-    /// Default 256 KiB.
+    /// Bytes of stack of a coroutine that sets no size of its own: virtual memory, committed as it
+    /// is touched. Default 256 KiB.
     pub stack_size: usize,
-    /// Not 0: coroutines begin with their hooks on, see fastrpc_hook_enable(). Default 0; the
-    /// environment variable FASTRPC_HOOK=1 is the same.
+    /// Whether coroutines begin with their hooks enabled, see fastrpc_hook_enable(). Default 0; the
+    /// environment variable FASTRPC_HOOK=1 means 1.
     pub hook: i32,
-    /// Not 0: it is found out, and logged, that a coroutine waits while it holds a lock of pthreads,
-    /// and a lock that could never return suspends. Default 1; the environment variable
-    /// FASTRPC_LOCK_CHECK=0 is the same as 0.
+    /// Whether to detect and log when a coroutine waits while it holds a pthread mutex or
+    /// reader-writer lock, and to suspend it where such a lock would deadlock. Default 1; the
+    /// environment variable FASTRPC_LOCK_CHECK=0 means 0.
     pub lock_check: i32,
-    /// Not 0: locks and condition variables of pthreads suspend coroutines that have their hooks
-    /// on. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 is the same as 1.
+    /// Whether pthread locks and condition variables suspend coroutines that have their hooks
+    /// enabled. Default 0; the environment variable FASTRPC_HOOK_LOCKS=1 means 1.
     pub hook_locks: i32,
     /// Must be 0.
     pub reserved: i32,
@@ -45,9 +45,9 @@ pub unsafe extern "C" fn fastrpc_runtime_options_init(
     guard_value((), || unsafe { arg::init_options(options, size) })
 }
 
-/// Sets the runtime up, before its first use starts it.
+/// Configures the runtime, before its first use starts it.
 ///
-/// `options`: NULL for the defaults. Fails with FASTRPC_ESTATE once the runtime has started,
+/// `options`: NULL for the defaults. Fails with FASTRPC_ESTATE (the runtime has started),
 /// FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_runtime_configure(
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn fastrpc_runtime_configure(
     })
 }
 
-/// The number of worker threads, started or not.
+/// Returns the number of worker threads, started or not.
 ///
 /// Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -74,7 +74,7 @@ pub extern "C" fn fastrpc_worker_count() -> usize {
     guard_value(0, rt::worker_count)
 }
 
-/// The number of the calling worker thread, from 0, or -1 in any other thread.
+/// Returns the number of the calling worker thread, from 0, or -1 in any other thread.
 ///
 /// Any thread; never suspends.
 #[unsafe(no_mangle)]

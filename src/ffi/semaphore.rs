@@ -8,7 +8,8 @@ use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
 use super::status::*;
 
-/// A number of permits, taken and given back by coroutines of any worker and plain threads.
+/// A number of permits, acquired and released by coroutines of any worker and plain threads. Free
+/// it with fastrpc_semaphore_free(). Thread-safe.
 pub struct fastrpc_semaphore {
     _private: [u8; 0],
 }
@@ -18,10 +19,10 @@ impl Opaque for fastrpc_semaphore {
     type Ownership = OwnedBox;
 }
 
-/// Makes a semaphore.
+/// Creates a semaphore.
 ///
-/// `permits`: how many are free at first. `out`: gets it; free it with fastrpc_semaphore_free().
-/// Any thread; never suspends.
+/// `permits`: how many are free at first. `out`: receives it; free it with
+/// fastrpc_semaphore_free(). Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_semaphore_new(
     permits: usize,
@@ -35,7 +36,7 @@ pub unsafe extern "C" fn fastrpc_semaphore_new(
     })
 }
 
-/// Takes `count` permits, all or none, first come first served.
+/// Acquires `count` permits, all or none, first come first served.
 ///
 /// `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0 and there are too few),
 /// FASTRPC_ETIMEDOUT, FASTRPC_ECANCELED. Any thread; may suspend.
@@ -57,9 +58,9 @@ pub unsafe extern "C" fn fastrpc_semaphore_acquire(
     })
 }
 
-/// Gives `count` permits back, or adds new ones.
+/// Releases `count` permits, or adds new ones.
 ///
-/// Fails with FASTRPC_ELIMIT if there would be too many to count. Any thread; never suspends.
+/// Fails with FASTRPC_ELIMIT (there would be too many to count). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_semaphore_release(
     semaphore: *const fastrpc_semaphore,
@@ -75,7 +76,7 @@ pub unsafe extern "C" fn fastrpc_semaphore_release(
     })
 }
 
-/// The number of free permits at this moment.
+/// Returns the number of free permits at this moment.
 ///
 /// `semaphore`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -93,7 +94,8 @@ pub unsafe extern "C" fn fastrpc_semaphore_free(semaphore: *mut fastrpc_semaphor
     guard_value((), || drop(unsafe { take(semaphore) }))
 }
 
-/// A count of things that are going on, and a wait until it is 0.
+/// Counts outstanding tasks, and lets others wait until there are none. Free it with
+/// fastrpc_wait_group_free(). Thread-safe.
 pub struct fastrpc_wait_group {
     _private: [u8; 0],
 }
@@ -103,9 +105,10 @@ impl Opaque for fastrpc_wait_group {
     type Ownership = OwnedBox;
 }
 
-/// Makes a wait group whose count is 0.
+/// Creates a wait group without tasks.
 ///
-/// `out`: gets it; free it with fastrpc_wait_group_free(). Any thread; never suspends.
+/// `out`: receives it; free it with fastrpc_wait_group_free(). Fails with FASTRPC_EINVAL. Any
+/// thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_wait_group_new(
     out: *mut *mut fastrpc_wait_group,
@@ -117,9 +120,9 @@ pub unsafe extern "C" fn fastrpc_wait_group_new(
     })
 }
 
-/// Adds `count` things.
+/// Adds `count` outstanding tasks.
 ///
-/// Fails with FASTRPC_ELIMIT if there would be too many to count. Any thread; never suspends.
+/// Fails with FASTRPC_ELIMIT (there would be too many to count). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_wait_group_add(
     group: *const fastrpc_wait_group,
@@ -134,9 +137,9 @@ pub unsafe extern "C" fn fastrpc_wait_group_add(
     })
 }
 
-/// One thing is done.
+/// Marks one task as done.
 ///
-/// Fails with FASTRPC_ESTATE if the count is 0. Any thread; never suspends.
+/// Fails with FASTRPC_ESTATE (none is outstanding). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_wait_group_done(
     group: *const fastrpc_wait_group,
@@ -145,14 +148,14 @@ pub unsafe extern "C" fn fastrpc_wait_group_done(
         // SAFETY: the caller passes NULL or a live wait group.
         let group = unsafe { need(group) }?;
         if group.count() == 0 {
-            return Err(Failure::new(FASTRPC_ESTATE, "more done than added"));
+            return Err(Failure::new(FASTRPC_ESTATE, "no task is outstanding"));
         }
         group.done();
         Ok(())
     })
 }
 
-/// Waits until the count is 0.
+/// Waits until no task is outstanding.
 ///
 /// `timeout`: nanoseconds. Fails with FASTRPC_EAGAIN (`timeout` is 0), FASTRPC_ETIMEDOUT,
 /// FASTRPC_ECANCELED. Any thread; may suspend.
@@ -165,7 +168,7 @@ pub unsafe extern "C" fn fastrpc_wait_group_wait(
         // SAFETY: the caller passes NULL or a live wait group.
         let group = unsafe { need(group) }?;
         if is_try(timeout) && group.count() != 0 {
-            return Err(Failure::new(FASTRPC_EAGAIN, "not all is done"));
+            return Err(Failure::new(FASTRPC_EAGAIN, "tasks are outstanding"));
         }
         group.wait_by(deadline(timeout))?;
         Ok(())

@@ -9,11 +9,12 @@ use super::call::fastrpc_call;
 use super::callback::{UserData, fastrpc_drop};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
-use super::handed::Handed;
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
+use super::shared_call::SharedCall;
 use super::status::*;
 
-/// An RPC server: methods by name, and the addresses it listens on. Any thread.
+/// A server: RPC methods by name, HTTP routes, and the addresses it listens on. Free it with
+/// fastrpc_server_free(). Thread-safe.
 pub struct fastrpc_server {
     _private: [u8; 0],
 }
@@ -30,53 +31,54 @@ impl Opaque for fastrpc_server {
 pub struct fastrpc_server_options {
     /// sizeof(fastrpc_server_options).
     pub size: usize,
-    /// Connections open at once; one more is closed at once. Default 100000.
+    /// Connections open at once, of all protocols; a further one is closed at once. Default 100000.
     pub max_connections: usize,
     /// Bytes of the largest request; a peer that announces more is closed. Default 64 MiB.
     pub max_frame: usize,
-    /// Unanswered calls of a connection, beyond which it is not read for a while. Default 10000.
+    /// Unanswered calls of a connection; at that number it is not read until half are answered.
+    /// Default 10000.
     pub max_in_flight: usize,
-    /// Bytes of the requests of unanswered calls of a connection, beyond which it is not read for a
-    /// while. Default 64 MiB.
+    /// Bytes of the requests of unanswered calls of a connection; beyond, it is not read either.
+    /// Default 64 MiB.
     pub max_in_flight_bytes: usize,
-    /// Bytes of answers that a connection may leave untaken, beyond which it is not read for a
-    /// while. Default 64 MiB.
+    /// Bytes of answers that a connection's peer has not read yet; beyond, the connection is not
+    /// read until half are gone. Default 64 MiB.
     pub max_unsent: usize,
-    /// Nanoseconds for which a peer may take not one byte while answers wait for it, then it is
+    /// Nanoseconds a peer may go without reading a byte while answers wait for it, before it is
     /// closed; below 0 without end. Default 30 s.
     pub write_stall: i64,
-    /// Nanoseconds for which the peer's machine may acknowledge nothing, then the connection is
-    /// broken; below 0 without end. Default 30 s.
+    /// Nanoseconds a peer's machine may go without acknowledging anything, before the connection
+    /// counts as broken; below 0 without end. Default 30 s.
     pub peer_timeout: i64,
-    /// Nanoseconds in which the head of a frame that has begun must be whole, and for which its body
-    /// may pause, else the peer is closed; below 0 without end. Default 30 s.
+    /// Nanoseconds in which the head of a frame that has begun must be whole, and for which its
+    /// body may pause, before the peer is closed; below 0 without end. Default 30 s.
     pub frame_timeout: i64,
-    /// Nanoseconds for which a peer without calls in flight may send nothing, then it is closed;
-    /// below 0 without end. Default -1.
+    /// Nanoseconds a peer without calls in flight may send nothing, before it is closed; below 0
+    /// without end. Default -1.
     pub idle_timeout: i64,
-    /// Bytes of the largest head of a request; beyond, the answer is 431. Default 32 KiB.
+    /// Bytes of a request's head; beyond, the answer is 431. Default 32 KiB.
     pub http_max_head: usize,
-    /// Fields of a request's head; beyond, the answer is 431. Default 100.
+    /// Header fields of a request; beyond, the answer is 431. Default 100.
     pub http_max_fields: usize,
     /// Bytes of a request's target; beyond, the answer is 414. Default 8 KiB.
     pub http_max_target: usize,
-    /// Bytes of the largest body of a request; beyond, the answer is 413. Default 64 MiB.
+    /// Bytes of a request's body; beyond, the answer is 413. Default 64 MiB.
     pub http_max_body: u64,
     /// Nanoseconds in which a head that has begun must be whole, else the answer is 408; below 0
     /// without end. Default 30 s.
     pub http_head_timeout: i64,
-    /// Nanoseconds for which a body may pause while it is read, else the answer is 408; below 0
-    /// without end. Default 30 s.
+    /// Nanoseconds a body may pause while it is read, else the answer is 408; below 0 without end.
+    /// Default 30 s.
     pub http_body_timeout: i64,
-    /// Nanoseconds for which a connection may be idle, then it is closed; below 0 without end.
-    /// Default 75 s.
+    /// Nanoseconds a connection may be idle between requests, before it is closed; below 0 without
+    /// end. Default 75 s.
     pub http_idle_timeout: i64,
-    /// Nanoseconds for which a client may take not one byte of an answer, then it is closed; below 0
-    /// without end. Default 30 s.
+    /// Nanoseconds a client may go without reading a byte of a response, before it is closed; below
+    /// 0 without end. Default 30 s.
     pub http_write_stall: i64,
 }
 
-/// What a server has done, and is doing. See fastrpc_server_stats_get().
+/// Counters of a server. See fastrpc_server_stats_get().
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct fastrpc_server_stats {
@@ -94,7 +96,7 @@ pub struct fastrpc_server_stats {
     pub calls: u64,
     /// Calls answered with an error.
     pub errors: u64,
-    /// Connections closed because of what the peer sent, or did not take.
+    /// Connections closed because of what the peer sent, or did not read.
     pub bad_peers: u64,
     /// Bytes read.
     pub bytes_in: u64,
@@ -102,8 +104,8 @@ pub struct fastrpc_server_stats {
     pub bytes_out: u64,
 }
 
-/// A method of a service. It owns `call`; see fastrpc_call. It runs in a new coroutine for each
-/// call, of several workers at the same time.
+/// An RPC method. It owns `call`; see fastrpc_call. It runs in a new coroutine for each call, on
+/// several workers at the same time.
 pub type fastrpc_call_handler =
     Option<unsafe extern "C-unwind" fn(user: *mut c_void, call: *mut fastrpc_call)>;
 
@@ -115,9 +117,9 @@ pub struct fastrpc_stop_report {
     pub size: usize,
     /// Calls that were in flight and ended by themselves.
     pub finished: u64,
-    /// Calls that were in flight when the grace was over, answered with error 2003.
+    /// Calls that were in flight when the grace was over, answered with FASTRPC_CODE_ELOGOFF.
     pub canceled: u64,
-    /// Calls that came after the stop had begun, answered with error 2003.
+    /// Calls that came after the stop had begun, answered with FASTRPC_CODE_ELOGOFF.
     pub refused: u64,
 }
 
@@ -133,10 +135,10 @@ pub unsafe extern "C" fn fastrpc_server_options_init(
     guard_value((), || unsafe { arg::init_options(options, size) })
 }
 
-/// Makes a server without methods or addresses.
+/// Creates a server without methods, routes or addresses.
 ///
-/// `options`: NULL for the defaults. `out`: gets the server; free it with fastrpc_server_free().
-/// Fails with FASTRPC_EINVAL. Any thread; never suspends.
+/// `options`: NULL for the defaults. `out`: receives the server; free it with
+/// fastrpc_server_free(). Fails with FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_new(
     options: *const fastrpc_server_options,
@@ -153,11 +155,11 @@ pub unsafe extern "C" fn fastrpc_server_new(
     })
 }
 
-/// Adds a method. May be called while the server runs.
+/// Adds an RPC method. May be called while the server runs.
 ///
-/// `service`, `method`: names, such as "example.Echo" and "Say". `function`, `user`, `drop`: handles
-/// the calls, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (it is there
-/// already). Any thread; never suspends.
+/// `service`, `method`: names, such as "example.Echo" and "Say". `function`, `user`, `drop`:
+/// handles the calls, until the server is freed. Fails with FASTRPC_EINVAL, FASTRPC_ESTATE (the
+/// server has this method). Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_add_method(
     server: *const fastrpc_server,
@@ -181,15 +183,15 @@ pub unsafe extern "C" fn fastrpc_server_add_method(
         // SAFETY: the caller passes readable bytes.
         let method = unsafe { arg::text(method, method_size) }?;
         if service.is_empty() || method.is_empty() {
-            return Err(Failure::invalid("a service and a method need a name"));
+            return Err(Failure::invalid("the name of the service or of the method is empty"));
         }
         server
-            .add_method(service, method, move |call| Handed::run(call, function, &user))
+            .add_method(service, method, move |call| SharedCall::run(call, function, &user))
             .map_err(|e| Failure::new(FASTRPC_ESTATE, e.text()).with_code(e.code().number()))
     })
 }
 
-/// Starts to listen. May be called several times.
+/// Starts to listen on an address. May be called several times.
 ///
 /// `address`: "host:port", where port 0 takes a free one, ":port", or "unix:/path". Fails with
 /// FASTRPC_EINVAL, FASTRPC_EIO, FASTRPC_ESTATE (stopped). Any thread; may suspend to look the host
@@ -211,10 +213,10 @@ pub unsafe extern "C" fn fastrpc_server_listen(
     })
 }
 
-/// Starts to serve on a socket that listens already, TCP or Unix.
+/// Starts to serve on a listening socket, TCP or Unix.
 ///
-/// `fd`: becomes the library's, which closes it, unless this fails with FASTRPC_EINVAL because it is
-/// not open or not a socket that listens. Fails with that, FASTRPC_EIO, FASTRPC_ESTATE (stopped).
+/// `fd`: becomes the library's, which closes it, unless this fails with FASTRPC_EINVAL because it
+/// is not open or not a listening socket. Fails with that, FASTRPC_EIO, FASTRPC_ESTATE (stopped).
 /// Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_listen_fd(
@@ -232,7 +234,7 @@ pub unsafe extern "C" fn fastrpc_server_listen_fd(
     })
 }
 
-/// The TCP port of the first address it listens on, or 0 if there is none.
+/// Returns the TCP port of the first address it listens on, or 0 if there is none.
 ///
 /// `server`: NULL gives 0. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -263,12 +265,12 @@ pub unsafe extern "C" fn fastrpc_server_address(
     })
 }
 
-/// Stops for good: accepts nothing more, refuses new calls (error 2003), lets the calls in flight
-/// end, and closes.
+/// Stops a server for good: accepts nothing more, refuses new calls with FASTRPC_CODE_ELOGOFF, lets
+/// the calls in flight end, and closes the connections.
 ///
-/// `grace`: nanoseconds for the calls in flight; those left then are answered with error 2003.
-/// `report`: its `size` is set by the caller; gets what became of the calls, as far as it reaches;
-/// NULL if nobody asks. Fails with FASTRPC_EINVAL. Any thread; may suspend.
+/// `grace`: nanoseconds for the calls in flight; those left then are answered with
+/// FASTRPC_CODE_ELOGOFF. `report`: its `size` is set by the caller; receives what became of the
+/// calls, as far as it reaches; may be NULL. Fails with FASTRPC_EINVAL. Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_stop(
     server: *const fastrpc_server,
@@ -293,7 +295,7 @@ pub unsafe extern "C" fn fastrpc_server_stop(
 
 /// Waits until the server has been stopped.
 ///
-/// Any thread; may suspend.
+/// Fails with FASTRPC_EINVAL. Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_wait(server: *const fastrpc_server) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
@@ -303,11 +305,11 @@ pub unsafe extern "C" fn fastrpc_server_wait(server: *const fastrpc_server) -> f
     })
 }
 
-/// Serves until the process gets SIGINT or SIGTERM, or the server is stopped, and stops it.
+/// Serves until the process receives SIGINT or SIGTERM, or the server is stopped, and stops it.
 ///
-/// `grace`: nanoseconds for the calls in flight. `signal`: gets the signal's number, or 0; may be
-/// NULL. Fails with FASTRPC_EIO, FASTRPC_ESTATE (another server of the process does it already).
-/// Any thread; may suspend.
+/// `grace`: nanoseconds for the calls in flight. `signal`: receives the signal's number, or 0; may
+/// be NULL. Fails with FASTRPC_EIO, FASTRPC_ESTATE (another server of the process waits for
+/// signals). Any thread; may suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_run_until_signal(
     server: *const fastrpc_server,
@@ -328,9 +330,9 @@ pub unsafe extern "C" fn fastrpc_server_run_until_signal(
     })
 }
 
-/// Reads what the server has done, and is doing.
+/// Reads the counters of a server.
 ///
-/// `stats`: its `size` is set by the caller; the rest gets set as far as it reaches. Fails with
+/// `stats`: its `size` is set by the caller; the rest is filled in as far as it reaches. Fails with
 /// FASTRPC_EINVAL. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_stats_get(
@@ -357,11 +359,11 @@ pub unsafe extern "C" fn fastrpc_server_stats_get(
     })
 }
 
-/// Frees a server. If it was not stopped it stops at once: calls in flight are answered with error
-/// 2003. The `drop` of a callback may run a moment later, with the last that a connection does.
+/// Frees a server. If it was not stopped it stops at once: calls in flight are answered with
+/// FASTRPC_CODE_ELOGOFF.
 ///
-/// `server`: NULL does nothing; not to be called while another call uses it. Any thread; never
-/// suspends.
+/// The `drop` of a callback may run a moment later, when the last connection has ended. `server`:
+/// NULL does nothing; must not be used by another call meanwhile. Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_server_free(server: *mut fastrpc_server) {
     // SAFETY: the caller passes NULL or a server that is not used again.

@@ -11,7 +11,7 @@ use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, take};
 use super::status::*;
 
-/// A function that runs once its time has come. Any thread.
+/// A function that will run once. Free it with fastrpc_timer_free(). Thread-safe.
 pub struct fastrpc_timer {
     _private: [u8; 0],
 }
@@ -24,7 +24,7 @@ impl Opaque for fastrpc_timer {
 /// Runs a function in a new coroutine once a time has passed, never earlier.
 ///
 /// `delay`: nanoseconds from now, at least 0. `function`, `user`, `drop`: runs at most once. `out`:
-/// gets the timer, to be freed by fastrpc_timer_free(); NULL if nobody will cancel it. Fails with
+/// receives the timer; free it with fastrpc_timer_free(); NULL if nobody will cancel it. Fails with
 /// FASTRPC_EINVAL, FASTRPC_ENOMEM. An exception that leaves the function is logged. Any thread;
 /// never suspends.
 #[unsafe(no_mangle)]
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn fastrpc_timer_after(
     // SAFETY: the caller passes NULL or a place for the error.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
-        let delay = arg::duration(delay).ok_or_else(|| Failure::invalid("a negative delay"))?;
+        let delay = arg::duration(delay).ok_or_else(|| Failure::invalid("the delay is below 0"))?;
         let timer = Timer::after(delay, move || {
             // SAFETY: the user gave this function for this data.
             call_out_logged("a timer", || unsafe { function(user.get()) });
@@ -53,17 +53,18 @@ pub unsafe extern "C" fn fastrpc_timer_after(
     })
 }
 
-/// Stops a timer: true if its function will not run because of this call; its `drop` has run then.
-/// Does not wait for a function that runs already.
+/// Cancels a timer. Returns true if its function will not run because of this call; its `drop` has
+/// run then.
 ///
-/// `timer`: NULL gives false; still to be freed. Any thread; never suspends.
+/// Does not wait for a function that already runs. `timer`: NULL gives false; must still be freed.
+/// Any thread; never suspends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_timer_cancel(timer: *const fastrpc_timer) -> bool {
     // SAFETY: the caller passes NULL or a live timer.
     guard_value(false, || unsafe { look(timer) }.is_some_and(Timer::cancel))
 }
 
-/// Frees the handle of a timer, which stays armed if it was not cancelled.
+/// Frees the handle of a timer, which stays armed if it was not canceled.
 ///
 /// `timer`: NULL does nothing. Any thread; never suspends.
 #[unsafe(no_mangle)]

@@ -2,14 +2,14 @@
 
 use std::ffi::{c_char, c_int};
 
-/// The major version of this header; it changes when programs must be changed.
+/// The major version of this header. It changes when programs must be changed.
 pub const FASTRPC_VERSION_MAJOR: c_int = 0;
-/// The minor version of this header; it changes when something is added.
+/// The minor version of this header. It changes when something is added.
 pub const FASTRPC_VERSION_MINOR: c_int = 1;
-/// The patch version of this header; it changes with every other release.
+/// The patch version of this header. It changes with every other release.
 pub const FASTRPC_VERSION_PATCH: c_int = 0;
 
-/// The version of the library in use, such as "1.2.3".
+/// Returns the version of the library in use, such as "1.2.3".
 ///
 /// The text lives as long as the process. Any thread; never suspends.
 #[unsafe(no_mangle)]
@@ -17,7 +17,7 @@ pub extern "C" fn fastrpc_version() -> *const c_char {
     TEXT.as_ptr()
 }
 
-/// The version of the library in use as a number: major * 10000 + minor * 100 + patch.
+/// Returns the version of the library in use as a number: major * 10000 + minor * 100 + patch.
 ///
 /// Any thread; never suspends.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! A call and its handler: who answers when the handler throws.
+//! The call that a handler and its frame share: who answers when the handler throws.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -18,31 +18,31 @@ use super::status::*;
 /// The frame has a say because of C++: when an exception leaves the handler, the handle is freed
 /// while the stack unwinds, before anybody knows the exception's text. So a free inside the
 /// handler leaves the call to the frame.
-pub(super) struct Handed {
+pub(super) struct SharedCall {
     /// Touched by the owner of the handle alone, and by the frame once the handle is gone.
     call: UnsafeCell<Option<Call>>,
 }
 
 // SAFETY: see `call`: one side at a time, and the count of the `Arc` hands it over.
-unsafe impl Sync for Handed {}
+unsafe impl Sync for SharedCall {}
 
-impl Handed {
+impl SharedCall {
     /// Runs a handler: `function(user, call)`.
     pub(super) fn run(
         call: Call,
         function: unsafe extern "C-unwind" fn(*mut c_void, *mut fastrpc_call),
         user: &UserData,
     ) {
-        let mut handed = Arc::new(Handed { call: UnsafeCell::new(Some(call)) });
-        let handle = give_shared(handed.clone());
+        let mut shared = Arc::new(SharedCall { call: UnsafeCell::new(Some(call)) });
+        let handle = give_shared(shared.clone());
         // SAFETY: the user gave this function for this data; the handle is fresh.
         let outcome = call_out(|| unsafe { function(user.get(), handle) });
         let Err(exception) = outcome else { return };
-        if Arc::get_mut(&mut handed).is_none() {
-            // SAFETY: the header: by throwing, the handler gave the handle up.
+        if Arc::get_mut(&mut shared).is_none() {
+            // SAFETY: the header: by throwing, the handler gave up the handle.
             drop(unsafe { take_shared(handle) });
         }
-        let call = Arc::into_inner(handed).and_then(|handed| handed.call.into_inner());
+        let call = Arc::into_inner(shared).and_then(|shared| shared.call.into_inner());
         log_exception(call.as_ref(), &exception);
         if let Some(call) = call {
             call.fail(Code::EINTERNAL, &exception);
@@ -58,20 +58,22 @@ fn log_exception(call: Option<&Call>, exception: &str) {
 }
 
 /// The handle, on its way out: dropping it is fastrpc_call_free().
-pub(super) struct Held(Arc<Handed>);
+pub(super) struct CallHandle(Arc<SharedCall>);
 
-impl Held {
+impl CallHandle {
     /// # Safety
     /// `call` is NULL or a handle that is not used again.
-    pub(super) unsafe fn take(call: *mut fastrpc_call) -> Result<Held, Failure> {
+    pub(super) unsafe fn take(call: *mut fastrpc_call) -> Result<CallHandle, Failure> {
         // SAFETY: the same contract.
-        unsafe { take_shared(call) }.map(Held).ok_or_else(|| Failure::invalid("the call is NULL"))
+        unsafe { take_shared(call) }
+            .map(CallHandle)
+            .ok_or_else(|| Failure::invalid("the call is NULL"))
     }
 
     pub(super) fn into_call(self) -> Result<Call, Failure> {
-        // SAFETY: see `Handed::call`: this is the handle.
+        // SAFETY: see `SharedCall::call`: this is the handle.
         let call = unsafe { &mut *self.0.call.get() }.take();
-        call.ok_or_else(|| Failure::new(FASTRPC_ESTATE, "the call is answered"))
+        call.ok_or_else(|| Failure::new(FASTRPC_ESTATE, "the call is answered already"))
     }
 }
 
@@ -79,8 +81,8 @@ impl Held {
 /// `call` is NULL or a handle whose owner does not give it up during `'a`.
 pub(super) unsafe fn get<'a>(call: *const fastrpc_call) -> Result<&'a Call, Failure> {
     // SAFETY: the same contract.
-    let handed = unsafe { look(call) }.ok_or_else(|| Failure::invalid("the call is NULL"))?;
-    // SAFETY: see `Handed::call`: the owner of the handle is calling.
-    let call = unsafe { &*handed.call.get() };
-    call.as_ref().ok_or_else(|| Failure::new(FASTRPC_ESTATE, "the call is answered"))
+    let shared = unsafe { look(call) }.ok_or_else(|| Failure::invalid("the call is NULL"))?;
+    // SAFETY: see `SharedCall::call`: the owner of the handle is calling.
+    let call = unsafe { &*shared.call.get() };
+    call.as_ref().ok_or_else(|| Failure::new(FASTRPC_ESTATE, "the call is answered already"))
 }
