@@ -154,7 +154,7 @@ fn one_slot(client: &Client, bytes: usize) {
             client.call(SERVICE, METHOD, &request.encode_to_vec(), &CallOptions::default());
         let right = answer
             .ok()
-            .and_then(|response| Echo::decode(&response.body[..]).ok())
+            .and_then(|response| Echo::decode(&response.body()[..]).ok())
             .is_some_and(|echo| echo.message.len() == bytes);
         let end = now();
         let done = MEASUREMENT.with_borrow_mut(|measurement| {

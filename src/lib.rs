@@ -14,9 +14,9 @@
 //! })?;
 //! let addr = server.listen("127.0.0.1:0")?;
 //!
-//! let client = Client::new(&addr.to_string(), ClientOptions::default())?;
-//! let answer = client.call("demo.EchoService", "Echo", b"hello", &CallOptions::default())?;
-//! assert_eq!(answer.body, b"hello");
+//! let client = Client::new(addr, ClientOptions::new())?;
+//! let response = client.call("demo.EchoService", "Echo", b"hello", &CallOptions::new())?;
+//! assert_eq!(response.body(), b"hello");
 //! # Ok(())
 //! # }
 //! ```
@@ -25,6 +25,9 @@
 //! to be implemented, and a client: the README has an example.
 
 #![warn(missing_docs, unreachable_pub)]
+
+#[macro_use]
+mod setters;
 
 #[cfg(feature = "hook")]
 pub mod hook;

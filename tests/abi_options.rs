@@ -96,6 +96,21 @@ const MIRRORS: &[Mirror] = &[
         ),
     },
     Mirror {
+        c: "fastrpc_reply_options",
+        rust: &[("rpc", "ReplyOptions", "")],
+        exempt: &[
+            SIZE,
+            RESERVED,
+            ("attachment_size", "is within a slice"),
+            ("fill", "Rust encodes before it replies"),
+            ("fill_user", "as fill"),
+        ],
+        defaults: defaults!(
+            ffi::reply::fastrpc_reply_options,
+            ffi::reply::fastrpc_reply_options_init
+        ),
+    },
+    Mirror {
         c: "fastrpc_spawn_options",
         rust: &[("rt", "Builder", "")],
         exempt: &[SIZE, ("name_size", "is within a str")],

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Each top-level module and the modules of this crate that it may name. Calls go down only; a new
 /// module needs a line here.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("setters", &[]),
     ("slab", &[]),
     ("sys", &[]),
     ("wheel", &[]),

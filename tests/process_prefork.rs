@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use fastrpc::process::{self, Options, Prefork};
-use fastrpc::rpc::{CallOptions, Client, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, Response, Server, ServerOptions};
 use fastrpc::rt;
 
 const WORKERS: usize = 1;
@@ -221,7 +221,7 @@ fn a_signal_stops_all_after_their_calls() {
         for client in clients.values() {
             let (tx, options) = (tx.clone(), CallOptions::default());
             client.call_async("echo.EchoService", "Sleep", b"500", &options, move |outcome| {
-                tx.send(outcome.map(|response| response.body)).unwrap();
+                tx.send(outcome.map(Response::into_body)).unwrap();
             });
             assert_eq!(call(client, "Echo", b"x"), Ok(b"x".to_vec()));
         }

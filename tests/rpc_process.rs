@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Protocol, Server, ServerOptions};
+use fastrpc::rpc::{
+    Call, CallOptions, Client, ClientOptions, Protocol, Response, Server, ServerOptions,
+};
 
 const WORKERS: usize = 1;
 
@@ -118,7 +120,7 @@ fn kill_with_a_thousand_in_flight() -> Duration {
     let (tx, rx) = mpsc::channel();
     for i in 0..1000 {
         let tx = tx.clone();
-        let options = CallOptions { timeout: Some(LONG), ..CallOptions::default() };
+        let options = CallOptions::new().timeout(LONG);
         client.call_async("echo.EchoService", "Keep", b"x", &options, move |outcome| {
             tx.send((i, outcome.unwrap_err(), Instant::now())).unwrap();
         });
@@ -204,7 +206,7 @@ fn a_signal_stops_the_server_after_its_calls() {
             "Sleep",
             b"300",
             &CallOptions::default(),
-            move |outcome| tx.send(outcome.map(|response| response.body)).unwrap(),
+            move |outcome| tx.send(outcome.map(Response::into_body)).unwrap(),
         );
         assert_eq!(call(&client, "Echo", b"x"), Ok(b"x".to_vec()));
         // It listens before it watches for signals.

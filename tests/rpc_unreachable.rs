@@ -48,7 +48,7 @@ fn unreachable_process() {
 
     switch_loopback(false);
     let (tx, rx) = mpsc::channel();
-    let options = CallOptions { timeout: Some(LONG), ..CallOptions::default() };
+    let options = CallOptions::new().timeout(LONG);
     client.call_async("echo.EchoService", "Echo", b"y", &options, move |outcome| {
         tx.send(outcome.unwrap_err()).unwrap();
     });

@@ -61,7 +61,7 @@ impl Code<'_> {
             buf.push_str(&format!(
                 "fn {}(&self, request: {}, call: &::fastrpc::rpc::Call)
                  -> ::core::result::Result<
-                     ::fastrpc::rpc::Answer<{}>, ::fastrpc::rpc::Error>;\n",
+                     ::fastrpc::rpc::Response<{}>, ::fastrpc::rpc::Error>;\n",
                 names.plain, method.input_type, method.output_type
             ));
         }
@@ -85,7 +85,7 @@ impl Code<'_> {
         let name = &self.service.name;
         let wire = self.wire_name();
         buf.push_str(&format!(
-            "/// Calls `{wire}` by a client: one that it owns, a reference, or an `Arc`.
+            "/// Calls `{wire}` by a client, which it owns or borrows.
              {ALLOW}
              #[derive(Clone, Debug)]
              pub struct {name}Client<C> {{

@@ -42,7 +42,7 @@
 //! struct Speaker;
 //!
 //! impl demo::Echo for Speaker {
-//!     fn say(&self, request: demo::Text, call: &Call) -> Result<Answer<demo::Text>, Error> {
+//!     fn say(&self, request: demo::Text, call: &Call) -> Result<Response<demo::Text>, Error> {
 //!         println!("{} says {}", call.peer(), request.text);
 //!         Ok(request.into())
 //!     }
@@ -53,7 +53,7 @@
 //! ```
 //!
 //! A request comes with its `Call`: peer, log id, deadline, attachment, whether anybody still
-//! waits. An `Answer` may carry an attachment, or be given later (`Answer::later`). An `Error` has a
+//! waits. A `Response` may carry an attachment, or be deferred (`Response::deferred`). An `Error` has a
 //! number and a text, which reach the client as they are.
 //!
 //! # What reads the `.proto` files

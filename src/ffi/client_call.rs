@@ -220,15 +220,15 @@ impl<'a> Outgoing<'a> {
         let request_id = unsafe { arg::text(given.request_id, given.request_id_size) }?;
         // SAFETY: as above.
         let attachment = unsafe { arg::bytes(given.attachment, given.attachment_size) }?;
-        let options = CallOptions {
-            timeout: given.timeout(),
-            log_id: given.log_id,
-            request_id: (!request_id.is_empty()).then_some(request_id),
-            attachment,
-            compress: compress(given.compress)?,
-            // SAFETY: the caller set NULL or one that outlives the call.
-            cancellation: unsafe { look(given.cancellation) },
-        };
+        // SAFETY: the caller set NULL or one that outlives the call.
+        let cancellation = unsafe { look(given.cancellation) };
+        let options = CallOptions::new()
+            .timeout(given.timeout())
+            .log_id(given.log_id)
+            .request_id((!request_id.is_empty()).then_some(request_id))
+            .attachment(attachment)
+            .compress(compress(given.compress)?)
+            .cancellation(cancellation);
         // SAFETY: as above.
         let request = unsafe { message(given.fill, given.fill_user, request, request_size) }?;
         Ok(Outgoing { request, options })

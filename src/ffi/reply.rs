@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use crate::rpc::{Code, Reply};
+use crate::rpc::{Code, ReplyOptions};
 
 use super::arg::{self, Options};
 use super::call::fastrpc_call;
@@ -93,7 +93,10 @@ pub unsafe extern "C" fn fastrpc_call_reply_with(
         let body = unsafe { message(options.fill, options.fill_user, body, body_size) };
         let call = handle.into_call()?;
         match body {
-            Ok(body) => call.reply_with(Reply { body: body.bytes(), attachment, compress }),
+            Ok(body) => {
+                let options = ReplyOptions::new().attachment(attachment).compress(compress);
+                call.reply_with(body.bytes(), &options);
+            }
             Err(failure) => {
                 call.fail(Code::EINTERNAL, failure.text());
                 return Err(failure);

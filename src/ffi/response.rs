@@ -32,7 +32,7 @@ pub unsafe extern "C" fn fastrpc_response_body(
     size: *mut usize,
 ) -> *const u8 {
     // SAFETY: the caller passes NULL or a live response, and NULL or a place for the size.
-    unsafe { view(response, size, |r| &r.body) }
+    unsafe { view(response, size, |r| r.body()) }
 }
 
 /// Returns the bytes sent beside the response.
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn fastrpc_response_attachment(
     size: *mut usize,
 ) -> *const u8 {
     // SAFETY: the caller passes NULL or a live response, and NULL or a place for the size.
-    unsafe { view(response, size, |r| &r.attachment) }
+    unsafe { view(response, size, Response::attachment) }
 }
 
 /// Copies the address of the server that answered, and a NUL, into a buffer as far as it fits.
@@ -61,7 +61,9 @@ pub unsafe extern "C" fn fastrpc_response_peer(
         // SAFETY: the caller passes `size` writable bytes.
         let copy = |text: &str| unsafe { arg::copy_text(text, buffer, size) };
         // SAFETY: the caller passes NULL or a live response.
-        unsafe { look(response) }.map_or_else(|| copy(""), |r| with_text(&r.peer, copy))
+        unsafe { look(response) }
+            .and_then(Response::peer)
+            .map_or_else(|| copy(""), |peer| with_text(peer, copy))
     })
 }
 

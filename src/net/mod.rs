@@ -14,10 +14,12 @@ mod buffer;
 mod group;
 mod listener;
 mod stream;
+mod to_addr;
 
 pub use self::addr::Addr;
 pub use self::listener::{ListenOptions, Listener};
 pub use self::stream::Stream;
+pub use self::to_addr::ToAddr;
 
 pub(crate) use self::buffer::{Scratch, recycle, spare};
 pub(crate) use self::group::ListenGroup;

@@ -1,3 +1,5 @@
+//! Options of servers, clients and calls.
+
 use std::time::Duration;
 
 use super::{Cancellation, Compress, Protocol};
@@ -56,42 +58,59 @@ impl Default for ServerOptions {
     }
 }
 
-/// How a [`Client`](super::Client) connects, and its bounds.
+/// How a [`Client`](super::Client) connects, and its limits.
+///
+/// ```
+/// use fastrpc::rpc::ClientOptions;
+/// use std::time::Duration;
+///
+/// let options = ClientOptions::new().timeout(Duration::from_secs(1)).max_in_flight(1000);
+/// assert_eq!(options.timeout, Some(Duration::from_secs(1)));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// What to speak. Default baidu_std.
+    /// The protocol of the frames.
+    /// Default: [`Protocol::BaiduStd`].
     pub protocol: Protocol,
-    /// How long a call may take that does not say so itself; `None` is for ever. Default 10 s.
+    /// How long a call may take, if [`CallOptions::timeout`] does not say; `None`: forever.
+    /// Default: 10 s.
     pub timeout: Option<Duration>,
-    /// How long one attempt to connect may take. Default 3 s.
+    /// How long one attempt to connect may take.
+    /// Default: 3 s.
     pub connect_timeout: Duration,
-    /// Calls in flight; one more fails with EOVERCROWDED. Default 100,000.
+    /// Calls in flight; beyond, a call fails with EOVERCROWDED.
+    /// Default: 100,000. Maximum: 16,777,215.
     pub max_in_flight: usize,
-    /// Bytes of requests not yet handed to the kernel; a call made beyond fails with
-    /// EOVERCROWDED. Default 64 MiB.
+    /// Bytes of requests that the kernel has not taken yet; beyond, a call fails with EOVERCROWDED.
+    /// Default: 64 MiB.
     pub max_unsent: usize,
-    /// Pushed messages that may wait for their handler; one more is dropped. Default 10,000.
+    /// Pushed messages that wait for their handler; beyond, they are dropped.
+    /// Default: 10,000.
     pub max_pushes: usize,
-    /// Bytes of pushed messages that may wait for their handler; a message beyond is dropped.
-    /// Default 64 MiB.
+    /// Bytes of pushed messages that wait for their handler; beyond, they are dropped.
+    /// Default: 64 MiB.
     pub max_push_bytes: usize,
-    /// The largest answer taken, in bytes; a larger one breaks the connection. Default 64 MiB.
+    /// Bytes of a frame, and of a decompressed body; a larger one breaks the connection.
+    /// Default: 64 MiB.
     pub max_frame: usize,
-    /// The pause after a first failed attempt to connect; it doubles with each further one.
-    /// Each pause is drawn from the upper half of its length. Default 50 ms.
+    /// The pause after the first failed attempt to connect. It doubles with each further failure,
+    /// and each pause is drawn at random from the upper half of its length.
+    /// Default: 50 ms.
     pub backoff_min: Duration,
-    /// The longest pause between two attempts. Default 2 s.
+    /// The longest pause between two attempts; at least `backoff_min`.
+    /// Default: 2 s.
     pub backoff_max: Duration,
-    /// The connection breaks when the server takes not one byte for this long while requests wait
-    /// for it. Default 30 s.
+    /// The connection breaks when the server takes no byte for this long while requests wait.
+    /// Default: 30 s.
     pub write_stall: Duration,
-    /// The connection breaks when the server's machine has acknowledged nothing for this long: it
-    /// failed, or the way to it. See
-    /// [`Stream::set_peer_timeout`](crate::net::Stream::set_peer_timeout). Default 30 s.
+    /// The connection breaks when the server's machine acknowledges nothing for this long; `None`:
+    /// never. See [`Stream::set_peer_timeout`](crate::net::Stream::set_peer_timeout).
+    /// Default: 30 s.
     pub peer_timeout: Option<Duration>,
-    /// The worker the connection lives on. By default the one of the coroutine that makes the
-    /// client; made outside of a coroutine, clients go to the workers in turn.
+    /// The worker on which the connection lives.
+    /// Default: that of the coroutine that makes the client; outside of coroutines, the workers in
+    /// turn.
     pub worker: Option<usize>,
 }
 
@@ -115,20 +134,97 @@ impl Default for ClientOptions {
     }
 }
 
-/// What one call says beside its request.
+impl ClientOptions {
+    /// Returns the defaults.
+    pub fn new() -> ClientOptions {
+        ClientOptions::default()
+    }
+
+    setters! {
+        protocol: Protocol,
+        timeout: into Option<Duration>,
+        connect_timeout: Duration,
+        max_in_flight: usize,
+        max_unsent: usize,
+        max_pushes: usize,
+        max_push_bytes: usize,
+        max_frame: usize,
+        backoff_min: Duration,
+        backoff_max: Duration,
+        write_stall: Duration,
+        peer_timeout: into Option<Duration>,
+        worker: into Option<usize>,
+    }
+}
+
+/// What a call carries beside its request.
+///
+/// ```
+/// use fastrpc::rpc::CallOptions;
+/// use std::time::Duration;
+///
+/// let options = CallOptions::new().timeout(Duration::from_millis(50)).attachment(b"beside it");
+/// assert_eq!(options.attachment, b"beside it");
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct CallOptions<'a> {
-    /// How long the call may take; `None` takes the client's [`timeout`](ClientOptions::timeout).
-    /// The server learns of it too.
+    /// How long the call may take. The server is told.
+    /// Default: the client's [`timeout`](ClientOptions::timeout).
     pub timeout: Option<Duration>,
-    /// A number the server may log.
+    /// A number for the server's logs.
+    /// Default: 0.
     pub log_id: i64,
-    /// A text that names the request to the server.
+    /// A name for the request, which the server sees.
+    /// Default: none.
     pub request_id: Option<&'a str>,
-    /// Bytes sent beside the request, never compressed.
+    /// Bytes sent beside the request. They are never compressed.
+    /// Default: none.
     pub attachment: &'a [u8],
-    /// How the request is compressed.
+    /// The compression of the request.
+    /// Default: [`Compress::None`].
     pub compress: Compress,
-    /// What any thread may end the call by.
+    /// Lets any thread end the call.
+    /// Default: none.
     pub cancellation: Option<&'a Cancellation>,
+}
+
+impl<'a> CallOptions<'a> {
+    /// Returns the defaults.
+    pub fn new() -> CallOptions<'a> {
+        CallOptions::default()
+    }
+
+    setters! {
+        timeout: into Option<Duration>,
+        log_id: i64,
+        request_id: into Option<&'a str>,
+        attachment: &'a [u8],
+        compress: Compress,
+        cancellation: into Option<&'a Cancellation>,
+    }
+}
+
+/// What a response carries beside its message: see [`Call::reply_with`](super::Call::reply_with).
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct ReplyOptions<'a> {
+    /// Bytes sent beside the message. They are never compressed.
+    /// Default: none.
+    pub attachment: &'a [u8],
+    /// The compression of the message.
+    /// Default: [`Compress::None`].
+    pub compress: Compress,
+}
+
+impl<'a> ReplyOptions<'a> {
+    /// Returns the defaults.
+    pub fn new() -> ReplyOptions<'a> {
+        ReplyOptions::default()
+    }
+
+    setters! {
+        attachment: &'a [u8],
+        compress: Compress,
+    }
 }

@@ -6,9 +6,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::{
-    Call, CallHandle, CallOptions, Client, Code, Compress, Error, Reply, Response, Server,
-};
+use super::response::Ready;
+use super::{Call, CallHandle, CallOptions, Client, Code, Error, ReplyOptions, Response, Server};
 
 /// A service as a generator makes it, to be added to a [`Server`].
 pub trait Service {
@@ -29,95 +28,32 @@ impl Server {
     }
 }
 
-/// What a handler answers: a message and what goes beside it, now or later.
+/// Sends the response of one call, with a typed message: see [`Response::deferred`].
 ///
-/// A message alone converts into it: `Ok(message.into())`.
-pub struct Answer<T> {
-    kind: Kind<T>,
-}
-
-enum Kind<T> {
-    Now { message: T, attachment: Vec<u8>, compress: Compress },
-    Later(Box<dyn FnOnce(Responder<T>) + Send>),
-}
-
-impl<T> Answer<T> {
-    /// An answer with this message.
-    pub fn new(message: T) -> Answer<T> {
-        Answer { kind: Kind::Now { message, attachment: Vec::new(), compress: Compress::None } }
-    }
-
-    /// An answer that is given later. `take` runs as soon as the handler has returned, in the same
-    /// coroutine, and may keep the [`Responder`] or answer by it and go on with something else.
-    pub fn later(take: impl FnOnce(Responder<T>) + Send + 'static) -> Answer<T> {
-        Answer { kind: Kind::Later(Box::new(take)) }
-    }
-
-    /// Sends these bytes beside the message. Nothing happens to an answer that is given later.
-    #[must_use]
-    pub fn with_attachment(mut self, bytes: impl Into<Vec<u8>>) -> Answer<T> {
-        if let Kind::Now { attachment, .. } = &mut self.kind {
-            *attachment = bytes.into();
-        }
-        self
-    }
-
-    /// Compresses the message. Nothing happens to an answer that is given later.
-    #[must_use]
-    pub fn with_compress(mut self, how: Compress) -> Answer<T> {
-        if let Kind::Now { compress, .. } = &mut self.kind {
-            *compress = how;
-        }
-        self
-    }
-}
-
-impl<T> From<T> for Answer<T> {
-    fn from(message: T) -> Self {
-        Answer::new(message)
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Answer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Now { message, attachment, compress } => f
-                .debug_struct("Answer")
-                .field("message", message)
-                .field("attachment", &attachment.len())
-                .field("compress", compress)
-                .finish(),
-            Kind::Later(_) => f.write_str("Answer::later(..)"),
-        }
-    }
-}
-
-/// A call that waits for its answer, with a typed message: see [`Answer::later`].
-///
-/// It answers exactly once, from any coroutine or thread. Dropped, it answers with EINTERNAL.
+/// It responds exactly once, from any coroutine or thread. Dropped, it responds with EINTERNAL.
 pub struct Responder<T> {
     call: Call,
     encode: fn(&T) -> Vec<u8>,
 }
 
 impl<T> Responder<T> {
-    /// The call: where it came from, its deadline, whether anybody still waits.
+    /// Returns the call: where it came from, its deadline, whether anybody still waits.
     pub fn call(&self) -> &Call {
         &self.call
     }
 
-    /// Answers with a message. Does not wait.
-    pub fn reply(self, answer: impl Into<Answer<T>>) {
-        match answer.into().kind {
-            Kind::Now { message, attachment, compress } => {
-                let body = (self.encode)(&message);
-                self.call.reply_with(Reply { body: &body, attachment: &attachment, compress });
+    /// Responds with a message. Does not wait.
+    pub fn reply(self, response: impl Into<Response<T>>) {
+        match response.into().into_ready() {
+            Ok(Ready { body, attachment, compress, .. }) => {
+                let options = ReplyOptions::new().attachment(&attachment).compress(compress);
+                self.call.reply_with(&(self.encode)(&body), &options);
             }
-            Kind::Later(take) => take(self),
+            Err(take) => take(self),
         }
     }
 
-    /// Answers with an error: its number and its text. Does not wait.
+    /// Responds with an error: its code and its text. Does not wait.
     pub fn fail(self, error: &Error) {
         self.call.fail(error.code(), error.text());
     }
@@ -167,38 +103,38 @@ where
         Method { service, name, request, response, types: PhantomData }
     }
 
-    /// Adds the method to a server. A request that does not decode is answered with EREQUEST; what
-    /// else may happen is said at [`Server::add_method`].
+    /// Adds the method to a server. A request that cannot be decoded fails with EREQUEST; for the rest
+    /// see [`Server::add_method`].
     ///
     /// # Errors
     /// When the method is there already.
     pub fn serve(
         &self,
         server: &Server,
-        handler: impl Fn(Q, &Call) -> Result<Answer<A>, Error> + Send + Sync + 'static,
+        handler: impl Fn(Q, &Call) -> Result<Response<A>, Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let request_name = self.request;
         server.add_method(self.service, self.name, move |call| {
             let request = match <C as Codec<Q>>::decode(call.request()) {
                 Ok(request) => request,
                 Err(why) => {
-                    let text = format!("the body is no {request_name}: {why}");
+                    let text = format!("the body is not a {request_name}: {why}");
                     return call.fail(Code::EREQUEST, &text);
                 }
             };
             let outcome = handler(request, &call);
             let responder = Responder { call, encode: <C as Codec<A>>::encode };
             match outcome {
-                Ok(answer) => responder.reply(answer),
+                Ok(response) => responder.reply(response),
                 Err(error) => responder.fail(&error),
             }
         })
     }
 
-    /// Calls the method and waits for the answer: a coroutine is suspended, a plain thread blocks.
+    /// Calls the method and waits for the response: suspends a coroutine, blocks a plain thread.
     ///
     /// # Errors
-    /// As for [`Client::call`], and ERESPONSE when the answer does not decode.
+    /// Those of [`Client::call`], and ERESPONSE when the response cannot be decoded.
     pub fn call(
         &self,
         client: &Client,
@@ -228,10 +164,12 @@ where
 }
 
 fn decode<A, C: Codec<A>>(response: Response, name: &str) -> Result<Response<A>, Error> {
-    let Response { body, attachment, peer } = response;
+    let Ok(Ready { body, attachment, compress, peer }) = response.into_ready() else {
+        return Err(Error::response("the response is deferred"));
+    };
     match C::decode(&body) {
-        Ok(body) => Ok(Response { body, attachment, peer }),
-        Err(why) => Err(Error::response(format!("the answer is no {name}: {why}"))),
+        Ok(body) => Ok(Ready { body, attachment, compress, peer }.into()),
+        Err(why) => Err(Error::response(format!("the response is not a {name}: {why}"))),
     }
 }
 

@@ -240,7 +240,7 @@ fn one_port_for_http_and_rpc() {
     let mut peer = Peer::connect(&addr);
     for _ in 0..3 {
         let answer = client.call("a.B", "C", b"rpc", &CallOptions::default()).unwrap();
-        assert_eq!(answer.body, b"rpc");
+        assert_eq!(answer.body(), b"rpc");
         peer.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(peer.response().text(), "hello");
         peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");

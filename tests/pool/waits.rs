@@ -39,7 +39,7 @@ fn two_threads_serve_a_hundred_jobs_that_wait_for_our_client() {
             let (pool, client) = (pool.clone(), client.clone());
             rt::spawn(move || {
                 let call = || client.call("s", "Slow", b"", &CallOptions::default());
-                pool.run(call).unwrap().unwrap().body
+                pool.run(call).unwrap().unwrap().into_body()
             })
             .unwrap()
         })
@@ -184,7 +184,7 @@ fn a_call_is_answered_from_a_pool_thread() {
     let client = Client::new(&addr, ClientOptions::default()).unwrap();
     for i in 0..50_u8 {
         let answer = client.call("s", "Pooled", &[i], &CallOptions::default()).unwrap();
-        assert_eq!(answer.body, [i]);
+        assert_eq!(answer.body()[..], [i]);
     }
     eventually("the jobs have ended", || pool.stats().finished == 50);
 }

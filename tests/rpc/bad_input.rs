@@ -140,7 +140,7 @@ fn a_small_body_that_unpacks_beyond_the_limit_is_an_error() {
     let mut options = ServerOptions::default();
     options.max_frame = 100_000;
     let (_server, addr) = server(options);
-    let sent = CallOptions { compress: Compress::Gzip, ..CallOptions::default() };
+    let sent = CallOptions::new().compress(Compress::Gzip);
     let error = client(&addr).call("echo.EchoService", "Echo", &vec![0; 1 << 20], &sent);
     assert_eq!(error.unwrap_err().code(), 1003);
     assert_serves(&addr);

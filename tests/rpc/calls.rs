@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Compress, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Compress, Response, Server, ServerOptions};
 use fastrpc::rt;
 
 use super::support::*;
@@ -14,11 +14,11 @@ fn attachments_and_compression_both_ways() {
     let client = client(&addr);
     let body = b"hello ".repeat(1000);
     for compress in [Compress::None, Compress::Snappy, Compress::Gzip, Compress::Zlib] {
-        let options = CallOptions { compress, attachment: b"beside", ..CallOptions::default() };
+        let options = CallOptions::new().compress(compress).attachment(b"beside");
         let answer = client.call("echo.EchoService", "Echo", &body, &options).unwrap();
-        assert_eq!(answer.body, body, "{compress:?}");
-        assert_eq!(answer.attachment, b"beside", "{compress:?}");
-        assert_eq!(answer.peer.to_string(), addr);
+        assert_eq!(answer.body(), &body, "{compress:?}");
+        assert_eq!(answer.attachment(), b"beside", "{compress:?}");
+        assert_eq!(answer.peer().unwrap().to_string(), addr);
     }
 }
 
@@ -47,12 +47,8 @@ fn the_call_knows_its_context() {
         .unwrap();
     let addr = server.listen("127.0.0.1:0").unwrap().to_string();
     let client = client(&addr);
-    let options = CallOptions {
-        timeout: Some(Duration::from_millis(5000)),
-        log_id: 77,
-        request_id: Some("r-1"),
-        ..CallOptions::default()
-    };
+    let options =
+        CallOptions::new().timeout(Duration::from_millis(5000)).log_id(77).request_id("r-1");
     client.call("a.B", "C", b"", &options).unwrap();
     let (service, method, peer, log_id, request_id, left, canceled) = rx.try_recv().unwrap();
     assert_eq!((&service[..], &method[..]), ("a.B", "C"));
@@ -166,7 +162,7 @@ fn callbacks_run_in_coroutines() {
         let tx = tx.clone();
         let options = CallOptions::default();
         client.call_async("echo.EchoService", "Echo", &i.to_le_bytes(), &options, move |outcome| {
-            tx.send((rt::is_coroutine(), outcome.unwrap().body)).unwrap();
+            tx.send((rt::is_coroutine(), outcome.unwrap().into_body())).unwrap();
         });
     }
     let mut seen = Vec::new();
@@ -204,8 +200,7 @@ fn a_call_is_answered_later_from_a_thread() {
     for i in 0..100u8 {
         let tx = tx.clone();
         client.call_async("a.B", "Later", &[i], &CallOptions::default(), move |outcome| {
-            let outcome =
-                outcome.map(|response| response.body).map_err(|error| error.code().number());
+            let outcome = outcome.map(Response::into_body).map_err(|error| error.code().number());
             tx.send((i, outcome)).unwrap();
         });
     }
@@ -227,7 +222,7 @@ fn a_call_that_times_out() {
     let (_server, addr) = server(ServerOptions::default());
     let client = client(&addr);
     let timeout = Duration::from_millis(50);
-    let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
+    let options = CallOptions::new().timeout(timeout);
     // From a thread, by callback, and in a coroutine of the client's worker.
     let start = Instant::now();
     let error = client.call("echo.EchoService", "Sleep", b"200", &options).unwrap_err();
@@ -244,7 +239,7 @@ fn a_call_that_times_out() {
     let local = addr.clone();
     in_coroutine(move || {
         let client = Client::new(&local, ClientOptions::default()).unwrap();
-        let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
+        let options = CallOptions::new().timeout(timeout);
         let start = Instant::now();
         let error = client.call("echo.EchoService", "Sleep", b"200", &options).unwrap_err();
         assert!(error.is_timeout(), "{error:?}");

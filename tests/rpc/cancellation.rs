@@ -63,7 +63,7 @@ fn client_of(addr: &str) -> Arc<Client> {
 
 fn options(cancellation: &Cancellation) -> CallOptions<'_> {
     let cancellation = Some(cancellation);
-    CallOptions { timeout: Some(LONG), cancellation, ..CallOptions::default() }
+    CallOptions::new().timeout(LONG).cancellation(cancellation)
 }
 
 fn begin(
@@ -118,7 +118,7 @@ fn a_call_that_comes_later_fails_at_once_until_the_reset() {
         cancellation.reset();
         assert!(!cancellation.is_canceled());
         let ended = begin(caller, &f.client, &cancellation, "Echo");
-        assert_eq!(ended.recv_timeout(LONG).unwrap().unwrap().body, b"x");
+        assert_eq!(ended.recv_timeout(LONG).unwrap().unwrap().into_body(), b"x");
         // Too late.
         cancellation.cancel();
         assert_canceled(&begin(caller, &f.client, &cancellation, "Echo"));
@@ -167,7 +167,7 @@ fn an_answer_and_a_cancellation_may_race() {
             for i in 0..1000 {
                 next.send(i % 50 * 40).unwrap();
                 match client.call(CALL.0, "Echo", b"x", &options(&cancellation)) {
-                    Ok(response) => assert_eq!(response.body, b"x"),
+                    Ok(response) => assert_eq!(response.body(), b"x"),
                     Err(error) => assert!(error.is_canceled(), "{error:?}"),
                 }
                 while !cancellation.is_canceled() {
@@ -219,10 +219,10 @@ fn calls_with_a_callback_end_once() {
             assert!(next().unwrap_err().is_canceled());
             cancellation.reset();
             begin("Echo");
-            assert_eq!(next().unwrap().body, b"x");
+            assert_eq!(next().unwrap().into_body(), b"x");
             // What that left behind is replaced, and what this leaves is freed with it.
             begin("Echo");
-            assert_eq!(next().unwrap().body, b"x");
+            assert_eq!(next().unwrap().into_body(), b"x");
             assert!(rx.try_recv().is_err());
         })
         .recv_timeout(LONG)

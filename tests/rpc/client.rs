@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Response, Server, ServerOptions};
 use fastrpc::rt::{self, Deadline};
 
 use super::support::*;
@@ -74,7 +74,7 @@ fn break_with_a_thousand_in_flight() -> Duration {
     let (tx, rx) = mpsc::channel();
     for i in 0..1000 {
         let tx = tx.clone();
-        let options = CallOptions { timeout: Some(LONG), ..CallOptions::default() };
+        let options = CallOptions::new().timeout(LONG);
         client.call_async("a.B", "C", b"x", &options, move |outcome| {
             tx.send((i, outcome.unwrap_err(), Instant::now())).unwrap();
         });
@@ -196,8 +196,7 @@ fn a_half_closed_server_ends_the_calls() {
     for _ in 0..2 {
         let tx = tx.clone();
         client.call_async("a.B", "C", b"", &CallOptions::default(), move |outcome| {
-            tx.send(outcome.map(|response| response.body).map_err(|error| error.is_closed()))
-                .unwrap();
+            tx.send(outcome.map(Response::into_body).map_err(|error| error.is_closed())).unwrap();
         });
     }
     assert_eq!(rx.recv_timeout(LONG), Ok(Ok(b"first".to_vec())));
@@ -213,7 +212,7 @@ fn a_server_that_never_reads() {
     let mut options = ClientOptions::default();
     options.write_stall = Duration::from_millis(200);
     let client = Client::new(&addr, options).unwrap();
-    let options = CallOptions { timeout: Some(LONG), ..CallOptions::default() };
+    let options = CallOptions::new().timeout(LONG);
     let error = client.call("a.B", "C", &vec![0; 32 << 20], &options).unwrap_err();
     assert!(error.is_closed() && error.text().contains("takes no requests"), "{error:?}");
     drop(listener);
@@ -234,7 +233,7 @@ fn callers_of_a_server_that_never_reads_time_out() {
                     // Larger than what goes out at once, when the peer takes none.
                     let body = vec![0; 1 << 20];
                     let timeout = Some(Duration::from_millis(100));
-                    let options = CallOptions { timeout, ..CallOptions::default() };
+                    let options = CallOptions::new().timeout(timeout);
                     for _ in 0..3 {
                         let error = client.call("a.B", "C", &body, &options).unwrap_err();
                         assert!(error.is_timeout(), "{error:?}");
@@ -264,7 +263,7 @@ fn close_ends_everything() {
     })
     .unwrap();
     client.call_async("echo.EchoService", "Sleep", b"5000", &CallOptions::default(), move |o| {
-        let outcome = o.map(|response| response.body);
+        let outcome = o.map(Response::into_body);
         from_callback.send(outcome.map_err(|e| (e.code().number(), e.text().to_owned()))).unwrap();
     });
     eventually("all three are in flight", || client.stats().in_flight == 3);
@@ -344,4 +343,36 @@ fn a_host_name_is_looked_up() {
     let missing = client("no-such-host.invalid:1");
     let error = missing.call("a.B", "C", b"", &CallOptions::default()).unwrap_err();
     assert!(error.is_connect(), "{error:?}");
+}
+
+#[test]
+fn the_last_clone_of_a_client_closes_it() {
+    let (_server, addr) = server(ServerOptions::default());
+    let first = client(&addr);
+    let second = first.clone();
+    assert_eq!(call(&first, "Echo", b"1"), Ok(b"1".to_vec()));
+    drop(first);
+    assert!(second.is_connected());
+    assert_eq!(call(&second, "Echo", b"2"), Ok(b"2".to_vec()));
+    assert_eq!(second.stats().connects, 1);
+    let (tx, rx) = mpsc::channel();
+    let done =
+        move |outcome: Result<_, fastrpc::rpc::Error>| tx.send(outcome.unwrap_err()).unwrap();
+    second.call_async("echo.EchoService", "Sleep", b"10000", &CallOptions::new(), done);
+    drop(second);
+    assert_eq!(rx.recv_timeout(LONG).unwrap().code(), fastrpc::rpc::Code::ECLOSE);
+}
+
+#[test]
+fn a_host_and_a_port_name_a_server() {
+    let (server, _) = server(ServerOptions::default());
+    let port = server.local_addr().unwrap().port().unwrap();
+    for client in [
+        Client::new(("127.0.0.1", port), ClientOptions::new()),
+        Client::new(std::net::SocketAddr::from(([127, 0, 0, 1], port)), ClientOptions::new()),
+        Client::new(server.local_addr().unwrap(), ClientOptions::new()),
+        Client::new(format!("127.0.0.1:{port}"), ClientOptions::new()),
+    ] {
+        assert_eq!(call(&client.unwrap(), "Echo", b"x"), Ok(b"x".to_vec()));
+    }
 }

@@ -98,10 +98,10 @@ fn our_client_understands_their_server() {
             "09-timeout" => assert!(outcome.unwrap_err().is_timeout()),
             _ => {
                 let outcome = outcome.unwrap();
-                let text = Text::decode(&outcome.body[..]).unwrap().text;
+                let text = Text::decode(&outcome.body()[..]).unwrap().text;
                 assert_eq!(text, text_of(&request), "{case}");
                 let attached: &[u8] = if case == "03-attachment" { b"attached bytes" } else { b"" };
-                assert_eq!(outcome.attachment, attached, "{case}");
+                assert_eq!(outcome.attachment(), attached, "{case}");
             }
         }
     }
@@ -144,19 +144,19 @@ fn play(
     let attachment = request.meta.attachment_size.unwrap_or(0) as usize;
     let attachment = request.body[request.body.len() - attachment..].to_vec();
     let message = Text { text: text_of(request) }.encode_to_vec();
-    let options = CallOptions {
-        timeout: Some(Duration::from_millis(if response.is_empty() { 50 } else { 10_000 })),
-        log_id: said.log_id.unwrap_or(0),
-        request_id: said.request_id.as_deref(),
-        attachment: &attachment,
-        compress: match request.meta.compress.unwrap_or(0) {
-            1 => Compress::Snappy,
-            2 => Compress::Gzip,
-            3 => Compress::Zlib,
-            _ => Compress::None,
-        },
-        ..CallOptions::default()
+    let timeout = Duration::from_millis(if response.is_empty() { 50 } else { 10_000 });
+    let compress = match request.meta.compress.unwrap_or(0) {
+        1 => Compress::Snappy,
+        2 => Compress::Gzip,
+        3 => Compress::Zlib,
+        _ => Compress::None,
     };
+    let options = CallOptions::new()
+        .timeout(timeout)
+        .log_id(said.log_id.unwrap_or(0))
+        .request_id(said.request_id.as_deref())
+        .attachment(&attachment)
+        .compress(compress);
     let outcome = client.call(&said.service, &said.method, &message, &options);
     drop(client);
     (outcome, server.join().unwrap())

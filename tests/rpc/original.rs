@@ -5,7 +5,9 @@ use std::net::{Shutdown, TcpListener};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Compress, Protocol, Server, ServerOptions};
+use fastrpc::rpc::{
+    CallOptions, Client, ClientOptions, Compress, Protocol, ReplyOptions, Server, ServerOptions,
+};
 use fastrpc::rt::{self, Deadline};
 
 use super::old_peer::*;
@@ -87,9 +89,9 @@ fn our_client_replays_their_session() {
     for call in calls {
         let (tx, id) = (tx.clone(), call.id());
         let done = move |outcome: Result<fastrpc::rpc::Response, _>| {
-            tx.send((id, outcome.unwrap().body)).unwrap();
+            tx.send((id, outcome.unwrap().into_body())).unwrap();
         };
-        let options = CallOptions { timeout: Some(LONG), ..CallOptions::default() };
+        let options = CallOptions::new().timeout(LONG);
         client.call_async("echo.EchoService", "Echo", &call.body, &options, done);
     }
     let mut server = OldPeer::accept(&listener);
@@ -186,7 +188,7 @@ fn an_answer_with_an_attachment_does_not_fit() {
     let server = Server::new(ServerOptions::default());
     server
         .add_method("echo.EchoService", "Attach", |call| {
-            call.reply_with(fastrpc::rpc::Reply { attachment: b"beside", ..Default::default() });
+            call.reply_with(b"", &ReplyOptions::new().attachment(b"beside"));
         })
         .unwrap();
     let other = server.listen("127.0.0.1:0").unwrap().to_string();
@@ -194,7 +196,7 @@ fn an_answer_with_an_attachment_does_not_fit() {
     let error = call(&client, "Attach", b"").unwrap_err();
     assert_eq!(error.0, 2001);
     assert!(error.1.contains("attachment"), "{error:?}");
-    let options = CallOptions { attachment: b"beside", ..CallOptions::default() };
+    let options = CallOptions::new().attachment(b"beside");
     let error = old_client(&addr).call("echo.EchoService", "Echo", b"", &options).unwrap_err();
     assert_eq!(error.code(), 1003);
     assert!(!error.is_remote() && error.text().contains("attachment"), "{error:?}");
@@ -387,9 +389,9 @@ fn our_client_and_our_server() {
     assert_eq!(error.0, 1002);
     assert!(error.1.contains("Absent"), "{error:?}");
     // Compression is a wish that these frames cannot grant.
-    let options = CallOptions { compress: Compress::Gzip, ..CallOptions::default() };
+    let options = CallOptions::new().compress(Compress::Gzip);
     let answer = client.call("echo.EchoService", "Echo", b"plain", &options).unwrap();
-    assert_eq!(answer.body, b"plain");
+    assert_eq!(answer.body(), b"plain");
     let error = client.call("a\r\nb", "Echo", b"", &CallOptions::default()).unwrap_err();
     assert_eq!(error.code(), 1003, "{error:?}");
     assert_eq!(client.stats().in_flight, 0);
@@ -411,7 +413,7 @@ fn the_server_learns_of_the_deadline_and_the_name() {
         .unwrap();
     let addr = server.listen("127.0.0.1:0").unwrap().to_string();
     let timeout = Some(Duration::from_secs(5));
-    let options = CallOptions { timeout, request_id: Some("r-1"), ..CallOptions::default() };
+    let options = CallOptions::new().timeout(timeout).request_id("r-1");
     old_client(&addr).call("a.B", "C", b"", &options).unwrap();
     let (left, name) = rx.try_recv().unwrap();
     assert_eq!(name.as_deref(), Some("r-1"));
@@ -458,8 +460,7 @@ fn many_calls_in_flight_from_everywhere() {
 fn a_silent_server_is_a_timeout_and_a_late_answer_is_dropped() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = old_client(&listener.local_addr().unwrap().to_string());
-    let options =
-        CallOptions { timeout: Some(Duration::from_millis(50)), ..CallOptions::default() };
+    let options = CallOptions::new().timeout(Duration::from_millis(50));
     let error = client.call("echo.EchoService", "Echo", b"", &options).unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     let mut server = OldPeer::accept(&listener);

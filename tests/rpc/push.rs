@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrpc::pool::ThreadPool;
 use fastrpc::rpc::{
-    CallOptions, Client, ClientOptions, Compress, Connection, Protocol, Server, ServerOptions,
+    CallOptions, Client, ClientOptions, Connection, Protocol, Server, ServerOptions,
 };
 use fastrpc::rt::{self, Deadline};
 
@@ -49,14 +49,9 @@ fn client_of(addr: &str, protocol: Protocol) -> Client {
     Client::new(addr, options).unwrap()
 }
 
-const LONG_CALL: CallOptions<'static> = CallOptions {
-    timeout: Some(LONG),
-    log_id: 0,
-    request_id: None,
-    attachment: b"",
-    compress: Compress::None,
-    cancellation: None,
-};
+fn long_call() -> CallOptions<'static> {
+    CallOptions::new().timeout(LONG)
+}
 
 type Pushed = (String, Vec<u8>);
 
@@ -466,7 +461,7 @@ fn a_server_closes_a_connection_after_what_it_sent() {
             let (pushes, losses) = (pushes(&client), losses(&client));
             let connection = hub.join(&client);
             let (tx, ended) = mpsc::channel();
-            client.call_async("echo.EchoService", "Keep", b"", &LONG_CALL, move |outcome| {
+            client.call_async("echo.EchoService", "Keep", b"", &long_call(), move |outcome| {
                 tx.send(outcome.unwrap_err()).unwrap();
             });
             let call = kept.recv_timeout(LONG).unwrap();
@@ -475,7 +470,7 @@ fn a_server_closes_a_connection_after_what_it_sent() {
                 "a thread" => say_goodbye(&connection),
                 "a coroutine" => in_coroutine(move || say_goodbye(&connection)),
                 _ => {
-                    let left = client.call("echo.EchoService", "Leave", b"", &LONG_CALL);
+                    let left = client.call("echo.EchoService", "Leave", b"", &long_call());
                     assert!(left.is_ok() || left.is_err_and(|error| error.is_closed()));
                 }
             }

@@ -30,7 +30,7 @@ fn several_addresses_and_late_methods() {
     let options = CallOptions::default();
     assert_eq!(client.call("new.Service", "M", b"", &options).unwrap_err().code(), 1001);
     server.add_method("new.Service", "M", |call| call.reply(b"here")).unwrap();
-    assert_eq!(client.call("new.Service", "M", b"", &options).unwrap().body, b"here");
+    assert_eq!(client.call("new.Service", "M", b"", &options).unwrap().into_body(), b"here");
     assert!(server.listen(&first).is_err(), "the address is taken");
     assert!(server.listen("nonsense").is_err());
 }

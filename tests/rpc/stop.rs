@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Response, Server, ServerOptions};
 use fastrpc::rt::{self, Deadline};
 
 use super::support::*;
@@ -17,7 +17,7 @@ fn calls_in_flight_end_first() {
         let tx = tx.clone();
         let options = CallOptions::default();
         client.call_async("echo.EchoService", "Sleep", b"200", &options, move |outcome| {
-            tx.send(outcome.map(|response| response.body)).unwrap();
+            tx.send(outcome.map(Response::into_body)).unwrap();
         });
     }
     eventually("the calls have come", || server.stats().in_flight == 10);

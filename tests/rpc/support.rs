@@ -5,7 +5,9 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, Once};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Reply, Server, ServerOptions};
+use fastrpc::rpc::{
+    CallOptions, Client, ClientOptions, ReplyOptions, Response, Server, ServerOptions,
+};
 use fastrpc::rt;
 use prost::Message;
 
@@ -42,7 +44,8 @@ pub(crate) fn add_methods(server: &Server) {
         .add_method(service, "Echo", |call| {
             let (body, attachment) = (call.request().to_vec(), call.attachment().to_vec());
             let compress = call.compress();
-            call.reply_with(Reply { body: &body, attachment: &attachment, compress });
+            let options = ReplyOptions::new().attachment(&attachment).compress(compress);
+            call.reply_with(&body, &options);
         })
         .unwrap();
     server
@@ -70,7 +73,7 @@ pub(crate) fn client(addr: &str) -> Client {
 pub(crate) fn call(client: &Client, method: &str, body: &[u8]) -> Result<Vec<u8>, (i32, String)> {
     client
         .call("echo.EchoService", method, body, &CallOptions::default())
-        .map(|response| response.body)
+        .map(Response::into_body)
         .map_err(|error| (error.code().number(), error.text().to_owned()))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastrpc::rpc::{Answer, Call, Client, ClientOptions, Error, Server, ServerOptions};
+use fastrpc::rpc::{Call, Client, ClientOptions, Error, Response, Server, ServerOptions};
 use fastrpc::rt;
 
 use crate::testing::calls::{Calls, CallsClient, CallsServer, Count, Text, Tree};
@@ -18,16 +18,16 @@ pub fn text(text: impl Into<String>) -> Text {
 }
 
 impl Calls for Implementation {
-    fn echo(&self, request: Text, call: &Call) -> Result<Answer<Text>, Error> {
-        let answer = Answer::from(request);
+    fn echo(&self, request: Text, call: &Call) -> Result<Response<Text>, Error> {
+        let answer = Response::from(request);
         Ok(answer.with_attachment(call.attachment()).with_compress(call.compress()))
     }
 
-    fn count(&self, request: Text, _call: &Call) -> Result<Answer<Count>, Error> {
+    fn count(&self, request: Text, _call: &Call) -> Result<Response<Count>, Error> {
         Ok(Count { count: request.text.len() as i64 }.into())
     }
 
-    fn describe(&self, request: Text, call: &Call) -> Result<Answer<Text>, Error> {
+    fn describe(&self, request: Text, call: &Call) -> Result<Response<Text>, Error> {
         let said = format!(
             "{} {} {} log {} id {:?} timed {}",
             request.text,
@@ -40,36 +40,36 @@ impl Calls for Implementation {
         Ok(text(said).into())
     }
 
-    fn fail(&self, request: Text, _call: &Call) -> Result<Answer<Text>, Error> {
+    fn fail(&self, request: Text, _call: &Call) -> Result<Response<Text>, Error> {
         Err(Error::new(2042, format!("no {}", request.text)))
     }
 
-    fn panic(&self, request: Text, _call: &Call) -> Result<Answer<Text>, Error> {
+    fn panic(&self, request: Text, _call: &Call) -> Result<Response<Text>, Error> {
         panic!("no {}", request.text)
     }
 
-    fn sleep(&self, request: Count, _call: &Call) -> Result<Answer<Text>, Error> {
+    fn sleep(&self, request: Count, _call: &Call) -> Result<Response<Text>, Error> {
         rt::sleep(Duration::from_millis(request.count as u64))?;
         Ok(text("slept").into())
     }
 
-    fn later(&self, request: Text, _call: &Call) -> Result<Answer<Text>, Error> {
-        Ok(Answer::later(move |responder| {
+    fn later(&self, request: Text, _call: &Call) -> Result<Response<Text>, Error> {
+        Ok(Response::deferred(move |responder| {
             std::thread::spawn(move || match request.text.strip_prefix("fail ") {
                 Some(why) => responder.fail(&Error::new(7, why.to_owned())),
                 None => {
                     let (said, beside) = (responder.call().method().to_owned(), request.text);
-                    responder.reply(Answer::new(text(said)).with_attachment(beside));
+                    responder.reply(Response::new(text(said)).with_attachment(beside));
                 }
             });
         }))
     }
 
-    fn forget(&self, _request: Text, _call: &Call) -> Result<Answer<Text>, Error> {
-        Ok(Answer::later(drop))
+    fn forget(&self, _request: Text, _call: &Call) -> Result<Response<Text>, Error> {
+        Ok(Response::deferred(drop))
     }
 
-    fn depth(&self, request: Tree, _call: &Call) -> Result<Answer<Count>, Error> {
+    fn depth(&self, request: Tree, _call: &Call) -> Result<Response<Count>, Error> {
         let mut depth = 0;
         let mut next = request.child;
         while let Some(tree) = next {
@@ -91,5 +91,5 @@ pub fn server() -> (Server, CallsClient<Arc<Client>>) {
 /// Makes the server listen, and a client of it.
 pub fn client(server: &Server) -> Arc<Client> {
     let addr = server.listen("127.0.0.1:0").unwrap();
-    Arc::new(Client::new(&addr.to_string(), ClientOptions::default()).unwrap())
+    Arc::new(Client::new(&addr, ClientOptions::default()).unwrap())
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use fastrpc::rpc::{
-    Answer, Call, CallOptions, Client, ClientOptions, Code, Compress, Error, Server, ServerOptions,
+    Call, CallOptions, Client, ClientOptions, Code, Compress, Error, Response, Server,
+    ServerOptions,
 };
 use fastrpc::rt;
 use fastrpc_build_testing::support::{self, Implementation, LONG, text};
@@ -13,16 +14,16 @@ use fastrpc_build_testing::testing::calls::{
 };
 
 fn plain() -> CallOptions<'static> {
-    CallOptions { timeout: Some(LONG), ..CallOptions::default() }
+    CallOptions::new().timeout(LONG)
 }
 
 #[test]
 fn a_call_from_a_thread_and_from_a_coroutine() {
     let (_server, calls) = support::server();
-    assert_eq!(calls.echo(&text("a thread"), &plain()).unwrap().body, text("a thread"));
-    assert_eq!(calls.count(&text("seven"), &plain()).unwrap().body.count, 5);
+    assert_eq!(calls.echo(&text("a thread"), &plain()).unwrap().into_body(), text("a thread"));
+    assert_eq!(calls.count(&text("seven"), &plain()).unwrap().into_body().count, 5);
     let outcome = rt::spawn(move || calls.echo(&text("a coroutine"), &plain())).unwrap().join();
-    assert_eq!(outcome.unwrap().unwrap().body, text("a coroutine"));
+    assert_eq!(outcome.unwrap().unwrap().into_body(), text("a coroutine"));
 }
 
 #[test]
@@ -30,19 +31,19 @@ fn attachments_go_both_ways() {
     let (_server, calls) = support::server();
     for compress in [Compress::None, Compress::Gzip] {
         let attachment = b"\0beside\xff";
-        let options = CallOptions { attachment, compress, ..plain() };
+        let options = plain().attachment(attachment).compress(compress);
         let response = calls.echo(&text("x".repeat(5000)), &options).unwrap();
-        assert_eq!(response.attachment, attachment);
-        assert_eq!(response.body.text.len(), 5000);
+        assert_eq!(response.attachment(), attachment);
+        assert_eq!(response.body().text.len(), 5000);
     }
-    assert_eq!(calls.echo(&text(""), &plain()).unwrap().attachment, b"");
+    assert_eq!(calls.echo(&text(""), &plain()).unwrap().attachment(), b"");
 }
 
 #[test]
 fn a_handler_sees_the_call() {
     let (_server, calls) = support::server();
-    let options = CallOptions { log_id: 42, request_id: Some("abc"), ..plain() };
-    let said = calls.describe(&text("hi"), &options).unwrap().body.text;
+    let options = plain().log_id(42).request_id("abc");
+    let said = calls.describe(&text("hi"), &options).unwrap().into_body().text;
     assert_eq!(said, r#"hi testing.calls.Calls Describe log 42 id "abc" timed true"#);
 }
 
@@ -61,16 +62,19 @@ fn a_panic_is_an_error_with_its_text() {
     assert!(error.is_remote());
     assert_eq!(error.code(), Code::EINTERNAL);
     assert_eq!(error.text(), "the handler panicked: no luck");
-    assert_eq!(calls.echo(&text("still there"), &plain()).unwrap().body, text("still there"));
+    assert_eq!(
+        calls.echo(&text("still there"), &plain()).unwrap().into_body(),
+        text("still there")
+    );
 }
 
 #[test]
 fn a_timeout() {
     let (_server, calls) = support::server();
-    let options = CallOptions { timeout: Some(Duration::from_millis(20)), ..plain() };
+    let options = plain().timeout(Duration::from_millis(20));
     let error = calls.sleep(&Count { count: 2000 }, &options).unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
-    assert_eq!(calls.sleep(&Count { count: 1 }, &plain()).unwrap().body, text("slept"));
+    assert_eq!(calls.sleep(&Count { count: 1 }, &plain()).unwrap().into_body(), text("slept"));
 }
 
 #[test]
@@ -80,10 +84,10 @@ fn a_callback_gets_the_outcome() {
     for message in [text("good"), text("luck")] {
         let (one, other) = (tx.clone(), tx.clone());
         calls.echo_async(&message, &plain(), move |outcome| {
-            one.send(outcome.map(|response| response.body.text)).unwrap();
+            one.send(outcome.map(|response| response.into_body().text)).unwrap();
         });
         calls.fail_async(&message, &plain(), move |outcome| {
-            other.send(outcome.map(|response| response.body.text)).unwrap();
+            other.send(outcome.map(|response| response.into_body().text)).unwrap();
         });
     }
     let mut said: Vec<String> = (0..4)
@@ -93,7 +97,7 @@ fn a_callback_gets_the_outcome() {
         })
         .collect();
     said.sort();
-    assert_eq!(said, ["good", "luck", "no good (code 2042)", "no luck (code 2042)"]);
+    assert_eq!(said, ["2042: no good", "2042: no luck", "good", "luck"]);
 }
 
 #[test]
@@ -111,7 +115,7 @@ fn an_asynchronous_call_is_cancelled() {
 fn an_answer_is_given_later() {
     let (_server, calls) = support::server();
     let response = calls.later(&text("beside"), &plain()).unwrap();
-    assert_eq!((response.body, &response.attachment[..]), (text("Later"), &b"beside"[..]));
+    assert_eq!((response.body(), response.attachment()), (&text("Later"), &b"beside"[..]));
     let error = calls.later(&text("fail whale"), &plain()).unwrap_err();
     assert_eq!((error.code(), error.text()), (Code::new(7), "whale"));
 }
@@ -132,7 +136,7 @@ fn bodies_that_do_not_decode() {
     let error = client.call(service, "Echo", b"\xff\xff", &plain()).unwrap_err();
     assert!(error.is_remote());
     assert_eq!(error.code(), Code::EREQUEST);
-    assert!(error.text().starts_with("the body is no testing.calls.Text: "), "{error}");
+    assert!(error.text().starts_with("the body is not a testing.calls.Text: "), "{error}");
 
     // A server that answers with other bytes than it should.
     let odd = Server::new(ServerOptions::default());
@@ -141,12 +145,12 @@ fn bodies_that_do_not_decode() {
     let error = odd_calls.count(&text("hi"), &plain()).unwrap_err();
     assert!(!error.is_remote());
     assert_eq!(error.code(), Code::ERESPONSE);
-    assert!(error.text().starts_with("the answer is no testing.calls.Count: "), "{error}");
+    assert!(error.text().starts_with("the response is not a testing.calls.Count: "), "{error}");
 
     let (tx, rx) = mpsc::channel();
     odd_calls.count_async(&text("hi"), &plain(), move |outcome| tx.send(outcome).unwrap());
     assert_eq!(rx.recv_timeout(LONG).unwrap().unwrap_err().code(), Code::ERESPONSE);
-    assert_eq!(calls.count(&text("hi"), &plain()).unwrap().body.count, 2);
+    assert_eq!(calls.count(&text("hi"), &plain()).unwrap().into_body().count, 2);
 }
 
 /// Decoding recurses, and a coroutine's stack is small.
@@ -160,7 +164,7 @@ fn a_deep_request_does_not_overflow_the_stack() {
         }
         tree
     };
-    assert_eq!(calls.depth(&nested(99), &plain()).unwrap().body.count, 99);
+    assert_eq!(calls.depth(&nested(99), &plain()).unwrap().into_body().count, 99);
     let error = calls.depth(&nested(1000), &plain()).unwrap_err();
     assert_eq!(error.code(), Code::EREQUEST, "{error}");
 }
@@ -173,13 +177,13 @@ fn what_is_not_there() {
     assert_eq!(nobody.echo(&text(""), &plain()).unwrap_err().code(), Code::ENOSERVICE);
     empty.add_method("testing.calls.Calls", "Other", |call| call.reply(b"")).unwrap();
     assert_eq!(nobody.echo(&text(""), &plain()).unwrap_err().code(), Code::ENOMETHOD);
-    assert_eq!(calls.echo(&text(""), &plain()).unwrap().body, text(""));
+    assert_eq!(calls.echo(&text(""), &plain()).unwrap().into_body(), text(""));
 }
 
 struct Doubles;
 
 impl Other for Doubles {
-    fn echo(&self, request: Count, _call: &Call) -> Result<Answer<Count>, Error> {
+    fn echo(&self, request: Count, _call: &Call) -> Result<Response<Count>, Error> {
         Ok(Count { count: 2 * request.count }.into())
     }
 }
@@ -193,9 +197,9 @@ fn two_services_on_one_server_and_none_twice() {
     assert!(server.add_service(OtherServer::from_arc(shared)).is_err());
     let client = support::client(&server);
     let other = OtherClient::new(&*client);
-    assert_eq!(other.echo(&Count { count: 21 }, &plain()).unwrap().body.count, 42);
+    assert_eq!(other.echo(&Count { count: 21 }, &plain()).unwrap().into_body().count, 42);
     let calls = CallsClient::new(client.clone());
-    assert_eq!(calls.clone().echo(&text("t"), &plain()).unwrap().body, text("t"));
+    assert_eq!(calls.clone().echo(&text("t"), &plain()).unwrap().into_body(), text("t"));
 }
 
 #[test]
@@ -203,22 +207,20 @@ fn a_client_may_be_owned() {
     let (server, _calls) = support::server();
     let addr = server.local_addr().unwrap().to_string();
     let calls = CallsClient::new(Client::new(&addr, ClientOptions::default()).unwrap());
-    assert_eq!(calls.echo(&text("mine"), &plain()).unwrap().body, text("mine"));
+    assert_eq!(calls.echo(&text("mine"), &plain()).unwrap().into_body(), text("mine"));
 }
 
 struct Relay(CallsClient<Arc<Client>>);
 
 impl Other for Relay {
-    fn echo(&self, request: Count, _call: &Call) -> Result<Answer<Count>, Error> {
+    fn echo(&self, request: Count, _call: &Call) -> Result<Response<Count>, Error> {
         match request.count {
             0 => Err(std::io::Error::other("the disk is full"))?,
             1 => Err(std::io::Error::from(Error::new(5, "five")))?,
             2 => Err(std::io::Error::from_raw_os_error(125))?,
             3 => Err(Error::new(0, "zero")),
-            _ => {
-                Ok(Count { count: self.0.fail(&text("way"), &plain())?.body.text.len() as i64 }
-                    .into())
-            }
+            _ => Ok(Count { count: self.0.fail(&text("way"), &plain())?.body().text.len() as i64 }
+                .into()),
         }
     }
 }
@@ -250,7 +252,7 @@ fn many_at_once() {
             rt::spawn(move || {
                 let sent = Text { text: i.to_string() };
                 calls.sleep(&Count { count: i % 7 }, &plain()).unwrap();
-                calls.echo(&sent, &plain()).unwrap().body == sent
+                calls.echo(&sent, &plain()).unwrap().into_body() == sent
             })
             .unwrap()
         })

@@ -4,7 +4,7 @@ use fastrpc::rpc::{self, CallOptions, ServerOptions};
 use fastrpc_build_testing::testing::{deep, names};
 use fastrpc_build_testing::{Bare, BareClient, BareServer, Number, support};
 
-type Outcome<T> = Result<rpc::Answer<T>, rpc::Error>;
+type Outcome<T> = Result<rpc::Response<T>, rpc::Error>;
 
 struct Everything;
 
@@ -105,17 +105,17 @@ fn methods_that_are_called_like_something_else() {
     let stub = names::NamesClient::new(&*client);
     let options = CallOptions::default();
     let value = 10;
-    assert_eq!(stub.r#type(&names::Result { value }, &options).unwrap().body.value, 11);
-    assert_eq!(stub.self_(&names::String { value }, &options).unwrap().body.value, 12);
-    assert_eq!(stub.r#match(&names::Ok { value }, &options).unwrap().body.value, 13);
-    assert_eq!(stub.new_(&names::Answer { value }, &options).unwrap().body.value, 14);
-    assert_eq!(stub.twice(&names::Client { value }, &options).unwrap().body.value, 15);
-    assert_eq!(stub.twice_(&names::Client { value }, &options).unwrap().body.value, 16);
-    assert_eq!(stub.twice_async(&names::Client { value }, &options).unwrap().body.value, 17);
-    assert_eq!(stub.http_get2(&names::Protobuf { value }, &options).unwrap().body.value, 18);
-    assert_eq!(stub.borrow(&names::C { value }, &options).unwrap().body.value, 19);
+    assert_eq!(stub.r#type(&names::Result { value }, &options).unwrap().into_body().value, 11);
+    assert_eq!(stub.self_(&names::String { value }, &options).unwrap().into_body().value, 12);
+    assert_eq!(stub.r#match(&names::Ok { value }, &options).unwrap().into_body().value, 13);
+    assert_eq!(stub.new_(&names::Answer { value }, &options).unwrap().into_body().value, 14);
+    assert_eq!(stub.twice(&names::Client { value }, &options).unwrap().into_body().value, 15);
+    assert_eq!(stub.twice_(&names::Client { value }, &options).unwrap().into_body().value, 16);
+    assert_eq!(stub.twice_async(&names::Client { value }, &options).unwrap().into_body().value, 17);
+    assert_eq!(stub.http_get2(&names::Protobuf { value }, &options).unwrap().into_body().value, 18);
+    assert_eq!(stub.borrow(&names::C { value }, &options).unwrap().into_body().value, 19);
     let s = names::SClient::new(&*client);
-    assert_eq!(s.call(&names::C { value }, &options).unwrap().body.value, -10);
+    assert_eq!(s.call(&names::C { value }, &options).unwrap().into_body().value, -10);
 }
 
 /// Peers in other languages look for the names of the `.proto` file.
@@ -147,13 +147,13 @@ fn packages_that_use_each_other() {
     let options = CallOptions::default();
     let imports = deep::ImportsClient::new(&*client);
     let inner = deep::down::Inner { text: "deep".into() };
-    let nested = imports.inner(&inner, &options).unwrap().body;
+    let nested = imports.inner(&inner, &options).unwrap().into_body();
     assert_eq!(nested.text, "deep");
-    assert_eq!(imports.nested(&nested, &options).unwrap().body.kind, 4);
+    assert_eq!(imports.nested(&nested, &options).unwrap().into_body().kind, 4);
     let number = Number { number: Some(-3) };
-    assert_eq!(imports.number(&number, &options).unwrap().body, number);
+    assert_eq!(imports.number(&number, &options).unwrap().into_body(), number);
     let deepest = deep::down::DeepestClient::new(&*client);
-    assert_eq!(deepest.echo(&inner, &options).unwrap().body, inner);
+    assert_eq!(deepest.echo(&inner, &options).unwrap().into_body(), inner);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn no_package_and_proto2() {
     let (_server, client) = server();
     let bare = BareClient::new(client);
     let default = Number::default();
-    assert_eq!(bare.add(&default, &CallOptions::default()).unwrap().body.number, Some(8));
+    assert_eq!(bare.add(&default, &CallOptions::default()).unwrap().into_body().number, Some(8));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn well_known_types() {
     let imports = deep::ImportsClient::new(&*client);
     imports.nothing(&(), &options).unwrap();
     let when = prost_types::Timestamp { seconds: 1_700_000_000, nanos: 1 };
-    let duration = imports.when(&when, &options).unwrap().body;
+    let duration = imports.when(&when, &options).unwrap().into_body();
     assert_eq!((duration.seconds, duration.nanos), (1_700_000_000, 5));
-    assert_eq!(imports.wrapped(&"four".to_owned(), &options).unwrap().body, 4);
+    assert_eq!(imports.wrapped(&"four".to_owned(), &options).unwrap().into_body(), 4);
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::call_ids::CallIds;
@@ -30,6 +30,8 @@ pub(super) struct Inner {
     pub(super) addr: Box<str>,
     pub(super) options: ClientOptions,
     pub(super) home: usize,
+    /// How many clients share this: the last one closes.
+    pub(super) handles: AtomicUsize,
     /// Set by the home worker, before it takes any mail.
     local: OnceLock<Pinned<Local>>,
     pub(super) mail: Mutex<Mail>,
@@ -94,6 +96,7 @@ impl Inner {
             addr: addr.into(),
             options,
             home,
+            handles: AtomicUsize::new(1),
             local: OnceLock::new(),
             mail: Mutex::default(),
             closed: AtomicBool::new(false),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Response;
 use super::channel::{Inner, Local};
 use super::events::Event;
 use super::pending::Outcome;
 use crate::rpc::io::{Missing, Taken};
+use crate::rpc::response::Ready;
 use crate::rpc::{Code, Compress, Error};
 use crate::wire;
 use crate::wire::baidu_std;
@@ -58,7 +58,8 @@ impl Inner {
             return Err(remote(response.code, response.text_lossy().into_owned()));
         }
         let bad = |error: wire::Error| Error::response(error.to_string());
-        let body = match frame.meta.compress().map_err(bad)? {
+        let compress = frame.meta.compress().map_err(bad)?;
+        let body = match compress {
             Compress::None => frame.body.to_vec(),
             kind => {
                 let limit = self.options.max_frame;
@@ -66,7 +67,8 @@ impl Inner {
             }
         };
         let peer = local.peer.borrow().clone();
-        Ok(Response { body, attachment: frame.attachment.to_vec(), peer })
+        let attachment = frame.attachment.to_vec();
+        Ok(Ready { body, attachment, compress, peer: Some(peer) }.into())
     }
 
     // ---- the original frames ----
@@ -122,7 +124,9 @@ fn original_outcome(local: &Local, frame: &original::Frame<'_>) -> Outcome {
     match frame.head.status {
         "" | "0" => {
             let peer = local.peer.borrow().clone();
-            Ok(Response { body: frame.body.to_vec(), attachment: Vec::new(), peer })
+            let body = frame.body.to_vec();
+            let (attachment, compress) = (Vec::new(), Compress::None);
+            Ok(Ready { body, attachment, compress, peer: Some(peer) }.into())
         }
         status => Err(match status.parse() {
             Ok(code) => remote(code, frame.head.err.to_owned()),

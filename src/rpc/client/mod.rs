@@ -11,6 +11,7 @@ mod pending;
 mod reconnect;
 mod request;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +22,7 @@ use self::channel::Inner;
 use self::inbox::{Letter, Then};
 use self::pending::{Done, Outcome, Pending, Slot};
 use self::request::{Parcel, Request};
-use crate::net::Addr;
+use crate::net::ToAddr;
 use crate::rpc::stats::ClientStats;
 use crate::rpc::{CallOptions, ClientOptions, Compress, Error, Protocol};
 use crate::rt::{self, Deadline, WaitError, Waiter};
@@ -41,32 +42,42 @@ use crate::wire;
 ///   accepts and closes is not called without pause.
 ///
 /// Each call ends exactly once with exactly one outcome. A client may be used by any number of
-/// threads and coroutines at once. Dropped, it closes: see [`close`](Client::close).
+/// threads and coroutines at once, and cloned: clones share the connection, and the last one to be
+/// dropped closes it.
+///
+/// ```
+/// use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::new(ServerOptions::default());
+/// # server.add_method("demo.Echo", "Say", |call| {
+/// #     let body = call.request().to_vec();
+/// #     call.reply(&body);
+/// # })?;
+/// # let addr = server.listen("127.0.0.1:0")?;
+/// let client = Client::new(addr, ClientOptions::new())?;
+/// let options = CallOptions::new().timeout(Duration::from_secs(1));
+/// match client.call("demo.Echo", "Say", b"hello", &options) {
+///     Ok(response) => assert_eq!(response.body(), b"hello"),
+///     Err(error) if error.is_timeout() => println!("the server is slow"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Client {
     inner: Arc<Inner>,
 }
 
-/// A successful answer: its message as bytes, or decoded by a generated client.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Response<T = Vec<u8>> {
-    /// The response message, decompressed.
-    pub body: T,
-    /// The bytes sent beside it.
-    pub attachment: Vec<u8>,
-    /// Who answered.
-    pub peer: Arc<Addr>,
-}
-
 impl Client {
-    /// A client of the server at `addr`: `"host:port"` or `"unix:/path"`. Does not connect yet;
-    /// a host's name is looked up each time it does.
+    /// Makes a client of the server at `addr`: `"host:port"`, `"unix:/path"`, or whatever else
+    /// [names an address](ToAddr). Does not connect yet; a host name is looked up for each attempt.
     ///
     /// # Errors
-    /// When the worker asked for does not exist, or the runtime cannot be used: it failed to
-    /// start, or this is a forked child.
-    pub fn new(addr: &str, options: ClientOptions) -> io::Result<Client> {
-        Ok(Client { inner: Inner::new(addr, options)? })
+    /// When there is no such worker, the runtime cannot be started, or this is a forked child.
+    pub fn new(addr: impl ToAddr, options: ClientOptions) -> io::Result<Client> {
+        Ok(Client { inner: Inner::new(&addr.to_addr(), options)? })
     }
 
     /// The server's address, as given.
@@ -273,16 +284,42 @@ impl Client {
     }
 }
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.inner.close();
+/// A clone shares the connection and everything else with the original.
+impl Clone for Client {
+    fn clone(&self) -> Self {
+        self.inner.handles.fetch_add(1, Ordering::Relaxed);
+        Client { inner: self.inner.clone() }
     }
 }
 
-/// Names an asynchronous call. May be dropped; the call goes on.
+/// The last clone closes the connection.
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.inner.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.inner.close();
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("addr", &self.addr())
+            .field("is_connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call made by [`Client::call_async`], to be canceled. May be dropped; the call goes on.
 pub struct CallHandle {
     inner: Arc<Inner>,
     key: Key,
+}
+
+impl fmt::Debug for CallHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallHandle").field("addr", &self.inner.addr).finish_non_exhaustive()
+    }
 }
 
 enum Key {

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use super::Response;
 use crate::rpc::Error;
+use crate::rpc::Response;
 use crate::rt::Waker;
 use crate::sync::lock;
 

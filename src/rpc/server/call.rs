@@ -7,8 +7,7 @@ use super::conn::Conn;
 use super::encode::WireReply;
 use super::registry::Registered;
 use crate::net::Addr;
-use crate::rpc::Code;
-use crate::rpc::Compress;
+use crate::rpc::{Code, Compress, ReplyOptions};
 use crate::rt::{self, Deadline};
 use crate::wire;
 
@@ -33,17 +32,6 @@ pub struct Call {
     /// Its handler was started.
     started: bool,
     answered: bool,
-}
-
-/// What a handler answers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Reply<'a> {
-    /// The response message, not compressed.
-    pub body: &'a [u8],
-    /// Bytes sent beside it.
-    pub attachment: &'a [u8],
-    /// How to compress the body.
-    pub compress: Compress,
 }
 
 impl Call {
@@ -112,25 +100,22 @@ impl Call {
         self.via.conn.is_gone()
     }
 
-    /// Answers with a response message. Does not wait.
+    /// Responds with a message. Does not wait.
     pub fn reply(self, body: &[u8]) {
         self.answer(&WireReply { body, ..WireReply::default() });
     }
 
-    /// Answers with a response message, an attachment, a compression. Does not wait.
-    pub fn reply_with(self, reply: Reply<'_>) {
-        if reply.compress == Compress::None {
-            return self.answer(&WireReply {
-                body: reply.body,
-                attachment: reply.attachment,
-                ..WireReply::default()
-            });
+    /// Responds with a message, and an attachment or a compression. Does not wait.
+    pub fn reply_with(self, body: &[u8], options: &ReplyOptions<'_>) {
+        let ReplyOptions { attachment, compress, .. } = *options;
+        if compress == Compress::None {
+            return self.answer(&WireReply { body, attachment, ..WireReply::default() });
         }
-        match wire::compress::compress(reply.compress, reply.body) {
+        match wire::compress::compress(compress, body) {
             Ok(packed) => self.answer(&WireReply {
                 body: &packed,
-                attachment: reply.attachment,
-                compress: reply.compress,
+                attachment,
+                compress,
                 ..WireReply::default()
             }),
             Err(error) => self.fail(Code::EINTERNAL, &error.to_string()),

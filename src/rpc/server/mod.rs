@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub use self::call::{Call, Reply};
+pub use self::call::Call;
 pub use self::connection::Connection;
 
 use self::conn::Conn;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use fastrpc::rpc::{CallOptions, Client, ClientOptions, Code, Error, Response};
@@ -13,10 +13,10 @@ use fastrpc_examples::echo::{EchoRequest, EchoResponse, EchoServiceClient, Other
 type Outcome = Result<Response<EchoResponse>, Error>;
 
 fn main() -> io::Result<ExitCode> {
-    let client = Arc::new(Client::new(&address("echo_client"), ClientOptions::default())?);
+    let client = Client::new(address("echo_client"), ClientOptions::new())?;
     let echo = EchoServiceClient::new(client.clone());
     let request = EchoRequest { message: "hello".to_owned() };
-    let plain = CallOptions::default();
+    let plain = CallOptions::new();
     let mut report = Report::default();
 
     report.call("synchronous", says_hello, || echo.echo(&request, &plain));
@@ -28,26 +28,23 @@ fn main() -> io::Result<ExitCode> {
         });
         rx.recv().expect("the callback runs")
     });
-    let beside = |outcome: &Outcome| matches!(outcome, Ok(r) if r.attachment == b"beside");
-    report.call("an attachment", beside, || {
-        echo.echo(&request, &CallOptions { attachment: b"beside", ..plain })
-    });
+    let beside = |outcome: &Outcome| matches!(outcome, Ok(r) if r.attachment() == b"beside");
+    report.call("an attachment", beside, || echo.echo(&request, &plain.attachment(b"beside")));
     report.run("100 coroutines, 1 s each", || {
         let right = slow_echoes(&echo, 100)?;
         Ok((right == 100, format!("{right} right")))
     })?;
     report.call("a timeout of 50 ms", fails(Error::is_timeout), || {
-        let timeout = Some(Duration::from_millis(50));
-        echo.slow_echo(&request, &CallOptions { timeout, ..plain })
+        echo.slow_echo(&request, &plain.timeout(Duration::from_millis(50)))
     });
     // Nothing listens on port 1.
-    let nobody = Client::new("127.0.0.1:1", ClientOptions::default())?;
+    let nobody = Client::new("127.0.0.1:1", ClientOptions::new())?;
     report.call("a refused connection", fails(Error::is_connect), || {
         EchoServiceClient::new(&nobody).echo(&request, &plain)
     });
     let unknown = |error: &Error| error.is_remote() && error.code() == Code::ENOSERVICE;
     report.call("a method that is not there", fails(unknown), || {
-        OtherServiceClient::new(&*client).nothing(&request, &plain)
+        OtherServiceClient::new(&client).nothing(&request, &plain)
     });
     let refused = |e: &Error| e.code() == 2042 && e.text() == "'hello' is refused";
     report.call("an error of the service", fails(refused), || echo.refuse(&request, &plain));
@@ -58,14 +55,14 @@ fn main() -> io::Result<ExitCode> {
 }
 
 /// Makes so many slow calls at once, each in a coroutine. How many were answered right.
-fn slow_echoes(echo: &EchoServiceClient<Arc<Client>>, count: usize) -> io::Result<usize> {
+fn slow_echoes(echo: &EchoServiceClient<Client>, count: usize) -> io::Result<usize> {
     let calls: Result<Vec<_>, _> = (0..count)
         .map(|i| {
             let echo = echo.clone();
             rt::spawn(move || {
                 let request = EchoRequest { message: i.to_string() };
-                let outcome = echo.slow_echo(&request, &CallOptions::default());
-                outcome.is_ok_and(|answer| answer.body.response == request.message)
+                let outcome = echo.slow_echo(&request, &CallOptions::new());
+                outcome.is_ok_and(|answer| answer.body().response == request.message)
             })
         })
         .collect();
@@ -73,7 +70,7 @@ fn slow_echoes(echo: &EchoServiceClient<Arc<Client>>, count: usize) -> io::Resul
 }
 
 fn says_hello(outcome: &Outcome) -> bool {
-    matches!(outcome, Ok(answer) if answer.body.response == "hello")
+    matches!(outcome, Ok(answer) if answer.body().response == "hello")
 }
 
 fn fails(as_expected: impl Fn(&Error) -> bool) -> impl Fn(&Outcome) -> bool {
@@ -96,8 +93,8 @@ impl Report {
         let start = Instant::now();
         let outcome = call();
         let said = match &outcome {
-            Ok(answer) => format!("'{}'", answer.body.response),
-            Err(error) => format!("error {}: {}", error.code(), error.text()),
+            Ok(answer) => format!("'{}'", answer.body().response),
+            Err(error) => format!("error {}: {}", error.code().number(), error.text()),
         };
         self.line(what, start, expected(&outcome), &said);
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use fastrpc::rpc::{Answer, Call, Error, Server, ServerOptions};
+use fastrpc::rpc::{Call, Error, Response, Server, ServerOptions};
 use fastrpc::rt;
 use fastrpc_examples::address;
 use fastrpc_examples::echo::{EchoRequest, EchoResponse, EchoService, EchoServiceServer};
@@ -21,21 +21,25 @@ fn main() -> io::Result<()> {
 struct Echo;
 
 impl EchoService for Echo {
-    fn echo(&self, request: EchoRequest, call: &Call) -> Result<Answer<EchoResponse>, Error> {
-        let answer = Answer::new(EchoResponse { response: request.message });
+    fn echo(&self, request: EchoRequest, call: &Call) -> Result<Response<EchoResponse>, Error> {
+        let answer = Response::new(EchoResponse { response: request.message });
         Ok(answer.with_attachment(call.attachment()))
     }
 
-    fn slow_echo(&self, request: EchoRequest, call: &Call) -> Result<Answer<EchoResponse>, Error> {
+    fn slow_echo(
+        &self,
+        request: EchoRequest,
+        call: &Call,
+    ) -> Result<Response<EchoResponse>, Error> {
         rt::sleep(Duration::from_secs(1))?;
         self.echo(request, call)
     }
 
-    fn refuse(&self, request: EchoRequest, _call: &Call) -> Result<Answer<EchoResponse>, Error> {
+    fn refuse(&self, request: EchoRequest, _call: &Call) -> Result<Response<EchoResponse>, Error> {
         Err(Error::new(2042, format!("'{}' is refused", request.message)))
     }
 
-    fn broken(&self, request: EchoRequest, _call: &Call) -> Result<Answer<EchoResponse>, Error> {
+    fn broken(&self, request: EchoRequest, _call: &Call) -> Result<Response<EchoResponse>, Error> {
         panic!("no echo for '{}'", request.message);
     }
 }
