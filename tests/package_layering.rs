@@ -2,27 +2,17 @@
 //!
 //! They hold for what is shipped: items under `#[cfg(test)]` are left out.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod layering;
+#[path = "common/tree.rs"]
+mod tree;
 
-/// Each top-level module and the modules of this crate that it may name. Calls go down only; a new
-/// module needs a line here.
-const LAYERS: &[(&str, &[&str])] = &[
-    ("setters", &[]),
-    ("slab", &[]),
-    ("sys", &[]),
-    ("wheel", &[]),
-    ("wire", &[]),
-    ("rt", &["sys", "wheel"]),
-    ("net", &["sys", "rt"]),
-    ("sync", &["sys", "rt"]),
-    ("pool", &["sys", "rt", "sync"]),
-    ("process", &["sys", "rt", "net"]),
-    ("http", &["sys", "rt", "net", "sync", "wire"]),
-    ("rpc", &["slab", "sys", "rt", "net", "sync", "wire", "http", "process"]),
-    ("hook", &["sys", "rt", "pool"]),
-    ("ffi", &["rt", "net", "sync", "rpc", "http", "pool", "process", "hook"]),
-];
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use layering::code::{code_of, crate_names, has_word, names_after, names_path};
+use layering::contract::{contracts, declared};
+use layering::sources::{Source, child, shipped, sources};
+use tree::{files, read};
 
 /// Layer 0: formats and structures, without system calls, coroutines or `unsafe`.
 const LAYER_0: &[&str] = &["slab", "wheel", "wire"];
@@ -49,6 +39,32 @@ fn each_module_names_only_those_below_it() {
     assert_eq!(broken_by_sources(names_upwards), [] as [String; 0]);
 }
 
+/// A contract that allows what is not done says nothing about the module.
+#[test]
+fn each_module_names_all_that_it_declares() {
+    let mut unused = Vec::new();
+    for (module, contract) in contracts().iter().filter(|(_, c)| c.is_declared) {
+        let of_module = sources().iter().filter(|source| source.module == *module);
+        let named: BTreeSet<String> = of_module.flat_map(|s| crate_names(&s.code)).collect();
+        let names = contract.may_call.iter().filter(|name| !named.contains(*name));
+        unused.extend(names.map(|name| format!("{module} declares {name} and does not name it")));
+    }
+    assert_eq!(unused, [] as [String; 0]);
+}
+
+/// Calls go down only: the contracts make no circle.
+#[test]
+fn the_modules_are_layers() {
+    let mut open: BTreeSet<&String> = contracts().keys().collect();
+    while !open.is_empty() {
+        let calls_open =
+            |name: &&String| contracts()[*name].may_call.iter().any(|callee| open.contains(callee));
+        let left: BTreeSet<&String> = open.iter().copied().filter(calls_open).collect();
+        assert!(left.len() < open.len(), "each of these calls another one of them: {left:?}");
+        open = left;
+    }
+}
+
 #[test]
 fn rpc_client_and_server_never_name_each_other() {
     assert_eq!(broken_by_sources(names_other_side), [] as [String; 0]);
@@ -72,29 +88,29 @@ fn layer_0_is_pure() {
 #[test]
 fn protobuf_is_named_in_installed_cpp_headers_alone() {
     let mut broken = Vec::new();
-    let mut seen = 0;
     for folder in ["src", "cpp", "include"] {
-        for file in files(&root().join(folder)) {
-            seen += 1;
+        for file in files(folder) {
             let installed = folder == "include" && file.extension().is_some_and(|e| e == "hpp");
-            let text = fs::read_to_string(&file).unwrap();
             let includes =
                 |l: &str| l.trim_start().starts_with('#') && l.contains("google/protobuf");
-            if !installed && text.lines().any(includes) {
+            if !installed && read(&file).lines().any(includes) {
                 broken.push(file.display().to_string());
             }
         }
     }
-    assert!(seen > 0);
     assert_eq!(broken, [] as [String; 0]);
 }
 
 #[test]
 fn the_laws_can_be_broken() {
     let upwards = |module, code| names_upwards(module, "", &code_of(code));
+    let contract = |text| declared(text).unwrap();
+    assert_eq!(contract("//! A.\n\n// What it may call: net,\n// `rt`. Not b.\n"), ["net", "rt"]);
+    assert_eq!(contract("// What it may call: nothing.\n"), [] as [String; 0]);
+    assert!(declared("//! A module.\n").is_none());
+
     assert!(upwards("rt", "use crate::net::Stream;").is_some());
     assert!(upwards("rt", "use crate::{sys::syscall, rpc::{Server, Client}};").is_some());
-    assert!(upwards("nowhere", "").is_some());
     assert!(upwards("rpc", "use crate::{net::{Addr, Stream}, rt};").is_none());
     assert!(upwards("rt", "// crate::net is above").is_none());
     assert!(upwards("rt", "macro_rules! m { () => { $crate::rt::f() } }").is_none());
@@ -140,13 +156,18 @@ fn what_is_under_test_is_left_out() {
 
 type Law = fn(module: &str, file: &str, code: &str) -> Option<String>;
 
+fn broken_by_sources(law: Law) -> Vec<String> {
+    let break_it =
+        |s: &Source| law(&s.module, &s.file, &s.code).map(|what| format!("src/{}: {what}", s.file));
+    sources().iter().filter_map(break_it).collect()
+}
+
 fn names_upwards(module: &str, _file: &str, code: &str) -> Option<String> {
-    let Some((_, below)) = LAYERS.iter().find(|(name, _)| *name == module) else {
-        return Some(format!("module {module} has no line in LAYERS"));
-    };
-    let known = |name: &&String| LAYERS.iter().any(|(module, _)| module == name);
+    let contracts = contracts();
+    let below = &contracts[module].may_call;
     let named = crate_names(code);
-    let up = named.iter().filter(known).find(|n| *n != module && !below.contains(&n.as_str()))?;
+    let mut modules = named.iter().filter(|name| contracts.contains_key(*name));
+    let up = modules.find(|name| *name != module && !below.contains(name))?;
     Some(format!("{module} names crate::{up}"))
 }
 
@@ -154,7 +175,7 @@ fn names_upwards(module: &str, _file: &str, code: &str) -> Option<String> {
 fn names_other_side(_module: &str, file: &str, code: &str) -> Option<String> {
     let sides = [("rpc/client/", "server"), ("rpc/server/", "client")];
     let (_, other) = sides.into_iter().find(|(folder, _)| file.starts_with(folder))?;
-    let face = code_of(&fs::read_to_string(root().join("src/rpc/mod.rs")).unwrap());
+    let face = code_of(&read("src/rpc/mod.rs"));
     let exported = names_after(&face, &format!("self::{other}::"));
     assert!(!exported.is_empty(), "rpc exports nothing of its {other}");
     let of_rpc = ["crate::rpc::", "super::super::"];
@@ -189,232 +210,4 @@ fn impure(module: &str, file: &str, code: &str) -> Option<String> {
     let name = names.into_iter().find(|name| names_path(code, name));
     let name = name.or_else(|| has_word(code, "unsafe").then_some("unsafe"))?;
     Some(format!("{module} is layer 0 and has {name}"))
-}
-
-// ---- reading the sources ------------------------------------------------------------------------
-
-fn broken_by_sources(law: Law) -> Vec<String> {
-    let src = root().join("src");
-    let files: Vec<PathBuf> =
-        files(&src).into_iter().filter(|f| f.extension().is_some_and(|e| e == "rs")).collect();
-    assert!(files.len() > 1, "no sources below {}", src.display());
-    let sources: Vec<(PathBuf, String, Vec<String>)> = files
-        .into_iter()
-        .map(|path| {
-            let (code, tests) = shipped(&code_of(&fs::read_to_string(&path).unwrap()));
-            (path, code, tests)
-        })
-        .collect();
-    let tests: Vec<PathBuf> =
-        sources.iter().flat_map(|(p, _, tests)| tests.iter().map(|t| child(p, t))).collect();
-    let mut broken = Vec::new();
-    for (path, code, _) in &sources {
-        if tests.iter().any(|t| path.with_extension("").starts_with(t)) {
-            continue;
-        }
-        let file = path.strip_prefix(&src).unwrap().to_str().unwrap();
-        let module = file.split('/').next().unwrap().trim_end_matches(".rs");
-        if module != "lib" {
-            broken.extend(law(module, file, code).map(|what| format!("src/{file}: {what}")));
-        }
-    }
-    broken
-}
-
-/// The code without the items under `#[cfg(test)]`, and the names of those that are `mod name;`.
-fn shipped(code: &str) -> (String, Vec<String>) {
-    const TEST: &str = "#[cfg(test)]";
-    let (mut kept, mut modules, mut rest) = (String::new(), Vec::new(), code);
-    while let Some(at) = rest.find(TEST) {
-        kept.push_str(&rest[..at]);
-        let item = &rest[at + TEST.len()..];
-        let end = item_end(item);
-        if let Some(name) = item[..end].trim().strip_prefix("mod ") {
-            modules.extend(name.strip_suffix(';').map(str::to_owned));
-        }
-        rest = &item[end..];
-    }
-    kept.push_str(rest);
-    (kept, modules)
-}
-
-/// Where an item ends: at its semicolon, or behind its last brace.
-fn item_end(item: &str) -> usize {
-    let mut depth = 0;
-    for (at, c) in item.char_indices() {
-        match c {
-            ';' if depth == 0 => return at + 1,
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => continue,
-        }
-        if depth == 0 {
-            return at + 1;
-        }
-    }
-    item.len()
-}
-
-/// Where the module `name` of a file lies, without its extension.
-fn child(file: &Path, name: &str) -> PathBuf {
-    let folder = file.with_extension("");
-    if folder.ends_with("mod") || folder.ends_with("lib") {
-        folder.with_file_name(name)
-    } else {
-        folder.join(name)
-    }
-}
-
-/// The text without comments, and without the contents of strings except in `extern "C"`.
-fn code_of(text: &str) -> String {
-    let mut code = String::new();
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let skip = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            block_comment(rest)
-        } else if next == '"' {
-            let end = string(rest);
-            code.push_str(if code.trim_end().ends_with("extern") { &rest[..end] } else { "\"\"" });
-            end
-        } else if let Some(end) = raw_string(rest).filter(|_| !code.ends_with(is_word)) {
-            code.push_str("\"\"");
-            end
-        } else if next == '\'' {
-            character(rest)
-        } else {
-            code.push(next);
-            next.len_utf8()
-        };
-        rest = &rest[skip..];
-    }
-    code
-}
-
-fn block_comment(text: &str) -> usize {
-    let (mut depth, mut at) = (0, 0);
-    while at < text.len() {
-        if text[at..].starts_with("/*") {
-            (depth, at) = (depth + 1, at + 2);
-        } else if text[at..].starts_with("*/") {
-            (depth, at) = (depth - 1, at + 2);
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += text[at..].chars().next().unwrap().len_utf8();
-        }
-    }
-    at
-}
-
-fn string(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-fn raw_string(text: &str) -> Option<usize> {
-    let after = text.strip_prefix('r')?;
-    let hashes = after.len() - after.trim_start_matches('#').len();
-    let body = after[hashes..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(hashes));
-    Some(text.len() - body.len() + body.find(&end)? + end.len())
-}
-
-/// A character, or the tick of a lifetime.
-fn character(text: &str) -> usize {
-    let mut chars = text.char_indices().skip(1);
-    match chars.next() {
-        Some((_, '\\')) => {
-            text.char_indices().skip(3).find(|(_, c)| *c == '\'').map(|(at, _)| at + 1)
-        }
-        _ => chars.next().filter(|(_, c)| *c == '\'').map(|(at, _)| at + 1),
-    }
-    .unwrap_or(1)
-}
-
-/// The modules in `crate::name` and `crate::{name::..., name}`.
-fn crate_names(code: &str) -> Vec<String> {
-    names_after(code, "crate::")
-}
-
-/// What stands first behind `prefix`, alone or in a group.
-fn names_after(code: &str, prefix: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    for (at, _) in code.match_indices(prefix) {
-        if code[..at].ends_with(is_word) {
-            continue;
-        }
-        let after = &code[at + prefix.len()..];
-        let Some(group) = after.strip_prefix('{') else {
-            names.push(first_word(after));
-            continue;
-        };
-        let (mut depth, mut start) = (0, true);
-        for (at, c) in group.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' if depth == 0 => break,
-                '}' => depth -= 1,
-                ',' if depth == 0 => start = true,
-                _ if start && is_word(c) => {
-                    names.push(first_word(&group[at..]));
-                    start = false;
-                }
-                _ => {}
-            }
-        }
-    }
-    names
-}
-
-fn first_word(text: &str) -> String {
-    text.chars().take_while(|c| is_word(*c)).collect()
-}
-
-/// Whether the code has `path::` or `use path`, as a path of its own.
-fn names_path(code: &str, path: &str) -> bool {
-    code.match_indices(path).any(|(at, _)| {
-        let before = &code[..at];
-        let after = &code[at + path.len()..];
-        if before.ends_with(is_word) || before.ends_with("::") || after.starts_with(is_word) {
-            return false;
-        }
-        after.trim_start().starts_with("::")
-            || before.trim_end().ends_with("use")
-            || before.trim_end().ends_with("extern crate")
-    })
-}
-
-fn has_word(code: &str, word: &str) -> bool {
-    code.match_indices(word).any(|(at, _)| {
-        !code[..at].ends_with(is_word) && !code[at + word.len()..].starts_with(is_word)
-    })
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found.sort();
-    found
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
