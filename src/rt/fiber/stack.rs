@@ -1,8 +1,9 @@
 //! Stacks: their sizes, their guards, and what happens when one overflows.
 //!
 //! The engine maps a stack as `[guard page][stack]`. We ask for more and protect the lowest part
-//! as well, so that the guard is [`GUARD`] bytes and a C++ frame of some pages cannot step over
-//! it. The guard stays one mapping, so that this costs no further entry of `vm.max_map_count`.
+//! as well, so that the guard is [`GUARD`] bytes and few frames can step over it, even of C++ that was
+//! compiled without stack probes. The guard stays one mapping, so that this costs no further entry of
+//! `vm.max_map_count`.
 
 use std::cell::Cell;
 use std::io;
@@ -280,8 +281,9 @@ impl Message {
 static ORIGINAL: OnceLock<FaultActions> = OnceLock::new();
 const FAULTS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-/// Inaccessible bytes below each stack, the engine's guard page included.
-const GUARD: usize = 64 * 1024;
+/// Inaccessible bytes below each stack, the engine's guard page included. Address space only: what is
+/// compiled without stack probes has frames of up to this size caught.
+const GUARD: usize = 1024 * 1024;
 const EXTRA_GUARD: usize = GUARD - 4096;
 /// As many as the engine writes when it makes a stack.
 const MARK_WORDS: usize = 8;
