@@ -107,6 +107,45 @@ fn an_overflow_names_the_coroutine_and_kills_by_the_signal() {
 }
 
 #[test]
+fn a_large_frame_meets_the_guard() {
+    #[inline(never)]
+    fn use_a_frame_of<const SIZE: usize>() {
+        let mut array = std::mem::MaybeUninit::<[u8; SIZE]>::uninit();
+        // SAFETY: the lowest byte of a live local.
+        unsafe { std::hint::black_box(array.as_mut_ptr().cast::<u8>()).write_volatile(1) };
+    }
+    const NAME: &str = "a_large_frame_meets_the_guard";
+    const FRAMES: [(usize, fn()); 4] = [
+        (100 << 10, use_a_frame_of::<{ 100 << 10 }>),
+        (400 << 10, use_a_frame_of::<{ 400 << 10 }>),
+        (2 << 20, use_a_frame_of::<{ 2 << 20 }>),
+        (8 << 20, use_a_frame_of::<{ 8 << 20 }>),
+    ];
+    const STACKS: [usize; 3] = [64 << 10, 256 << 10, 1 << 20];
+    if let Ok(which) = std::env::var(ALONE) {
+        let (frame, stack) = which.split_once(' ').expect("two indices");
+        let (_, f) = FRAMES[frame.parse::<usize>().unwrap()];
+        cases::init();
+        let deep =
+            Builder::new().name("deep one").stack_size(STACKS[stack.parse::<usize>().unwrap()]);
+        return deep.spawn(f).unwrap().join().unwrap();
+    }
+    for (i, (frame, _)) in FRAMES.iter().enumerate() {
+        for (j, stack) in STACKS.iter().enumerate() {
+            let output = run_alone_with(NAME, ALONE, &format!("{i} {j}"));
+            let case = format!("a frame of {frame} bytes on a stack of {stack}: {output:?}");
+            if frame < stack {
+                assert!(output.status.success(), "{case}");
+            } else {
+                assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{case}");
+                let text = String::from_utf8_lossy(&output.stderr);
+                assert!(text.contains("stack overflow in coroutine 'deep one'"), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_fault_that_is_no_overflow_is_left_to_whoever_had_the_signal() {
     const NAME: &str = "a_fault_that_is_no_overflow_is_left_to_whoever_had_the_signal";
     extern "C" fn handler(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
@@ -166,7 +205,8 @@ fn spawning_beyond_memory_is_an_error() {
     let on_first = || Builder::new().worker(0);
     let (error, spawned) = on_first().spawn(body).unwrap().join().unwrap();
     assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
-    assert!((100..1000).contains(&spawned), "{spawned} stacks of 256 KiB in 100 MiB");
+    // A guard of 1 MiB is below each.
+    assert!((60..=80).contains(&spawned), "{spawned} stacks of 256 KiB in 100 MiB");
     assert_eq!(on_first().spawn(|| 1).unwrap().join().unwrap(), 1, "and it goes on");
     // The other worker has no stack yet, and can have none.
     let error = Builder::new().worker(1).spawn(|| 1).unwrap().join().unwrap_err();
