@@ -2,7 +2,7 @@
 #![cfg(feature = "hook")]
 
 pub const WORKERS: usize = 1;
-mod cases;
+mod common;
 #[path = "hook/support.rs"]
 mod support;
 

@@ -2,4 +2,5 @@
 
 const WORKERS: usize = 4;
 
+mod common;
 mod http;

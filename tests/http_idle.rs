@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 use fastrpc::http::Response;
 use fastrpc::rpc::{Server, ServerOptions};
 
+mod common;
+
+use common::resident;
+
+const WORKERS: usize = 1;
 const CONNECTIONS: usize = 300;
 /// What a handler uses of its stack.
 const DEEP: usize = 100 << 10;
@@ -52,9 +57,4 @@ fn deep(bytes: usize) -> usize {
     std::hint::black_box(&part);
     let rest = if bytes > 2048 { deep(bytes - 1024) } else { 0 };
     rest + usize::from(part[bytes % 1024])
-}
-
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }

@@ -2,5 +2,5 @@
 
 const WORKERS: usize = 4;
 
-mod cases;
+mod common;
 mod pool;

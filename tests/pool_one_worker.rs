@@ -2,5 +2,5 @@
 
 const WORKERS: usize = 1;
 
-mod cases;
+mod common;
 mod pool;

@@ -1,27 +1,16 @@
 //! The thread pool in what needs a process of its own: forks.
 
-mod cases;
+mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use cases::{is_alone, run_alone, soon};
+use common::{alone, soon, wait_for};
 use fastrpc::pool::{self, ThreadPool};
 use fastrpc::rt;
 
 const WORKERS: usize = 1;
-const ALONE: &str = "FASTRPC_TEST_ALONE";
-
-/// Runs the calling test again in a process of its own and checks that it ended well.
-fn alone(test: &str) -> bool {
-    if is_alone(ALONE) {
-        return true;
-    }
-    let output = run_alone(test, ALONE);
-    assert!(output.status.success(), "{output:?}");
-    false
-}
 
 /// Forks; in the child, runs `f` and ends with whether it was right.
 fn in_child(f: impl FnOnce() -> bool) -> libc::pid_t {
@@ -35,23 +24,12 @@ fn in_child(f: impl FnOnce() -> bool) -> libc::pid_t {
     child
 }
 
-fn wait_for(child: libc::pid_t) -> i32 {
-    let end = Instant::now() + Duration::from_secs(20);
-    let mut status = 0;
-    // SAFETY: `status` is writable.
-    while unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == 0 {
-        assert!(Instant::now() < end, "the child hangs");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    status
-}
-
 #[test]
 fn a_forked_child_gets_errors_and_never_hangs() {
     if !alone("a_forked_child_gets_errors_and_never_hangs") {
         return;
     }
-    cases::init();
+    common::init();
     let pool = ThreadPool::new(2).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     // So that forks come at any moment of a thread's life.
@@ -93,7 +71,7 @@ fn a_job_may_fork_and_its_child_ends_with_it() {
     if !alone("a_job_may_fork_and_its_child_ends_with_it") {
         return;
     }
-    cases::init();
+    common::init();
     let pool = ThreadPool::new(1).unwrap();
     let child = pool
         .run(|| {
@@ -118,7 +96,7 @@ fn a_pool_that_has_not_begun_works_in_the_child() {
     if !alone("a_pool_that_has_not_begun_works_in_the_child") {
         return;
     }
-    cases::init();
+    common::init();
     let pool = ThreadPool::new(1).unwrap();
     let child = in_child(|| pool.run(|| 6).is_ok_and(|six| six == 6));
     assert_eq!(wait_for(child), 0);

@@ -15,6 +15,7 @@ use fastrpc::rt;
 
 const WORKERS: usize = 1;
 
+mod common;
 #[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;
@@ -306,7 +307,7 @@ fn a_unix_socket_is_shared() {
 #[test]
 fn it_is_too_late_once_the_runtime_has_started() {
     let prefork = Prefork::bind("127.0.0.1:0", Options::default()).unwrap();
-    start();
+    init();
     rt::spawn(|| ()).unwrap().join().unwrap();
     let late = prefork.run(|_, _| unreachable!()).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::AlreadyExists);
@@ -328,7 +329,7 @@ fn what_cannot_be_bound_is_an_error() {
 
 #[test]
 fn a_server_serves_on_inherited_sockets() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     add_methods(&server);
     let path = std::env::temp_dir().join(format!("fastrpc-inherited-{}", std::process::id()));

@@ -4,6 +4,7 @@ const WORKERS: usize = 1;
 
 #[path = "rpc/chaos.rs"]
 mod chaos;
+mod common;
 #[path = "rpc/counting.rs"]
 mod counting;
 #[allow(dead_code, reason = "no test program uses all of it")]

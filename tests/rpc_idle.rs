@@ -9,13 +9,11 @@ use fastrpc::rpc::ServerOptions;
 const WORKERS: usize = 1;
 const CONNECTIONS: usize = 10_000;
 
-#[path = "cases/fd_limit.rs"]
-mod fd_limit;
+mod common;
 #[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;
 
-use fd_limit::raise_fd_limit;
 use support::*;
 
 #[test]

@@ -2,4 +2,5 @@
 
 const WORKERS: usize = 1;
 
+mod common;
 mod rpc;

@@ -12,6 +12,7 @@ use fastrpc::rpc::{
 
 const WORKERS: usize = 1;
 
+mod common;
 #[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;
@@ -22,7 +23,7 @@ use support::*;
 #[ignore = "not a test: the server process of the tests below"]
 fn server_process() {
     static KEPT: Mutex<Vec<Call>> = Mutex::new(Vec::new());
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     add_methods(&server);
     server.add_method("echo.EchoService", "Keep", |call| KEPT.lock().unwrap().push(call)).unwrap();
@@ -40,7 +41,7 @@ fn server_process() {
 #[test]
 #[ignore = "not a test: the client process of the tests below"]
 fn client_process() {
-    start();
+    init();
     let addr = std::env::var("FASTRPC_TEST_CONNECT").expect("set by the test that starts this");
     let mut options = ClientOptions::default();
     if std::env::var_os("FASTRPC_TEST_ORIGINAL").is_some() {
@@ -108,7 +109,7 @@ impl Drop for Process {
 
 #[test]
 fn a_killed_server_ends_a_thousand_calls_once_and_at_once() {
-    start();
+    init();
     in_time(Duration::from_millis(100), kill_with_a_thousand_in_flight);
 }
 
@@ -179,7 +180,7 @@ fn a_killed_client_is_a_closed_connection() {
 
 #[test]
 fn a_killed_server_is_a_lost_connection() {
-    start();
+    init();
     for protocol in [Protocol::BaiduStd, Protocol::Original] {
         let process = Process::start("127.0.0.1:0");
         let mut options = ClientOptions::default();
@@ -196,7 +197,7 @@ fn a_killed_server_is_a_lost_connection() {
 
 #[test]
 fn a_signal_stops_the_server_after_its_calls() {
-    start();
+    init();
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let mut process = Process::start("127.0.0.1:0");
         let client = Client::new(&process.addr, ClientOptions::default()).unwrap();

@@ -10,6 +10,7 @@ use fastrpc::rt::{self, Deadline};
 
 const WORKERS: usize = 1;
 
+mod common;
 #[allow(dead_code, reason = "no test program uses all of it")]
 #[path = "rpc/support.rs"]
 mod support;

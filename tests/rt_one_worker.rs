@@ -1,7 +1,7 @@
 //! The runtime's promises with one worker.
 
-mod cases;
-#[path = "cases/runtime.rs"]
+mod common;
+#[path = "rt/runtime.rs"]
 mod runtime;
 
 const WORKERS: usize = 1;

@@ -1,32 +1,21 @@
 //! What needs a process of its own: forks, overflows, limits, and how still an idle one is.
 
-mod cases;
+mod common;
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use cases::{is_alone, run_alone, run_alone_with, soon};
+use common::{ALONE, alone, is_alone, resident, run_alone, run_alone_with, soon, wait_for};
 use fastrpc::rt::{self, Builder, Deadline, Interest, Options, Timer};
 
 const WORKERS: usize = 2;
-const ALONE: &str = "FASTRPC_TEST_ALONE";
-
-/// Runs the calling test again in a process of its own and checks that it ended well.
-fn alone(test: &str) -> bool {
-    if is_alone(ALONE) {
-        return true;
-    }
-    let output = run_alone(test, ALONE);
-    assert!(output.status.success(), "{output:?}");
-    false
-}
 
 #[test]
 fn a_forked_child_gets_errors_and_never_hangs() {
     if !alone("a_forked_child_gets_errors_and_never_hangs") {
         return;
     }
-    cases::init();
+    common::init();
     let running = rt::spawn(|| rt::sleep(Duration::from_millis(300))).unwrap();
     // SAFETY: the child calls what this test is about, and then ends without unwinding.
     let child = unsafe { libc::fork() };
@@ -63,7 +52,7 @@ fn a_coroutine_may_fork_and_its_child_ends_with_it() {
     if !alone("a_coroutine_may_fork_and_its_child_ends_with_it") {
         return;
     }
-    cases::init();
+    common::init();
     let child = rt::spawn(|| {
         // SAFETY: the child only tries to wait, and then ends by leaving the coroutine.
         let child = unsafe { libc::fork() };
@@ -78,13 +67,6 @@ fn a_coroutine_may_fork_and_its_child_ends_with_it() {
     assert_eq!(wait_for(child.join().unwrap()), 0);
 }
 
-fn wait_for(child: libc::pid_t) -> libc::c_int {
-    let mut status = 0;
-    // SAFETY: a child of ours and a place for its status.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    status
-}
-
 #[test]
 fn an_overflow_names_the_coroutine_and_kills_by_the_signal() {
     #[inline(never)]
@@ -94,7 +76,7 @@ fn an_overflow_names_the_coroutine_and_kills_by_the_signal() {
     }
     const NAME: &str = "an_overflow_names_the_coroutine_and_kills_by_the_signal";
     if is_alone(ALONE) {
-        cases::init();
+        common::init();
         let deep = Builder::new().name("deep one").stack_size(128 * 1024);
         deep.spawn(|| endless(0)).unwrap().join().unwrap();
         unreachable!("the process is dead");
@@ -125,7 +107,7 @@ fn a_large_frame_meets_the_guard() {
     if let Ok(which) = std::env::var(ALONE) {
         let (frame, stack) = which.split_once(' ').expect("two indices");
         let (_, f) = FRAMES[frame.parse::<usize>().unwrap()];
-        cases::init();
+        common::init();
         let deep =
             Builder::new().name("deep one").stack_size(STACKS[stack.parse::<usize>().unwrap()]);
         return deep.spawn(f).unwrap().join().unwrap();
@@ -159,7 +141,7 @@ fn a_fault_that_is_no_overflow_is_left_to_whoever_had_the_signal() {
         action.sa_sigaction = handler as *const () as usize;
         // SAFETY: a valid action for a valid signal.
         unsafe { libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut()) };
-        cases::in_coroutine(|| {
+        common::in_coroutine(|| {
             // SAFETY: none: this is the fault that the test is about.
             unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) };
         });
@@ -174,7 +156,7 @@ fn spawning_beyond_memory_is_an_error() {
     if !alone("spawning_beyond_memory_is_an_error") {
         return;
     }
-    cases::init();
+    common::init();
     let body = || {
         let size: u64 = std::fs::read_to_string("/proc/self/statm")
             .unwrap()
@@ -218,7 +200,7 @@ fn spawning_beyond_the_map_count_is_an_error_too() {
     if !alone("spawning_beyond_the_map_count_is_an_error_too") {
         return;
     }
-    cases::init();
+    common::init();
     let limit: usize =
         std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap().trim().parse().unwrap();
     // Where the limit is far away there is nothing to see.
@@ -317,16 +299,16 @@ fn a_parked_coroutine_takes_at_most_nine_kib() {
     if !alone("a_parked_coroutine_takes_at_most_nine_kib") {
         return;
     }
-    cases::init();
+    common::init();
     rt::spawn(|| ()).unwrap().join().unwrap();
-    let (before, count) = (resident_kib(), 5000);
+    let (before, count) = (resident(), 5000);
     let handles: Vec<_> =
         (0..count).map(|_| rt::spawn(|| rt::sleep(Duration::from_secs(1000))).unwrap()).collect();
     // Each worker runs its coroutines in order: one more after them has seen them all parked.
     for worker in 0..WORKERS {
         Builder::new().worker(worker).spawn(|| ()).unwrap().join().unwrap();
     }
-    let each = (resident_kib() - before) as f64 / f64::from(count);
+    let each = (resident() - before) as f64 / 1024.0 / f64::from(count);
     assert!(each > 1.0, "measured nothing: {each}");
     // Frames of unoptimised code are larger, but the pages are the same.
     assert!(each <= 9.5, "{each} KiB");
@@ -335,13 +317,9 @@ fn a_parked_coroutine_takes_at_most_nine_kib() {
         assert!(handle.join_by(soon()).expect("ends").unwrap().is_err());
     }
     // And the stacks are given back in time.
-    cases::eventually("memory is given back", || resident_kib() < before + 2 * 64 * 10 + 4096);
-}
-
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    common::eventually("memory is given back", || {
+        resident() < before + ((2 * 64 * 10 + 4096) << 10)
+    });
 }
 
 #[test]

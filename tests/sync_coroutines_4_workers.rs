@@ -1,8 +1,9 @@
 //! `fastrpc::sync` between coroutines, and between coroutines and threads: four workers.
 
-mod sync_support;
+mod common;
+mod sync;
 
-use sync_support::Mix;
+use sync::Mix;
 
 const WORKERS: usize = 4;
 const MIXES: [Mix; 2] = [Mix::Coroutines, Mix::Both];

@@ -1,8 +1,9 @@
 //! `fastrpc::sync` between plain threads.
 
-mod sync_support;
+mod common;
+mod sync;
 
-use sync_support::Mix;
+use sync::Mix;
 
 const WORKERS: usize = 1;
 const MIXES: [Mix; 1] = [Mix::Threads];

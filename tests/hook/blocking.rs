@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrpc::hook::Guard;
 use fastrpc::rt;
 
-use crate::cases::{in_coroutine, init, soon};
+use crate::common::{in_coroutine, init, soon};
 use crate::support::*;
 
 #[test]

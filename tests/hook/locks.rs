@@ -11,7 +11,7 @@ use fastrpc::rt;
 use libc::{c_int, pthread_mutex_t, timespec};
 
 use crate::WORKERS;
-use crate::cases::{eventually, in_coroutine, init, is_alone, run_alone, run_alone_with};
+use crate::common::{eventually, in_coroutine, init, is_alone, run_alone, run_alone_with};
 use crate::support::*;
 
 unsafe extern "C" {

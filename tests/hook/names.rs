@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{hostent, nfds_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
-use crate::cases::in_coroutine;
+use crate::common::in_coroutine;
 use crate::support::*;
 
 unsafe extern "C" {
@@ -401,11 +401,12 @@ fn no_signal_handler_runs_where_our_own_calls_look_them_up() {
         scope.spawn(|| {
             let start = std::time::Instant::now();
             while !found.load(Ordering::Relaxed) && start.elapsed().as_secs() < 20 {
-                let _ = fastrpc::net::Addr::resolve("no-such-host.invalid:1", crate::cases::soon());
+                let _ =
+                    fastrpc::net::Addr::resolve("no-such-host.invalid:1", crate::common::soon());
             }
             assert!(found.load(Ordering::Relaxed), "no thread was seen that looks up");
         });
-        crate::cases::eventually("a thread looks up", || {
+        crate::common::eventually("a thread looks up", || {
             let all = threads();
             let resolver = all.iter().find(|(name, _)| name == "fastrpc-dns");
             if let Some((_, blocked)) = resolver {

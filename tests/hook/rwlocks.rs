@@ -8,7 +8,7 @@ use fastrpc::hook;
 use fastrpc::rt;
 
 use crate::WORKERS;
-use crate::cases::{eventually, in_coroutine, thread_id};
+use crate::common::{eventually, in_coroutine, thread_id};
 use crate::locks::{alone, records};
 use crate::rwlock::{RwLock, Want, answers};
 use crate::support::same;
@@ -139,7 +139,7 @@ fn one_held_in_waits_keeps_its_rules() {
         (0..4 * WORKERS).map(|index| rt::spawn(work(index, true)).unwrap()).collect();
     let threads: Vec<_> = (0..2).map(|index| std::thread::spawn(work(index, false))).collect();
     for coroutine in coroutines {
-        coroutine.join_by(crate::cases::soon()).expect("it ended").expect("no panic");
+        coroutine.join_by(crate::common::soon()).expect("it ended").expect("no panic");
     }
     for thread in threads {
         thread.join().expect("no panic");

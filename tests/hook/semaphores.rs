@@ -10,7 +10,7 @@ use fastrpc::rt;
 use libc::{c_int, sem_t, timespec};
 
 use crate::WORKERS;
-use crate::cases::{eventually, in_coroutine, init};
+use crate::common::{eventually, in_coroutine, init};
 use crate::support::*;
 
 unsafe extern "C" {

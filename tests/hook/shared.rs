@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use fastrpc::hook::Guard;
 use fastrpc::rt;
 
-use crate::cases::{init, soon};
+use crate::common::{init, soon};
 use crate::support::*;
 
 #[test]
@@ -98,7 +98,7 @@ fn all_read_one_event() {
             std::thread::yield_now();
         }
     }
-    crate::cases::eventually("all are taken", || taken.load(Ordering::Relaxed) == EVENTS as usize);
+    crate::common::eventually("all are taken", || taken.load(Ordering::Relaxed) == EVENTS as usize);
     ends.store(true, Ordering::Relaxed);
     write(event, &8u64.to_ne_bytes());
     for worker in workers {

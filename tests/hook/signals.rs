@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::c_int;
 
-use crate::cases::init;
+use crate::common::init;
 use crate::files::file;
 use crate::support::*;
 

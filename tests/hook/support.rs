@@ -13,7 +13,7 @@ use libc::{c_int, c_void};
 
 /// Runs `f` in a coroutine with hooks on.
 pub fn hooked<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
-    crate::cases::in_coroutine(move || {
+    crate::common::in_coroutine(move || {
         let _hooked = Guard::enabled();
         f()
     })
@@ -185,7 +185,7 @@ pub struct Ticker {
 
 impl Ticker {
     pub fn start() -> Ticker {
-        crate::cases::init();
+        crate::common::init();
         let ticker = Ticker { ticks: Arc::default(), stop: Arc::default() };
         let (ticks, stop) = (ticker.ticks.clone(), ticker.stop.clone());
         let ticking = move || {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrpc::hook::{self, Guard};
 use fastrpc::rt;
 
-use crate::cases::{in_coroutine, init, is_alone, run_alone};
+use crate::common::{in_coroutine, init, is_alone, run_alone};
 use crate::support::*;
 
 #[test]

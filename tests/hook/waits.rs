@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fastrpc::hook::Guard;
 use fastrpc::rt;
 
-use crate::cases::init;
+use crate::common::init;
 use crate::support::*;
 
 #[test]

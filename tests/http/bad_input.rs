@@ -170,7 +170,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 #[test]
 fn without_routes_http_is_not_spoken() {
-    start();
+    init();
     let server = fastrpc::rpc::Server::new(ServerOptions::default());
     let addr = server.listen("127.0.0.1:0").unwrap().to_string();
     let mut peer = Peer::connect(&addr);

@@ -2,24 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Once;
-use std::time::{Duration, Instant};
 
 use fastrpc::http::{Response, Router};
 use fastrpc::rpc::{Server, ServerOptions};
-use fastrpc::rt;
 
-/// The longest that anything here may take.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
-
-/// Starts the runtime with the number of workers this binary is about.
-pub(crate) fn start() {
-    static START: Once = Once::new();
-    START.call_once(|| {
-        let options = rt::Options::default().workers(crate::WORKERS);
-        rt::configure(options).unwrap();
-    });
-}
+#[allow(unused_imports, reason = "not every test program uses all of it")]
+pub(crate) use crate::common::{LONG, eventually, init};
 
 /// A server on a free port, with a `/hello` and what `add` adds.
 pub(crate) fn serve(add: impl FnOnce(&Router)) -> (Server, String) {
@@ -27,7 +15,7 @@ pub(crate) fn serve(add: impl FnOnce(&Router)) -> (Server, String) {
 }
 
 pub(crate) fn serve_with(options: ServerOptions, add: impl FnOnce(&Router)) -> (Server, String) {
-    start();
+    init();
     let server = Server::new(options);
     server.http().route("GET", "/hello", |_| "hello").unwrap();
     server
@@ -48,16 +36,6 @@ pub(crate) fn assert_serves(addr: &str) {
     let mut peer = Peer::connect(addr);
     peer.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(peer.response().text(), "hello");
-}
-
-/// Waits, for a bounded time, for something that happens elsewhere.
-#[track_caller]
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < LONG, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// A client by hand.

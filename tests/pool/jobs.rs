@@ -9,7 +9,7 @@ use fastrpc::pool::{Options, ThreadPool};
 use fastrpc::rt::{self, Deadline};
 
 use super::{Counted, Gate, LONG, Opens, strict};
-use crate::cases::{eventually, in_coroutine, init, soon};
+use crate::common::{eventually, in_coroutine, init, soon};
 
 #[test]
 fn run_answers_the_result_of_a_pool_thread() {

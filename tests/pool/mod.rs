@@ -5,11 +5,10 @@ mod shutdown;
 mod waits;
 
 use std::sync::{Condvar, Mutex};
-use std::time::Duration;
 
 use fastrpc::pool::{Options, ThreadPool};
 
-pub const LONG: Duration = Duration::from_secs(20);
+pub use crate::common::LONG;
 
 /// A pool without extra threads.
 pub fn strict(threads: usize) -> ThreadPool {

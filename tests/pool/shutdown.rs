@@ -9,7 +9,7 @@ use fastrpc::rt::{self, Deadline};
 use fastrpc::sync::Semaphore;
 
 use super::{Counted, Gate, LONG, Opens, strict};
-use crate::cases::{eventually, in_coroutine, init, soon};
+use crate::common::{eventually, in_coroutine, init, soon};
 
 #[test]
 fn shutdown_runs_what_was_accepted_and_refuses_the_rest() {

@@ -12,7 +12,7 @@ use fastrpc::rt::{self, Interest};
 use fastrpc::sync::{Mutex, Queue, Semaphore};
 
 use super::{Gate, Opens, strict};
-use crate::cases::{eventually, in_coroutine, init, soon};
+use crate::common::{eventually, in_coroutine, init, soon};
 
 fn pool_of(threads: usize, extra_threads: usize, idle: Duration) -> ThreadPool {
     let mut options = Options::default();

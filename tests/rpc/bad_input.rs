@@ -148,7 +148,7 @@ fn a_small_body_that_unpacks_beyond_the_limit_is_an_error() {
 
 #[test]
 fn unknown_names_and_the_handlers_view_of_a_bad_message() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     server
         .add_method("a.B", "Typed", |call| match std::str::from_utf8(call.request()) {

@@ -24,7 +24,7 @@ fn attachments_and_compression_both_ways() {
 
 #[test]
 fn the_call_knows_its_context() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     let (tx, rx) = mpsc::channel();
     let tx = Mutex::new(tx);
@@ -177,7 +177,7 @@ fn callbacks_run_in_coroutines() {
 
 #[test]
 fn a_call_is_answered_later_from_a_thread() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     let (tx, rx) = mpsc::channel::<fastrpc::rpc::Call>();
     let tx = Mutex::new(tx);
@@ -274,7 +274,7 @@ fn large_messages() {
 
 #[test]
 fn a_unix_socket() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     add_methods(&server);
     let path = format!("unix:@fastrpc-test-{}", std::process::id());

@@ -54,7 +54,7 @@ fn fixture() -> Fixture {
 }
 
 fn client_of(addr: &str) -> Arc<Client> {
-    start();
+    init();
     let mut options = ClientOptions::default();
     options.worker = Some(0);
     options.connect_timeout = LONG;

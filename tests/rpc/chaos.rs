@@ -59,7 +59,7 @@ const CALLERS: u64 = 200;
 
 #[test]
 fn every_call_ends_once_and_nothing_is_left() {
-    start();
+    init();
     round(CALLERS * 10);
     // The first round has paid for what is kept: stacks, buffers, the allocator's own.
     let (fds, memory, before) = (open_fds(), resident(), live());

@@ -18,7 +18,7 @@ fn nobody() -> String {
 
 #[test]
 fn nobody_listens() {
-    start();
+    init();
     let addr = nobody();
     let mut options = ClientOptions::default();
     // No second attempt within this test.
@@ -42,7 +42,7 @@ fn nobody_listens() {
 
 #[test]
 fn the_pauses_grow_and_end() {
-    start();
+    init();
     let addr = nobody();
     let mut options = ClientOptions::default();
     options.backoff_min = Duration::from_millis(10);
@@ -62,7 +62,7 @@ fn the_pauses_grow_and_end() {
 
 #[test]
 fn a_broken_connection_ends_every_call_once() {
-    start();
+    init();
     in_time(Duration::from_millis(100), break_with_a_thousand_in_flight);
 }
 
@@ -117,7 +117,7 @@ fn the_same_client_after_a_restart() {
 
 #[test]
 fn answers_nobody_waits_for() {
-    start();
+    init();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     let server = std::thread::spawn(move || {
@@ -141,7 +141,7 @@ fn answers_nobody_waits_for() {
 
 #[test]
 fn a_server_that_answers_junk() {
-    start();
+    init();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     let server = std::thread::spawn(move || {
@@ -179,7 +179,7 @@ fn a_server_that_answers_junk() {
 
 #[test]
 fn a_half_closed_server_ends_the_calls() {
-    start();
+    init();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     let server = std::thread::spawn(move || {
@@ -206,7 +206,7 @@ fn a_half_closed_server_ends_the_calls() {
 
 #[test]
 fn a_server_that_never_reads() {
-    start();
+    init();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     let mut options = ClientOptions::default();
@@ -220,7 +220,7 @@ fn a_server_that_never_reads() {
 
 #[test]
 fn callers_of_a_server_that_never_reads_time_out() {
-    start();
+    init();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     in_coroutine(move || {
@@ -310,7 +310,7 @@ fn calls_are_cancelled() {
 
 #[test]
 fn callbacks_of_calls_that_cannot_start_run_too() {
-    start();
+    init();
     let addr = nobody();
     let client = client(&addr);
     let outcomes = Arc::new(Mutex::new(Vec::new()));

@@ -77,7 +77,7 @@ fn our_server_answers_their_client() {
 
 #[test]
 fn our_client_understands_their_server() {
-    start();
+    init();
     for case in CASES {
         let request = frame_in(&golden(&format!("{case}.request")));
         let response = golden(&format!("{case}.response"));

@@ -31,7 +31,7 @@ fn connections_beyond_the_limit_are_closed_at_once() {
 fn calls_in_flight_are_limited_by_not_reading() {
     let mut options = ServerOptions::default();
     options.max_in_flight = 10;
-    start();
+    init();
     let server = Server::new(options);
     let gate = Gate::default();
     let handler = gate.clone();

@@ -14,7 +14,7 @@ use super::old_peer::*;
 use super::support::*;
 
 fn old_client(addr: &str) -> Client {
-    start();
+    init();
     let mut options = ClientOptions::default();
     options.protocol = Protocol::Original;
     Client::new(addr, options).unwrap()
@@ -24,7 +24,7 @@ fn old_client(addr: &str) -> Client {
 
 #[test]
 fn our_server_replays_their_session() {
-    start();
+    init();
     let requests = frames_in(&session("request"));
     let responses = frames_in(&session("response"));
     // What the old server answered to each message. The last frame of either is of a client that
@@ -400,7 +400,7 @@ fn our_client_and_our_server() {
 
 #[test]
 fn the_server_learns_of_the_deadline_and_the_name() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     let (tx, rx) = mpsc::channel();
     let tx = Mutex::new(tx);

@@ -37,7 +37,7 @@ fn several_addresses_and_late_methods() {
 
 #[test]
 fn a_call_learns_that_its_peer_is_gone() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     let (tx, rx) = mpsc::channel();
     let tx = Mutex::new(tx);

@@ -54,7 +54,7 @@ fn calls_made_after_the_stop_began_are_refused() {
 
 #[test]
 fn the_deadline_cuts_off_what_is_left() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     let (tx, rx) = mpsc::channel();
     let tx = std::sync::Mutex::new(tx);
@@ -88,7 +88,7 @@ fn the_deadline_cuts_off_what_is_left() {
 
 #[test]
 fn handlers_that_wait_are_cancelled_at_the_deadline() {
-    start();
+    init();
     let server = Server::new(ServerOptions::default());
     let (tx, rx) = mpsc::channel();
     let add = |method: &str, answers_first: bool| {

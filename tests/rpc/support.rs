@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, Condvar, Mutex, Once};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use fastrpc::rpc::{
     CallOptions, Client, ClientOptions, ReplyOptions, Response, Server, ServerOptions,
@@ -11,17 +11,10 @@ use fastrpc::rpc::{
 use fastrpc::rt;
 use prost::Message;
 
-/// The longest that anything here may take.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
-
-/// Starts the runtime with the number of workers this binary is about.
-pub(crate) fn start() {
-    static START: Once = Once::new();
-    START.call_once(|| {
-        let options = rt::Options::default().workers(crate::WORKERS);
-        rt::configure(options).unwrap();
-    });
-}
+#[allow(unused_imports, reason = "not every test program uses all of it")]
+pub(crate) use crate::common::{
+    LONG, eventually, in_coroutine, init, open_fds, raise_fd_limit, resident,
+};
 
 /// A server with the methods below, on a free port.
 ///
@@ -31,7 +24,7 @@ pub(crate) fn start() {
 /// - `Panic` panics with the request as the text.
 /// - `Forget` drops the call.
 pub(crate) fn server(options: ServerOptions) -> (Server, String) {
-    start();
+    init();
     let server = Server::new(options);
     add_methods(&server);
     let addr = server.listen("127.0.0.1:0").unwrap().to_string();
@@ -66,7 +59,7 @@ pub(crate) fn add_methods(server: &Server) {
 }
 
 pub(crate) fn client(addr: &str) -> Client {
-    start();
+    init();
     Client::new(addr, ClientOptions::default()).unwrap()
 }
 
@@ -80,22 +73,6 @@ pub(crate) fn call(client: &Client, method: &str, body: &[u8]) -> Result<Vec<u8>
 /// The server still answers somebody else.
 pub(crate) fn assert_serves(addr: &str) {
     assert_eq!(call(&client(addr), "Echo", b"still there"), Ok(b"still there".to_vec()));
-}
-
-/// Runs `f` in a coroutine and waits for it.
-pub(crate) fn in_coroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
-    start();
-    rt::spawn(f).unwrap().join().unwrap()
-}
-
-/// Waits, for a bounded time, for something that happens elsewhere.
-#[track_caller]
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < LONG, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// A gate that handlers wait at: opened once, for all.
@@ -255,17 +232,6 @@ pub(crate) fn request(id: i64, method: &str, body: &[u8]) -> Vec<u8> {
 pub(crate) fn answer(id: i64, body: &[u8]) -> Vec<u8> {
     let response = Some(ResponseMeta { code: Some(0), text: None });
     frame(&Meta { response, correlation_id: Some(id), ..Meta::default() }, body)
-}
-
-/// How many fds this process has open.
-pub(crate) fn open_fds() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// This process's resident memory in bytes.
-pub(crate) fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
 /// Runs `attempt` until one takes less than `bound`, five times at most: what else the machine does

@@ -152,7 +152,7 @@ pub(crate) fn loses_nothing_at_close(mix: Mix) {
                 })
             })
             .collect();
-        until(|| pushed_some.load(SeqCst) > 20);
+        eventually("values are pushed", || pushed_some.load(SeqCst) > 20);
         queue.close();
         let pushed: usize = join_all(producers).into_iter().sum();
         let popped: usize = join_all(consumers).into_iter().sum();
@@ -256,7 +256,7 @@ pub(crate) fn close_ends_all_waits(mix: Mix) {
             })
         })
         .collect();
-    until(|| started.load(SeqCst) == 6);
+    eventually("all have started", || started.load(SeqCst) == 6);
     empty.close();
     full.close();
     full.close();
@@ -323,7 +323,7 @@ pub(crate) fn drops_each_value_once(mix: Mix) {
     assert_eq!(drops.load(SeqCst), 6);
     queue.close();
     assert_eq!(drops.load(SeqCst), 6, "close drops nothing");
-    until(|| Arc::strong_count(&queue) == 1);
+    eventually("the queue is nobody else's", || Arc::strong_count(&queue) == 1);
     drop(queue);
     assert_eq!(drops.load(SeqCst), 10);
 }

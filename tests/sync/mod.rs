@@ -11,12 +11,13 @@ pub(crate) mod wait_group;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use fastrpc::rt::{self, Deadline, JoinHandle};
+
+pub(crate) use crate::common::eventually;
 
 /// No test takes this long; one that hangs fails after it.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -97,15 +98,6 @@ pub(crate) fn join_all<T>(tasks: impl IntoIterator<Item = Task<T>>) -> Vec<T> {
     tasks.into_iter().map(Task::join).collect()
 }
 
-/// To be called first by every test of a binary: one runtime per process.
-pub(crate) fn configure(workers: usize) {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        rt::configure(rt::Options::default().workers(workers))
-            .expect("configure the runtime before its start");
-    });
-}
-
 pub(crate) fn soon() -> Deadline {
     Deadline::after(SHORT)
 }
@@ -123,16 +115,6 @@ pub(crate) fn must_time_out<R>(wait: impl FnOnce(Deadline) -> R) -> R {
     assert!(took >= SHORT, "{took:?} is too early");
     assert!(took < SHORT + Duration::from_secs(5), "{took:?} is too late");
     result
-}
-
-/// Polls until `condition` holds, for what cannot be waited for from outside.
-pub(crate) fn until(mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + LONG;
-    while !condition() {
-        assert!(Instant::now() < end, "it never came to pass");
-        rt::yield_now();
-        std::thread::yield_now();
-    }
 }
 
 /// A small generator of pseudo-random numbers (xorshift), seeded per task.
@@ -163,9 +145,9 @@ macro_rules! scenarios {
         $(mod $module {
             $(#[test]
             fn $name() {
-                $crate::sync_support::configure($crate::WORKERS);
+                $crate::common::init();
                 for mix in $crate::MIXES {
-                    $crate::sync_support::$module::$name(mix);
+                    $crate::sync::$module::$name(mix);
                 }
             })*
         })*

@@ -138,7 +138,9 @@ pub(crate) fn serves_the_next_when_the_first_gives_up(mix: Mix) {
         let permits = permits.clone();
         move || permits.acquire(2)
     });
-    until(|| permits.try_acquire(1).map(|()| permits.release(1)).is_err());
+    eventually("the permits are waited for", || {
+        permits.try_acquire(1).map(|()| permits.release(1)).is_err()
+    });
     let one = go(mix, {
         let permits = permits.clone();
         move || permits.acquire_by(1, late())

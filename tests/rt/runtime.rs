@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use fastrpc::net::{ListenOptions, Listener, Stream};
 use fastrpc::rt::{self, Builder, Deadline, Interest, Key, Timer};
 
-use crate::cases::fd_limit::raise_fd_limit;
-use crate::cases::{eventually, in_coroutine, init, soon, thread_id};
+use crate::common::raise_fd_limit;
+use crate::common::{eventually, in_coroutine, init, soon, thread_id};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -35,10 +35,10 @@ pub(crate) fn notify_one_wakes_one(mix: Mix) {
         })
         .collect();
     let woken = || shared.state.lock().unwrap().woken;
-    until(|| shared.state.lock().unwrap().waiting == WAITERS);
+    eventually("all wait", || shared.state.lock().unwrap().waiting == WAITERS);
     for n in 1..=3 {
         shared.changed.notify_one();
-        until(|| woken() >= n);
+        eventually("they are woken", || woken() >= n);
         assert_eq!(woken(), n);
     }
     // Whoever had been woken too many would have come by now.
@@ -78,7 +78,7 @@ pub(crate) fn loses_no_notification_to_those_who_gave_up(mix: Mix) {
             })
         })
         .collect();
-    until(|| shared.state.lock().unwrap().waiting == 1);
+    eventually("all wait", || shared.state.lock().unwrap().waiting == 1);
     let mut state = shared.state.lock().unwrap();
     for round in 0..ROUNDS {
         state.tokens += 1;
@@ -124,7 +124,7 @@ pub(crate) fn wait_is_cancelled_with_the_lock_held(mix: Mix) {
             (outcome, shared.state.try_lock().is_err())
         }
     });
-    until(|| shared.state.lock().unwrap().waiting == 1);
+    eventually("all wait", || shared.state.lock().unwrap().waiting == 1);
     // The lock is taken while the wait ends, so that getting it back has to wait.
     let held = shared.state.lock().unwrap();
     task.cancel();
