@@ -91,28 +91,27 @@ unsafe fn view(
     })
 }
 
-/// Calls `f` with the text of an address. To write one takes a quarter of the time of a call, and
-/// answers come from few addresses: each thread keeps the texts of some, each in a place that its
-/// address chooses.
+/// Calls `f` with the text of an address. Formatting one takes a quarter of the time of a call, and
+/// answers come from few addresses: each thread has a direct-mapped cache of texts.
 fn with_text<R>(peer: &Arc<Addr>, f: impl Fn(&str) -> R) -> R {
     thread_local! {
-        static KEPT: RefCell<Vec<Option<Known>>> = const { RefCell::new(Vec::new()) };
+        static CACHE: RefCell<Vec<Option<Known>>> = const { RefCell::new(Vec::new()) };
     }
-    let known = KEPT.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        kept.resize(PLACES, None);
-        // Neighbours in memory lie this far apart, or a little more.
-        let place = Arc::as_ptr(peer).addr() / size_of::<Addr>() % PLACES;
-        match &mut kept[place] {
+    let cached = CACHE.try_with(|cache| {
+        let mut cache = cache.borrow_mut();
+        cache.resize(CACHE_LINES, None);
+        // Neighbors in memory lie this far apart, or a little more.
+        let line = Arc::as_ptr(peer).addr() / size_of::<Addr>() % CACHE_LINES;
+        match &mut cache[line] {
             Some((known, text)) if Arc::ptr_eq(known, peer) => f(text),
             other => f(&other.insert((peer.clone(), peer.to_string())).1),
         }
     });
-    // At the end of a thread there is nothing kept any more.
-    known.unwrap_or_else(|_| f(&peer.to_string()))
+    // At the end of a thread the cache is gone.
+    cached.unwrap_or_else(|_| f(&peer.to_string()))
 }
 
 /// An address and its text.
 type Known = (Arc<Addr>, String);
 
-const PLACES: usize = 256;
+const CACHE_LINES: usize = 256;

@@ -44,7 +44,7 @@ pub fn header() -> String {
     let (mut front, items, back) = split(&generated(&modules));
     let titles = modules.iter().map(Module::title).enumerate();
     let list: String = titles.map(|(i, title)| format!("//  {:2}. {title}\n", i + 1)).collect();
-    front = front.replace("// @CHAPTERS@\n", &list);
+    front = front.replace("// @CHAPTERS@\n", &list).replace("// @EXAMPLE@\n", &example());
 
     let mut chapters: Vec<Vec<(bool, usize, String)>> = modules.iter().map(|_| vec![]).collect();
     for item in items {
@@ -65,6 +65,13 @@ pub fn header() -> String {
         text.pop();
     }
     text + "\n" + &back
+}
+
+/// A program that is compiled and run as a test, but for its first line.
+fn example() -> String {
+    let text = fs::read_to_string(root().join("tests/c/test_example.c")).unwrap();
+    let lines = text.lines().skip(1).map(|line| format!("//   {line}"));
+    lines.map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 /// The structs that these items name before any text has declared them.
