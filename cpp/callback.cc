@@ -1,3 +1,5 @@
+// The door between Rust and a user's C++ callbacks: nothing that is thrown gets past it.
+
 #include "fastrpc/cpp/callback.h"
 
 #include <unistd.h>

@@ -1,3 +1,5 @@
+//! The options of code generation.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! Generates the services that the tests of code generation use.
+
 fn main() -> std::io::Result<()> {
     let mut config = prost_build::Config::new();
     config.include_file("all.rs");

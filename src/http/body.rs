@@ -1,3 +1,5 @@
+//! The body of a request, read as it arrives.
+
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;

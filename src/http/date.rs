@@ -1,3 +1,5 @@
+//! The `Date` header, formatted once per second and thread.
+
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,3 +1,5 @@
+//! A body that arrives while its request is served: the connection's input, lent to the handler.
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

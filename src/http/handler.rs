@@ -1,3 +1,5 @@
+//! Handlers of routes, and what runs them.
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

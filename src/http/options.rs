@@ -1,3 +1,5 @@
+//! Limits and time-outs of HTTP connections.
+
 use std::time::Duration;
 
 use crate::wire::http1::Limits;

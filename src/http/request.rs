@@ -1,3 +1,5 @@
+//! A request as its handler sees it.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io;

@@ -1,3 +1,5 @@
+//! A response as its handler makes it.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io;

@@ -1,3 +1,5 @@
+//! Routes: which handler serves a method and a path.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};

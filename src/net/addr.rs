@@ -1,3 +1,5 @@
+//! Addresses: TCP and Unix sockets, parsed and resolved.
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};

@@ -1,3 +1,5 @@
+//! Why a job has no result.
+
 use std::any::Any;
 use std::fmt;
 use std::io;

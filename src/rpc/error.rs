@@ -1,3 +1,5 @@
+//! Errors of calls, and their codes.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io;

@@ -1,3 +1,5 @@
+//! The protocols of frames that a client can speak.
+
 /// What a [`Client`](super::Client) speaks. A [`Server`](super::Server) speaks all of them on each
 /// of its ports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

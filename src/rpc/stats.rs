@@ -1,3 +1,5 @@
+//! Counters of servers and clients.
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a server has done, and what it is doing. Counts lag behind by at most one round of reading

@@ -1,3 +1,5 @@
+//! Values that live on one worker.
+
 use std::mem::ManuallyDrop;
 
 use super::worker::{self, Message, Worker};

@@ -1,3 +1,5 @@
+//! Spawning and joining coroutines.
+
 use std::any::Any;
 use std::fmt;
 use std::io;

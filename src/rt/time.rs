@@ -1,3 +1,5 @@
+//! Deadlines, and the monotonic clock.
+
 use std::fmt;
 use std::time::{Duration, Instant};
 

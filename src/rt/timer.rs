@@ -1,3 +1,5 @@
+//! Timers that run a closure on a worker.
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Condition variables.
+
 use std::fmt;
 
 use super::wait_list::{Entry, WaitList, wake_all};

@@ -1,3 +1,5 @@
+//! Why a wait ended without what it waited for.
+
 use std::{fmt, io};
 
 use crate::rt::WaitError;

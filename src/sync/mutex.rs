@@ -1,3 +1,5 @@
+//! A mutex with a guard.
+
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;

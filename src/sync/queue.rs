@@ -1,3 +1,5 @@
+//! A bounded multi-producer, multi-consumer queue.
+
 use std::collections::VecDeque;
 use std::sync::MutexGuard;
 use std::{fmt, io};

@@ -1,3 +1,5 @@
+//! A fair mutex without a guard.
+
 use std::fmt;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -1,3 +1,5 @@
+//! A counting semaphore.
+
 use std::fmt;
 use std::sync::MutexGuard;
 use std::sync::atomic::AtomicUsize;

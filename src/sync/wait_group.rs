@@ -1,3 +1,5 @@
+//! Counts outstanding tasks, and waits for all of them.
+
 use std::fmt;
 
 use super::wait_list::{WaitList, wake_all};

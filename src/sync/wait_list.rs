@@ -1,3 +1,5 @@
+//! The FIFO of waiters that all of these share.
+
 use std::collections::VecDeque;
 use std::mem;
 

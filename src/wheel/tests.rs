@@ -1,3 +1,5 @@
+//! The timer wheel against a model.
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};

@@ -1,3 +1,5 @@
+//! Why bytes are not a message.
+
 use std::fmt;
 
 use super::Compress;

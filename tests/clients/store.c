@@ -1,3 +1,5 @@
+// A library between a program and libmemcached, as programs have them.
+
 #include "store.h"
 
 #include <libmemcached/memcached.h>

@@ -1,3 +1,5 @@
+//! Condition variables: no notification is lost.
+
 use std::sync::Arc;
 
 use fastrpc::rt::{self, Deadline};

@@ -1,3 +1,5 @@
+//! Mutexes: exclusion, fairness, time-outs.
+
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

@@ -1,3 +1,5 @@
+//! Queues: every value is delivered once.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 

@@ -1,3 +1,5 @@
+//! Semaphores: no permit is lost.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 

@@ -1,3 +1,5 @@
+//! Wait groups: the wait ends with the last task.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 

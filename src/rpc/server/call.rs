@@ -1,3 +1,5 @@
+//! A call as its handler sees it.
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The methods of a server, by service and name.
+
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 

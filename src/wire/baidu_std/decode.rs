@@ -1,3 +1,5 @@
+//! Splits a byte stream into frames of baidu_std.
+
 use super::{Head, MetaView, parse_head};
 use crate::wire::Error;
 

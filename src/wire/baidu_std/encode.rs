@@ -1,3 +1,5 @@
+//! Encodes frames of baidu_std.
+
 use super::Head;
 use crate::wire::proto::{
     bytes_field_len, int_field_len, put_bytes_field, put_int_field, put_len_key,

@@ -1,3 +1,5 @@
+//! The twelve bytes in front of each frame.
+
 use crate::wire::Error;
 
 /// The fixed part in front of every frame.

@@ -1,3 +1,5 @@
+//! A frame's meta, decoded without copying.
+
 use std::borrow::Cow;
 
 use crate::wire::proto::{LEN, MAX_DEPTH, Reader, VARINT, key};

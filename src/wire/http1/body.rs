@@ -1,3 +1,5 @@
+//! Decodes bodies: of a known length, or chunked.
+
 use std::ops::Range;
 
 use ::http::header::{HeaderMap, HeaderName, HeaderValue};

@@ -1,3 +1,5 @@
+//! Encodes response heads and chunks.
+
 use ::http::header::{self, HeaderMap};
 use ::http::{StatusCode, Version};
 

@@ -1,3 +1,5 @@
+//! Why a request is refused, and the status that says so.
+
 use std::fmt;
 
 use ::http::StatusCode;

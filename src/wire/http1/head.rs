@@ -1,3 +1,5 @@
+//! Decodes request heads, and decides how the body is framed.
+
 use std::mem::MaybeUninit;
 use std::str;
 

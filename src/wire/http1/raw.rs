@@ -1,3 +1,5 @@
+//! Checks responses that somebody else has encoded.
+
 use std::mem::MaybeUninit;
 
 use ::http::{StatusCode, Version};

@@ -1,3 +1,5 @@
+//! Finds the end of a head, looking at each byte once.
+
 use memchr::memchr3;
 
 use super::{Error, Limits};

@@ -1,3 +1,5 @@
+//! Splits a byte stream into frames of the original fastrpc.
+
 use super::head::{Head, Parsed};
 use crate::wire::Error;
 

@@ -1,3 +1,5 @@
+//! Encodes frames of the original fastrpc.
+
 use std::io::Write;
 
 use crate::wire::Error;

@@ -1,3 +1,5 @@
+//! The HTTP-like head in front of each frame.
+
 use crate::wire::Error;
 
 /// What a head says. Fields that are absent are empty, or `None`.
