@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use prost::Message;
 
-use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Server, ServerOptions};
+use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 
 use common::Arguments;
 use measure::{Measurement, now};
@@ -60,7 +61,7 @@ fn serve(arguments: &Arguments) {
     let server = Server::new(ServerOptions::default());
     server.add_method(SERVICE, METHOD, echo).expect("a method of its own");
     let addr =
-        server.listen(&format!("127.0.0.1:{}", arguments.get::<u16>("port"))).expect("a port");
+        server.listen(format!("127.0.0.1:{}", arguments.get::<u16>("port"))).expect("a port");
     println!("port {}", addr.port().expect("a TCP address"));
     server.wait();
 }

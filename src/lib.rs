@@ -4,7 +4,8 @@
 //! them. See `docs/architecture.md` for how the layers fit together.
 //!
 //! ```
-//! use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+//! use fastrpc::rpc::{CallOptions, Client, ClientOptions};
+//! use fastrpc::{Server, ServerOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::new(ServerOptions::default());
@@ -37,8 +38,10 @@ pub mod pool;
 pub mod process;
 pub mod rpc;
 pub mod rt;
+pub mod server;
 pub mod sync;
 
+mod protocol;
 pub(crate) mod slab;
 mod sys;
 #[cfg_attr(not(test), expect(dead_code, reason = "its length is for its tests"))]
@@ -48,6 +51,8 @@ pub(crate) mod wheel;
     expect(dead_code, unused_imports, reason = "a whole codec, of which RPC does not use all")
 )]
 pub(crate) mod wire;
+
+pub use self::server::{Server, ServerOptions};
 
 #[cfg(feature = "capi")]
 #[doc(hidden)]

@@ -63,8 +63,12 @@ const MIRRORS: &[Mirror] = &[
     },
     Mirror {
         c: "fastrpc_server_options",
-        rust: &[("", "ServerOptions", ""), ("http", "Options", "http_")],
-        exempt: &[SIZE, ("http", "its fields stand for it")],
+        rust: &[
+            ("server", "ServerOptions", ""),
+            ("rpc", "Options", ""),
+            ("http", "Options", "http_"),
+        ],
+        exempt: &[SIZE, ("rpc", "its fields stand for it"), ("http", "its fields stand for it")],
         defaults: defaults!(
             ffi::server::fastrpc_server_options,
             ffi::server::fastrpc_server_options_init

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use fastrpc::http::Response;
-use fastrpc::rpc::{Server, ServerOptions};
+use fastrpc::{Server, ServerOptions};
 
 mod common;
 

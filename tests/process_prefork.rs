@@ -10,8 +10,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use fastrpc::process::{self, Options, Prefork};
-use fastrpc::rpc::{CallOptions, Client, Response, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, Response};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 
 const WORKERS: usize = 1;
 

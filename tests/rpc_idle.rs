@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use fastrpc::rpc::ServerOptions;
+use fastrpc::ServerOptions;
 
 const WORKERS: usize = 1;
 const CONNECTIONS: usize = 10_000;

@@ -6,9 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{
-    Call, CallOptions, Client, ClientOptions, Protocol, Response, Server, ServerOptions,
-};
+use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Protocol, Response};
+use fastrpc::{Server, ServerOptions};
 
 const WORKERS: usize = 1;
 

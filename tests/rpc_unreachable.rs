@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, ServerOptions};
+use fastrpc::ServerOptions;
+use fastrpc::rpc::{CallOptions, Client, ClientOptions};
 use fastrpc::rt::{self, Deadline};
 
 const WORKERS: usize = 1;

@@ -150,13 +150,13 @@ impl Code<'_> {
              impl<{s}: {name}> ::fastrpc::rpc::Service for {name}Server<{s}> {{
                  fn add_to(
                      self,
-                     server: &::fastrpc::rpc::Server,
+                     registry: &::fastrpc::rpc::Registry,
                  ) -> ::core::result::Result<(), ::fastrpc::rpc::Error> {{\n"
         ));
         for (_, names) in self.each() {
             buf.push_str(&format!(
                 "let service = ::std::sync::Arc::clone(&self.service);
-                 {}.serve(server, move |request, call| {{
+                 {}.serve(registry, move |request, call| {{
                      <{s} as {name}>::{}(&service, request, call)
                  }})?;\n",
                 names.constant, names.plain

@@ -4,7 +4,7 @@
 //! `rpc Say(Text) returns (Text)`:
 //!
 //! - a trait `Echo` with a method `say` in plain blocking style, to be implemented by the server;
-//! - `EchoServer`, which adds an implementation to a `fastrpc::rpc::Server`;
+//! - `EchoServer`, which adds an implementation to a `fastrpc::Server`;
 //! - `EchoClient`, which calls the service by a `fastrpc::rpc::Client`: `say` waits for the answer,
 //!   `say_async` runs a callback with it.
 //!

@@ -1055,13 +1055,22 @@ struct fastrpc_call; // chapter 20
 // fastrpc_server_free(). Thread-safe.
 typedef struct fastrpc_server fastrpc_server;
 
-// The bounds of a server. See fastrpc_server_new(). The fields that begin with http_ are for
-// connections that speak HTTP, the others for those that speak RPC, but for max_connections.
+// The bounds of a server. See fastrpc_server_new(). The first four are for all connections, the
+// fields that begin with http_ for those that speak HTTP, the others for those that speak RPC.
 typedef struct fastrpc_server_options {
   // sizeof(fastrpc_server_options).
   size_t size;
   // Connections open at once, of all protocols; a further one is closed at once. Default 100000.
   size_t max_connections;
+  // Nanoseconds a peer's machine may go without acknowledging anything, before the connection
+  // counts as broken; below 0 without end. Default 30 s.
+  int64_t peer_timeout;
+  // Nanoseconds a connection may take from its first byte on until its protocol is known, before
+  // it is closed; below 0 without end. Default 30 s.
+  int64_t detect_timeout;
+  // Nanoseconds a new connection may send nothing, before it is closed; below 0 without end.
+  // Default -1.
+  int64_t first_byte_timeout;
   // Bytes of the largest request; a peer that announces more is closed. Default 64 MiB.
   size_t max_frame;
   // Unanswered calls of a connection; at that number it is not read until half are answered.
@@ -1076,9 +1085,6 @@ typedef struct fastrpc_server_options {
   // Nanoseconds a peer may go without reading a byte while answers wait for it, before it is
   // closed; below 0 without end. Default 30 s.
   int64_t write_stall;
-  // Nanoseconds a peer's machine may go without acknowledging anything, before the connection
-  // counts as broken; below 0 without end. Default 30 s.
-  int64_t peer_timeout;
   // Nanoseconds in which the head of a frame that has begun must be whole, and for which its
   // body may pause, before the peer is closed; below 0 without end. Default 30 s.
   int64_t frame_timeout;

@@ -64,7 +64,7 @@ pub unsafe extern "C" fn fastrpc_server_route(
         let method = unsafe { arg::text(method, method_size) }?;
         // SAFETY: the caller passes readable bytes.
         let path = unsafe { arg::text(path, path_size) }?;
-        router.route_later(method, path, move |request, responder| {
+        router.route_deferred(method, path, move |request, responder| {
             Exchange::run(request, responder, function, &user);
         })?;
         Ok(())

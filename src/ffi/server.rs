@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use crate::rpc::{Server, ServerOptions, StopReport};
+use crate::server::{Server, ServerOptions, StopReport};
 
 use super::arg::{self, FOREVER, Options, deadline};
 use super::call::fastrpc_call;
@@ -24,8 +24,8 @@ impl Opaque for fastrpc_server {
     type Ownership = OwnedBox;
 }
 
-/// The bounds of a server. See fastrpc_server_new(). The fields that begin with http_ are for
-/// connections that speak HTTP, the others for those that speak RPC, but for max_connections.
+/// The bounds of a server. See fastrpc_server_new(). The first four are for all connections, the
+/// fields that begin with http_ for those that speak HTTP, the others for those that speak RPC.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fastrpc_server_options {
@@ -33,6 +33,15 @@ pub struct fastrpc_server_options {
     pub size: usize,
     /// Connections open at once, of all protocols; a further one is closed at once. Default 100000.
     pub max_connections: usize,
+    /// Nanoseconds a peer's machine may go without acknowledging anything, before the connection
+    /// counts as broken; below 0 without end. Default 30 s.
+    pub peer_timeout: i64,
+    /// Nanoseconds a connection may take from its first byte on until its protocol is known, before
+    /// it is closed; below 0 without end. Default 30 s.
+    pub detect_timeout: i64,
+    /// Nanoseconds a new connection may send nothing, before it is closed; below 0 without end.
+    /// Default -1.
+    pub first_byte_timeout: i64,
     /// Bytes of the largest request; a peer that announces more is closed. Default 64 MiB.
     pub max_frame: usize,
     /// Unanswered calls of a connection; at that number it is not read until half are answered.
@@ -47,9 +56,6 @@ pub struct fastrpc_server_options {
     /// Nanoseconds a peer may go without reading a byte while answers wait for it, before it is
     /// closed; below 0 without end. Default 30 s.
     pub write_stall: i64,
-    /// Nanoseconds a peer's machine may go without acknowledging anything, before the connection
-    /// counts as broken; below 0 without end. Default 30 s.
-    pub peer_timeout: i64,
     /// Nanoseconds in which the head of a frame that has begun must be whole, and for which its
     /// body may pause, before the peer is closed; below 0 without end. Default 30 s.
     pub frame_timeout: i64,
@@ -374,14 +380,16 @@ impl fastrpc_server_options {
     fn to_rust(self) -> ServerOptions {
         let mut options = ServerOptions::default();
         options.max_connections = self.max_connections;
-        options.max_frame = self.max_frame;
-        options.max_in_flight = self.max_in_flight;
-        options.max_in_flight_bytes = self.max_in_flight_bytes;
-        options.max_unsent = self.max_unsent;
-        options.write_stall = arg::duration(self.write_stall).unwrap_or(FOREVER);
+        options.rpc.max_frame = self.max_frame;
+        options.rpc.max_in_flight = self.max_in_flight;
+        options.rpc.max_in_flight_bytes = self.max_in_flight_bytes;
+        options.rpc.max_unsent = self.max_unsent;
+        options.rpc.write_stall = arg::duration(self.write_stall).unwrap_or(FOREVER);
         options.peer_timeout = arg::duration(self.peer_timeout);
-        options.frame_timeout = arg::duration(self.frame_timeout);
-        options.idle_timeout = arg::duration(self.idle_timeout);
+        options.rpc.frame_timeout = arg::duration(self.frame_timeout);
+        options.rpc.idle_timeout = arg::duration(self.idle_timeout);
+        options.detect_timeout = arg::duration(self.detect_timeout);
+        options.first_byte_timeout = arg::duration(self.first_byte_timeout);
         options.http.max_head = self.http_max_head;
         options.http.max_fields = self.http_max_fields;
         options.http.max_target = self.http_max_target;
@@ -414,14 +422,16 @@ impl Default for fastrpc_server_options {
         fastrpc_server_options {
             size: size_of::<Self>(),
             max_connections: defaults.max_connections,
-            max_frame: defaults.max_frame,
-            max_in_flight: defaults.max_in_flight,
-            max_in_flight_bytes: defaults.max_in_flight_bytes,
-            max_unsent: defaults.max_unsent,
-            write_stall: arg::nanoseconds(Some(defaults.write_stall)),
+            max_frame: defaults.rpc.max_frame,
+            max_in_flight: defaults.rpc.max_in_flight,
+            max_in_flight_bytes: defaults.rpc.max_in_flight_bytes,
+            max_unsent: defaults.rpc.max_unsent,
+            write_stall: arg::nanoseconds(Some(defaults.rpc.write_stall)),
             peer_timeout: arg::nanoseconds(defaults.peer_timeout),
-            frame_timeout: arg::nanoseconds(defaults.frame_timeout),
-            idle_timeout: arg::nanoseconds(defaults.idle_timeout),
+            detect_timeout: arg::nanoseconds(defaults.detect_timeout),
+            first_byte_timeout: arg::nanoseconds(defaults.first_byte_timeout),
+            frame_timeout: arg::nanoseconds(defaults.rpc.frame_timeout),
+            idle_timeout: arg::nanoseconds(defaults.rpc.idle_timeout),
             http_max_head: defaults.http.max_head,
             http_max_fields: defaults.http.max_fields,
             http_max_target: defaults.http.max_target,
@@ -435,7 +445,7 @@ impl Default for fastrpc_server_options {
 }
 
 const _: () = {
-    assert!(size_of::<fastrpc_server_options>() == 9 * size_of::<usize>() + 9 * 8);
+    assert!(size_of::<fastrpc_server_options>() == 9 * size_of::<usize>() + 11 * 8);
     assert!(size_of::<fastrpc_stop_report>() == size_of::<usize>() + 3 * 8);
     assert!(size_of::<fastrpc_server_stats>() == size_of::<usize>() + 9 * 8);
 };

@@ -1,7 +1,6 @@
 //! One connection: requests in, answers out, in order.
 
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,77 +11,45 @@ use super::respond::{Asked, Outcome, Responder, Sent, Slot, send, send_status};
 use super::router::{Found, Router};
 use super::{Method, Options, Request, Response, StatusCode, Version};
 use crate::net::{Scratch, Stream};
-use crate::rt::{self, Deadline, Waker};
+use crate::protocol::{self, End, FirstBytes};
+use crate::rt::{self, Deadline};
 use crate::wire::http1::{BodyDecoder, Error, Framing, Head, Limits, Scan};
 
-/// A connection to serve, and all that it takes.
-pub(crate) struct Connection<'a> {
-    pub(crate) stream: Arc<Stream>,
-    /// Bytes that were read to find out that it is HTTP.
-    pub(crate) early: Vec<u8>,
-    /// When the head that they begin must be whole.
-    pub(crate) head_due: Deadline,
-    pub(crate) router: &'a Router,
-    pub(crate) options: &'a Options,
-    pub(crate) host: &'a dyn Host,
-}
-
-/// Who has the connection, and counts what happens on it.
-pub(crate) trait Host {
-    /// The connection's number.
-    fn connection(&self) -> u64;
-
-    /// No further requests are taken.
-    fn is_stopping(&self) -> bool;
-
-    /// Nothing can be read or written any more.
-    fn is_cut(&self) -> bool;
-
-    /// Keeps a waker, or none, for when the connection is cut.
-    fn watch(&self, waker: Option<Waker>);
-
-    /// Starts a coroutine for a handler, and cancels it if the stop runs out of time.
-    fn run(&self, handler: Box<dyn FnOnce()>) -> io::Result<()>;
-
-    /// A request of so many bytes, as far as known, is in hand.
-    fn begin(&self, bytes: usize);
-
-    /// It has been answered, though not all may have left.
-    fn end(&self, is_error: bool);
-
-    /// All that was answered has left. So many bytes came and went meanwhile.
-    fn settle(&self, read: u64, written: u64);
-}
-
-/// How a connection ended.
-pub(crate) enum End {
-    /// In order: we said so, the peer left, or neither wanted more.
-    Done,
-    /// The peer broke the rules, and was told.
-    Bad(Error),
-    Failed(io::Error),
-}
-
-/// Serves a connection until it ends, in the calling coroutine. The stream is left open.
-pub(crate) fn serve(connection: Connection<'_>) -> End {
-    let mut conn = Conn::new(connection);
+/// Serves a connection until it ends, in the calling coroutine.
+pub(super) fn serve(
+    conn: &Arc<protocol::Conn>,
+    first: FirstBytes,
+    router: &Router,
+    options: &Options,
+) -> End {
+    let mut conn = Conn::new(conn, first, router, options);
     let stop = conn.run();
-    conn.conclude(stop)
+    let end = conn.conclude(stop);
+    conn.settle();
+    end
 }
 
 struct Conn<'a> {
+    base: &'a Arc<protocol::Conn>,
     stream: Arc<Stream>,
     router: &'a Router,
     options: &'a Options,
-    host: &'a dyn Host,
     limits: Limits,
     input: Input,
     scan: Scan,
     /// When the head that has begun must be whole.
     head_due: Deadline,
     out: Arc<Out>,
+    /// Requests whose answers have not left, and those of them that are errors.
+    unsettled: Unsettled,
     /// Requests since the last look at whether others want to run.
     in_a_row: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Unsettled {
+    requests: u64,
+    errors: u64,
 }
 
 /// Why no further request is read.
@@ -101,18 +68,24 @@ impl From<io::Error> for Stop {
 }
 
 impl<'a> Conn<'a> {
-    fn new(connection: Connection<'a>) -> Conn<'a> {
-        let Connection { stream, early, head_due, router, options, host } = connection;
+    fn new(
+        base: &'a Arc<protocol::Conn>,
+        first: FirstBytes,
+        router: &'a Router,
+        options: &'a Options,
+    ) -> Conn<'a> {
+        let stream = base.stream();
         Conn {
+            base,
             out: Arc::new(Out::new(stream.clone(), options.write_stall)),
             stream,
             router,
             options,
-            host,
             limits: options.limits(),
-            input: Input::new(early),
+            input: Input::new(first.bytes),
             scan: Scan::default(),
-            head_due,
+            head_due: first.due,
+            unsettled: Unsettled::default(),
             in_a_row: 0,
         }
     }
@@ -144,7 +117,7 @@ impl<'a> Conn<'a> {
     fn read(&mut self) -> Result<(), Stop> {
         self.flush()?;
         let begun = !self.input.unread().is_empty();
-        if self.host.is_stopping() && !begun {
+        if self.base.is_draining() && !begun {
             return Err(Stop::Done);
         }
         let deadline = match begun {
@@ -204,21 +177,21 @@ impl<'a> Conn<'a> {
         let asked = Asked {
             version: head.version,
             is_head: head.method == Method::HEAD,
-            keep_alive: head.keep_alive && !self.host.is_stopping(),
+            keep_alive: head.keep_alive && !self.base.is_draining(),
         };
         let (body, feed) = self.body_of(&head);
-        self.host.begin(body.length().unwrap_or_default() as usize);
+        self.begin();
         // Earlier answers must not wait for a handler that waits.
         self.out.flush_soon();
         let outcome = self.dispatch(head, asked, body)?;
         let sent = self.answer(outcome, asked, feed.as_deref())?;
         self.out.set_responding(false);
-        self.host.end(sent.is_error);
+        self.unsettled.errors += u64::from(sent.is_error);
         let goes_on = self.take_back(feed, sent.keep_alive)?;
         if !goes_on {
             return Err(Stop::Done);
         }
-        if self.out.unsent() >= ENOUGH {
+        if self.out.unsent() >= FLUSH_THRESHOLD {
             self.flush()?;
         }
         self.in_a_row += 1;
@@ -264,13 +237,8 @@ impl<'a> Conn<'a> {
             }
             Found::Nothing => return Ok(Outcome::Answer(Response::plain(StatusCode::NOT_FOUND))),
         };
-        let request = Request::new(
-            head,
-            params,
-            self.stream.peer_addr().clone(),
-            self.host.connection(),
-            body,
-        );
+        let request =
+            Request::new(head, params, self.stream.peer_addr().clone(), self.base.id(), body);
         let what = request.asked();
         let outcome = self.let_answer(asked, move |responder| handler.run(request, responder))?;
         if matches!(outcome, Outcome::Dropped) {
@@ -288,12 +256,19 @@ impl<'a> Conn<'a> {
     ) -> Result<Outcome, Stop> {
         let slot = Slot::new(self.out.clone(), asked);
         let responder = Responder::new(slot.clone());
-        if let Err(error) = self.host.run(Box::new(move || f(responder))) {
+        if let Err(error) = self.base.spawn("http handler", move || f(responder)) {
             log::error!("no coroutine for a request: {error}");
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Ok(Outcome::Answer(Response::plain(status)));
         }
-        let outcome = slot.wait(|| self.host.is_cut(), |waker| self.host.watch(waker));
+        let outcome = slot.wait(
+            || self.base.is_cut(),
+            |waker| {
+                // What is in flight while the connection waits shall be seen.
+                self.base.publish();
+                self.base.watch(waker);
+            },
+        );
         outcome.ok_or_else(|| Stop::Failed(io::ErrorKind::ConnectionAborted.into()))
     }
 
@@ -303,7 +278,7 @@ impl<'a> Conn<'a> {
         mut asked: Asked,
         feed: Option<&Feed>,
     ) -> Result<Sent, Stop> {
-        asked.keep_alive &= !self.host.is_stopping();
+        asked.keep_alive &= !self.base.is_draining();
         if let Some(feed) = feed {
             let state = feed.look(|source| (source.failure, source.can_skip()));
             let (failure, can_skip) = state.unwrap_or((None, false));
@@ -341,44 +316,45 @@ impl<'a> Conn<'a> {
 
     fn flush(&mut self) -> Result<(), Stop> {
         self.out.flush()?;
-        self.host.settle(self.input.take_read(), self.out.take_written());
+        self.settle();
         Ok(())
+    }
+
+    fn begin(&mut self) {
+        self.base.requests_began(1);
+        self.unsettled.requests += 1;
+    }
+
+    /// All that was answered has left, or never will.
+    fn settle(&mut self) {
+        let Unsettled { requests, errors } = std::mem::take(&mut self.unsettled);
+        self.base.count_bytes(self.input.take_read(), self.out.take_written());
+        self.base.requests_ended(requests, errors);
     }
 
     // ---- the end ----
 
     fn conclude(&mut self, stop: Stop) -> End {
         let end = match stop {
-            Stop::Done | Stop::Eof => End::Done,
+            Stop::Done => End::Closed,
+            Stop::Eof => End::PeerClosed,
             Stop::Refused(error) => {
                 log::debug!("answering {} to {}: {error}", error.status(), self.stream.peer_addr());
                 let asked = Asked { version: Version::HTTP_11, is_head: false, keep_alive: false };
-                self.host.begin(0);
+                self.begin();
                 send(&self.out, asked, refusal(error));
-                self.host.end(true);
-                End::Bad(error)
+                self.unsettled.errors += 1;
+                End::Bad(error.to_string())
             }
-            Stop::Failed(error) => return self.fail(error),
+            Stop::Failed(error) => return End::Failed(error),
         };
         if let Err(Stop::Failed(error)) = self.flush() {
-            return self.fail(error);
+            return End::Failed(error);
         }
-        self.linger();
-        self.host.settle(self.input.take_read(), self.out.take_written());
+        if !matches!(end, End::PeerClosed) {
+            self.base.hang_up();
+        }
         end
-    }
-
-    fn fail(&mut self, error: io::Error) -> End {
-        self.host.settle(self.input.take_read(), self.out.take_written());
-        End::Failed(error)
-    }
-
-    /// Tells the peer that nothing more will come, and waits a little for it to do the same: to
-    /// close with its bytes unread would take back the answers that are still on their way.
-    fn linger(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
-        let deadline = Deadline::after(LINGER);
-        while matches!(self.stream.read_lazily(deadline, Scratch::borrow), Ok((_, 1..))) {}
     }
 }
 
@@ -387,10 +363,8 @@ fn refusal(error: Error) -> Response {
 }
 
 /// So many bytes of answers are worth a write while there are more requests to serve.
-const ENOUGH: usize = 64 << 10;
+const FLUSH_THRESHOLD: usize = 64 << 10;
 /// After so many requests without a wait, others get a turn.
 const IN_A_ROW: u32 = 32;
 /// A connection that waits for so long for a request is likely to wait for longer.
 const IDLE: Duration = Duration::from_secs(1);
-/// How long a peer may take to close its side after ours.
-const LINGER: Duration = Duration::from_secs(1);

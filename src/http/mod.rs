@@ -3,7 +3,7 @@
 //!
 //! **What it offers.** Routes by method and path; requests with a body that is read as it is
 //! needed; responses that are whole, streamed, or made later by whoever holds the [`Responder`].
-//! [`rpc::Server`](crate::rpc::Server) serves them on its port.
+//! A [`Server`](crate::server::Server) serves them on its port.
 //!
 //! **What holds.** A connection answers its requests one after the other, in their order. What
 //! comes in one read is answered with one write; what has been answered leaves when a handler
@@ -12,9 +12,9 @@
 //! is malformed is answered and ends the connection, since nobody knows where the next request
 //! begins. An idle connection holds no buffer.
 //!
-//! **What it may call.** `net`, `rt`, and the formats of `wire::http1`.
-//!
 //! **What it must never do.** Trust a length that a peer sent; hold a lock over a call that waits.
+
+// What it may call: rt, net, wire, protocol.
 
 mod body;
 mod conn;
@@ -23,6 +23,7 @@ mod feed;
 mod handler;
 mod io;
 mod options;
+mod protocol;
 mod request;
 mod respond;
 mod response;
@@ -37,4 +38,4 @@ pub use self::respond::{BodyWriter, Responder};
 pub use self::response::Response;
 pub use self::router::{RouteError, Router};
 
-pub(crate) use self::conn::{Connection, End, Host, serve};
+pub(crate) use self::protocol::Http1;

@@ -61,7 +61,7 @@ impl Router {
     ///
     /// # Errors
     /// As for [`route`](Router::route).
-    pub fn route_later(
+    pub fn route_deferred(
         &self,
         method: &str,
         path: &str,

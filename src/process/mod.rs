@@ -51,7 +51,7 @@ impl Default for Options {
 ///
 /// ```no_run
 /// use fastrpc::process::{Options, Prefork};
-/// use fastrpc::rpc::{Server, ServerOptions};
+/// use fastrpc::{Server, ServerOptions};
 /// use std::time::Duration;
 ///
 /// # fn main() -> std::io::Result<()> {
@@ -99,7 +99,7 @@ impl Prefork {
     /// - after SIGTERM or SIGINT to the parent: it closes the sockets, sends SIGTERM to the processes,
     ///   and SIGKILL to those that are still there after [`grace`](Options::grace). Gives the signal's
     ///   number. A process that has not called
-    ///   [`run_until_signal`](crate::rpc::Server::run_until_signal) dies of the SIGTERM at once.
+    ///   [`run_until_signal`](crate::Server::run_until_signal) dies of the SIGTERM at once.
     /// - with [`restart`](Options::restart) off, after the last has ended. Gives 0.
     ///
     /// A process that ends, by whatever cause and with whatever status, is logged and made again

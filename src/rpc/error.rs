@@ -57,7 +57,7 @@ impl Error {
         Error::of(Kind::Broken, Code::EFAILEDSOCKET, text)
     }
 
-    pub(super) fn gone() -> Error {
+    pub(crate) fn gone() -> Error {
         Error::broken("the connection is gone")
     }
 

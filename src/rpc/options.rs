@@ -3,19 +3,15 @@
 use std::time::Duration;
 
 use super::{Cancellation, Compress, Protocol};
-use crate::http;
 
-/// The bounds of a [`Server`](super::Server). Each keeps one peer, or all of them together, from
-/// taking memory without end.
+/// The bounds of a server's RPC connections. Each keeps one peer from taking memory without end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ServerOptions {
+pub struct Options {
     /// The largest frame taken from a peer, in bytes, its twelve-byte head not counted; a body
     /// may be no larger after decompression either. A peer that announces more is closed.
     /// Default 64 MiB.
     pub max_frame: usize,
-    /// Connections open at once; one more is accepted and closed at once. Default 100,000.
-    pub max_connections: usize,
     /// Calls of one connection that may wait for their answer; at that number the connection is
     /// no longer read, until half of them are answered. Default 10,000.
     pub max_in_flight: usize,
@@ -28,32 +24,41 @@ pub struct ServerOptions {
     /// A peer that takes not one byte for this long while answers wait for it is closed.
     /// Default 30 s.
     pub write_stall: Duration,
-    /// A peer whose machine has acknowledged nothing for this long is gone: it failed, or the way
-    /// to it. See [`Stream::set_peer_timeout`](crate::net::Stream::set_peer_timeout). Default 30 s.
-    pub peer_timeout: Option<Duration>,
     /// A frame once begun must have its head whole in this time, and then never pause for as
     /// long, or the peer is closed. Default 30 s.
     pub frame_timeout: Option<Duration>,
     /// A peer that sends nothing for this long while it has no call in flight is closed. Default
     /// off.
     pub idle_timeout: Option<Duration>,
-    /// The bounds of connections that speak HTTP.
-    pub http: http::Options,
 }
 
-impl Default for ServerOptions {
+impl Options {
+    /// The defaults.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    setters! {
+        max_frame: usize,
+        max_in_flight: usize,
+        max_in_flight_bytes: usize,
+        max_unsent: usize,
+        write_stall: Duration,
+        frame_timeout: into Option<Duration>,
+        idle_timeout: into Option<Duration>,
+    }
+}
+
+impl Default for Options {
     fn default() -> Self {
-        ServerOptions {
+        Options {
             max_frame: 64 << 20,
-            max_connections: 100_000,
             max_in_flight: 10_000,
             max_in_flight_bytes: 64 << 20,
             max_unsent: 64 << 20,
             write_stall: Duration::from_secs(30),
-            peer_timeout: Some(Duration::from_secs(30)),
             frame_timeout: Some(Duration::from_secs(30)),
             idle_timeout: None,
-            http: http::Options::default(),
         }
     }
 }

@@ -7,18 +7,18 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::response::Ready;
-use super::{Call, CallHandle, CallOptions, Client, Code, Error, ReplyOptions, Response, Server};
+use super::{Call, CallHandle, CallOptions, Client, Code, Error, Registry, ReplyOptions, Response};
 
-/// A service as a generator makes it, to be added to a [`Server`].
+/// A service as a generator makes it, to be added to a [`Server`](crate::server::Server).
 pub trait Service {
     /// Adds the service's methods.
     ///
     /// # Errors
     /// When one of them is there already.
-    fn add_to(self, server: &Server) -> Result<(), Error>;
+    fn add_to(self, registry: &Registry) -> Result<(), Error>;
 }
 
-impl Server {
+impl Registry {
     /// Adds the methods of a generated service.
     ///
     /// # Errors
@@ -104,17 +104,17 @@ where
     }
 
     /// Adds the method to a server. A request that cannot be decoded fails with EREQUEST; for the rest
-    /// see [`Server::add_method`].
+    /// see [`Registry::add_method`].
     ///
     /// # Errors
     /// When the method is there already.
     pub fn serve(
         &self,
-        server: &Server,
+        registry: &Registry,
         handler: impl Fn(Q, &Call) -> Result<Response<A>, Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let request_name = self.request;
-        server.add_method(self.service, self.name, move |call| {
+        registry.add_method(self.service, self.name, move |call| {
             let request = match <C as Codec<Q>>::decode(call.request()) {
                 Ok(request) => request,
                 Err(why) => {

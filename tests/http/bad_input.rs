@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fastrpc::rpc::ServerOptions;
+use fastrpc::ServerOptions;
 
 use super::support::*;
 
@@ -113,7 +113,7 @@ fn who_is_too_slow_gets_a_408() {
     let mut options = ServerOptions::default();
     options.http.head_timeout = Some(Duration::from_millis(100));
     options.http.body_timeout = Some(Duration::from_millis(100));
-    options.frame_timeout = Some(Duration::from_millis(100));
+    options.detect_timeout = Some(Duration::from_millis(100));
     let (_server, addr) = serve_with(options, |_| {});
     for request in [
         "GET /hello HTTP/1.1\r\nHost: a\r\nX: ",
@@ -171,7 +171,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 #[test]
 fn without_routes_http_is_not_spoken() {
     init();
-    let server = fastrpc::rpc::Server::new(ServerOptions::default());
+    let server = fastrpc::Server::new(ServerOptions::default());
     let addr = server.listen("127.0.0.1:0").unwrap().to_string();
     let mut peer = Peer::connect(&addr);
     peer.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");

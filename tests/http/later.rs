@@ -14,14 +14,14 @@ use super::support::*;
 fn from_a_thread_and_from_a_coroutine() {
     let (_server, addr) = serve(|router| {
         router
-            .route_later("POST", "/thread", |mut request: Request, responder: Responder| {
+            .route_deferred("POST", "/thread", |mut request: Request, responder: Responder| {
                 thread::spawn(move || {
                     thread::sleep(Duration::from_millis(5));
                     responder.send(Response::text(request.bytes().unwrap().len().to_string()));
                 });
             })
             .unwrap()
-            .route_later("GET", "/coroutine", |_, responder| {
+            .route_deferred("GET", "/coroutine", |_, responder| {
                 rt::spawn(move || {
                     rt::sleep(Duration::from_millis(5)).unwrap();
                     responder.send("later");
@@ -48,7 +48,7 @@ fn from_a_thread_and_from_a_coroutine() {
 fn a_stream_from_a_thread() {
     let (_server, addr) = serve(|router| {
         router
-            .route_later("POST", "/stream", |request, responder| {
+            .route_deferred("POST", "/stream", |request, responder| {
                 thread::spawn(move || {
                     let mut body = request.into_body();
                     let mut out = responder.stream(Response::new(StatusCode::CREATED), None);
@@ -62,7 +62,7 @@ fn a_stream_from_a_thread() {
                 });
             })
             .unwrap()
-            .route_later("GET", "/closure", |_, responder| {
+            .route_deferred("GET", "/closure", |_, responder| {
                 thread::spawn(move || {
                     responder.send(Response::stream(|out| {
                         assert!(rt::is_coroutine());
@@ -71,7 +71,7 @@ fn a_stream_from_a_thread() {
                 });
             })
             .unwrap()
-            .route_later("GET", "/dropped", |_, responder| {
+            .route_deferred("GET", "/dropped", |_, responder| {
                 let mut out = responder.stream(Response::new(StatusCode::OK), None);
                 out.send(b"part").unwrap();
             })
@@ -98,11 +98,11 @@ fn a_stream_from_a_thread() {
 fn no_answer_is_a_500() {
     let (_server, addr) = serve(|router| {
         router
-            .route_later("GET", "/drop", |_, responder| drop(responder))
+            .route_deferred("GET", "/drop", |_, responder| drop(responder))
             .unwrap()
-            .route_later("GET", "/panic", |_, _| panic!("on purpose"))
+            .route_deferred("GET", "/panic", |_, _| panic!("on purpose"))
             .unwrap()
-            .route_later("GET", "/elsewhere", |_, responder| {
+            .route_deferred("GET", "/elsewhere", |_, responder| {
                 thread::spawn(move || drop(responder));
             })
             .unwrap();
@@ -122,7 +122,9 @@ fn after_the_connection_or_the_server_has_gone() {
     let keep = kept.clone();
     let (server, addr) = serve(move |router| {
         router
-            .route_later("GET", "/keep", move |_, responder| keep.lock().unwrap().push(responder))
+            .route_deferred("GET", "/keep", move |_, responder| {
+                keep.lock().unwrap().push(responder)
+            })
             .unwrap();
     });
     let mut peer = Peer::connect(&addr);

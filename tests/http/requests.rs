@@ -209,7 +209,8 @@ fn a_handler_that_panics_is_a_500() {
     }
     peer.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(peer.response().text(), "hello");
-    let counted = |stats: fastrpc::rpc::ServerStats| (stats.in_flight, stats.calls, stats.errors);
+    let counted =
+        |stats: fastrpc::server::ServerStats| (stats.in_flight, stats.calls, stats.errors);
     eventually("the counters", || counted(server.stats()) == (0, 4, 3));
 }
 

@@ -44,7 +44,7 @@ fn what_is_in_flight_is_answered_and_the_connection_closed() {
 
 #[test]
 fn a_connection_is_closed_after_its_request() {
-    let own: Arc<Mutex<Option<Arc<fastrpc::rpc::Server>>>> = Arc::default();
+    let own: Arc<Mutex<Option<Arc<fastrpc::Server>>>> = Arc::default();
     let ids = Arc::new(Mutex::new(Vec::new()));
     let (closing, seen) = (own.clone(), ids.clone());
     let (server, addr) = serve(move |router| {
@@ -127,7 +127,7 @@ fn at_the_deadline_it_is_cut_off() {
                 "cancelled"
             })
             .unwrap()
-            .route_later("GET", "/never", |_, responder| std::mem::forget(responder))
+            .route_deferred("GET", "/never", |_, responder| std::mem::forget(responder))
             .unwrap();
     });
     let mut peers: Vec<Peer> = Vec::new();

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use fastrpc::http::{Response, Router};
-use fastrpc::rpc::{Server, ServerOptions};
+use fastrpc::{Server, ServerOptions};
 
 #[allow(unused_imports, reason = "not every test program uses all of it")]
 pub(crate) use crate::common::{LONG, eventually, init};

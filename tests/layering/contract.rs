@@ -20,10 +20,8 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("sync", &["sys", "rt"]),
     ("pool", &["sys", "rt", "sync"]),
     ("process", &["sys", "rt", "net"]),
-    ("http", &["sys", "rt", "net", "sync", "wire"]),
-    ("rpc", &["slab", "sys", "rt", "net", "sync", "wire", "http", "process"]),
     ("hook", &["sys", "rt", "pool"]),
-    ("ffi", &["rt", "net", "sync", "rpc", "http", "pool", "process", "hook"]),
+    ("ffi", &["rt", "net", "sync", "rpc", "http", "server", "pool", "process", "hook"]),
 ];
 
 /// The modules that a module may name; whether its own file says so.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrpc::pool::{self, Options, ThreadPool};
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions};
 use fastrpc::rt::{self, Interest};
 use fastrpc::sync::{Mutex, Queue, Semaphore};
+use fastrpc::{Server, ServerOptions};
 
 use super::{Gate, Opens, strict};
 use crate::common::{eventually, in_coroutine, init, soon};

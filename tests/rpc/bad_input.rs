@@ -4,7 +4,8 @@
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Compress, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Compress};
+use fastrpc::{Server, ServerOptions};
 
 use super::support::*;
 
@@ -34,7 +35,7 @@ fn wrong_magic_after_good_calls_closes() {
 #[test]
 fn sizes_beyond_the_limit_close() {
     let mut options = ServerOptions::default();
-    options.max_frame = 1000;
+    options.rpc.max_frame = 1000;
     let (_server, addr) = server(options);
     let mut head = b"PRPC".to_vec();
     head.extend(1001u32.to_be_bytes());
@@ -138,7 +139,7 @@ fn a_body_that_cannot_be_decoded_is_an_error() {
 #[test]
 fn a_small_body_that_unpacks_beyond_the_limit_is_an_error() {
     let mut options = ServerOptions::default();
-    options.max_frame = 100_000;
+    options.rpc.max_frame = 100_000;
     let (_server, addr) = server(options);
     let sent = CallOptions::new().compress(Compress::Gzip);
     let error = client(&addr).call("echo.EchoService", "Echo", &vec![0; 1 << 20], &sent);
@@ -198,7 +199,8 @@ fn a_half_closed_peer_gets_its_answers() {
 #[test]
 fn a_frame_that_never_ends_closes() {
     let mut options = ServerOptions::default();
-    options.frame_timeout = Some(Duration::from_millis(50));
+    options.rpc.frame_timeout = Some(Duration::from_millis(50));
+    options.detect_timeout = options.rpc.frame_timeout;
     let (_server, addr) = server(options);
     let whole = request(1, "Echo", b"body");
     for cut in [1, 20] {
@@ -216,7 +218,8 @@ fn a_frame_that_never_ends_closes() {
 #[test]
 fn an_idle_timeout_spares_those_who_wait() {
     let mut options = ServerOptions::default();
-    options.idle_timeout = Some(Duration::from_millis(50));
+    options.rpc.idle_timeout = Some(Duration::from_millis(50));
+    options.first_byte_timeout = options.rpc.idle_timeout;
     let (_server, addr) = server(options);
     let mut idle = Peer::connect(&addr);
     let mut waiting = Peer::connect(&addr);

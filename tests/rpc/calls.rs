@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Compress, Response, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Compress, Response};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 
 use super::support::*;
 

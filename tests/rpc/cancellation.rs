@@ -5,10 +5,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use fastrpc::rpc::{
-    CallOptions, Cancellation, Client, ClientOptions, Error, Response, Server, ServerOptions,
-};
+use fastrpc::rpc::{CallOptions, Cancellation, Client, ClientOptions, Error, Response};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 
 use super::support::*;
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions};
 use fastrpc::rt::{self, Deadline};
+use fastrpc::{Server, ServerOptions};
 
 use super::counting::{Live, live};
 use super::support::*;
@@ -88,7 +89,7 @@ fn every_call_ends_once_and_nothing_is_left() {
 
 fn round(calls: u64) -> Arc<Outcomes> {
     let mut options = ServerOptions::default();
-    options.max_frame = 1 << 20;
+    options.rpc.max_frame = 1 << 20;
     let (server, addr) = server(options);
     add_chaos(&server);
     let outcomes = Arc::new(Outcomes::default());

@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Response, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Response};
 use fastrpc::rt::{self, Deadline};
+use fastrpc::{Server, ServerOptions};
 
 use super::support::*;
 

@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Compress, ServerOptions};
+use fastrpc::ServerOptions;
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Compress};
 use prost::Message;
 
 use super::support::*;

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions};
+use fastrpc::{Server, ServerOptions};
 
 use super::support::*;
 
@@ -30,7 +31,7 @@ fn connections_beyond_the_limit_are_closed_at_once() {
 #[test]
 fn calls_in_flight_are_limited_by_not_reading() {
     let mut options = ServerOptions::default();
-    options.max_in_flight = 10;
+    options.rpc.max_in_flight = 10;
     init();
     let server = Server::new(options);
     let gate = Gate::default();
@@ -65,8 +66,8 @@ fn calls_in_flight_are_limited_by_not_reading() {
 #[test]
 fn a_peer_that_never_reads_is_closed_and_its_answers_dropped() {
     let mut options = ServerOptions::default();
-    options.max_unsent = 1 << 20;
-    options.write_stall = Duration::from_millis(300);
+    options.rpc.max_unsent = 1 << 20;
+    options.rpc.write_stall = Duration::from_millis(300);
     let (server, addr) = server(options);
     let mut peer = Peer::connect(&addr);
     let call = request(1, "Echo", &vec![7; 100_000]);
@@ -90,7 +91,7 @@ fn a_peer_that_never_reads_is_closed_and_its_answers_dropped() {
 #[test]
 fn a_slow_reader_gets_everything() {
     let mut options = ServerOptions::default();
-    options.max_unsent = 1 << 20;
+    options.rpc.max_unsent = 1 << 20;
     let (_server, addr) = server(options);
     let mut peer = Peer::connect(&addr);
     let mut writer = Peer::over(peer.0.try_clone().unwrap());

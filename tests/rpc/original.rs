@@ -5,10 +5,9 @@ use std::net::{Shutdown, TcpListener};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{
-    CallOptions, Client, ClientOptions, Compress, Protocol, ReplyOptions, Server, ServerOptions,
-};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Compress, Protocol, ReplyOptions};
 use fastrpc::rt::{self, Deadline};
+use fastrpc::{Server, ServerOptions};
 
 use super::old_peer::*;
 use super::support::*;
@@ -270,7 +269,7 @@ fn large_messages_both_ways() {
 #[test]
 fn bad_frames_close() {
     let mut options = ServerOptions::default();
-    options.max_frame = 1000;
+    options.rpc.max_frame = 1000;
     let (server, addr) = server(options);
     let good = old_request(1, "echo.EchoService.Echo", "", b"x");
     let with_length = |length: &str| {
@@ -323,7 +322,8 @@ fn a_frame_without_a_number_is_nobodys() {
 #[test]
 fn an_unfinished_frame_times_out() {
     let mut options = ServerOptions::default();
-    options.frame_timeout = Some(Duration::from_millis(50));
+    options.rpc.frame_timeout = Some(Duration::from_millis(50));
+    options.detect_timeout = options.rpc.frame_timeout;
     let (_server, addr) = server(options);
     let whole = old_request(1, "echo.EchoService.Echo", "", b"body");
     for cut in [1, 20, whole.len() - 1] {
@@ -342,7 +342,7 @@ fn an_unfinished_frame_times_out() {
 #[test]
 fn back_pressure_and_half_closing_hold_for_old_clients() {
     let mut options = ServerOptions::default();
-    options.max_in_flight = 4;
+    options.rpc.max_in_flight = 4;
     let (server, addr) = server(options);
     let mut peer = OldPeer::connect(&addr);
     let mut bytes = Vec::new();

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use fastrpc::pool::ThreadPool;
-use fastrpc::rpc::{
-    CallOptions, Client, ClientOptions, Connection, Protocol, Server, ServerOptions,
-};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, Connection, Protocol};
 use fastrpc::rt::{self, Deadline};
+use fastrpc::{Server, ServerOptions};
 
 use super::old_peer::*;
 use super::support::*;
@@ -245,7 +244,7 @@ fn a_push_to_a_connection_that_is_gone_is_an_error() {
 fn a_slow_client_is_sent_no_more_than_the_bound() {
     const BOUND: usize = 1 << 20;
     let mut options = ServerOptions::default();
-    options.max_unsent = BOUND;
+    options.rpc.max_unsent = BOUND;
     let hub = hub(options);
     let message = vec![7; 10_000];
     for from_coroutine in [false, true] {
@@ -370,7 +369,7 @@ fn closings(server: &Server) -> mpsc::Receiver<u64> {
 #[test]
 fn each_end_of_a_connection_is_told_once() {
     let mut options = ServerOptions::default();
-    options.idle_timeout = Some(Duration::from_millis(500));
+    options.rpc.idle_timeout = Some(Duration::from_millis(500));
     let hub = hub(options);
     let closed = closings(&hub.server);
     // Dropped, half-closed, broken off for bad frames, timed out.

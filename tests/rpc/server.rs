@@ -3,8 +3,9 @@
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 
 use super::support::*;
 

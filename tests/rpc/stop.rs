@@ -3,8 +3,9 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use fastrpc::rpc::{CallOptions, Response, Server, ServerOptions};
+use fastrpc::rpc::{CallOptions, Response};
 use fastrpc::rt::{self, Deadline};
+use fastrpc::{Server, ServerOptions};
 
 use super::support::*;
 

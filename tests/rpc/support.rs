@@ -5,10 +5,9 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use fastrpc::rpc::{
-    CallOptions, Client, ClientOptions, ReplyOptions, Response, Server, ServerOptions,
-};
+use fastrpc::rpc::{CallOptions, Client, ClientOptions, ReplyOptions, Response};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 use prost::Message;
 
 #[allow(unused_imports, reason = "not every test program uses all of it")]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastrpc::rpc::{Call, Client, ClientOptions, Error, Response, Server, ServerOptions};
+use fastrpc::rpc::{Call, Client, ClientOptions, Error, Response};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 
 use crate::testing::calls::{Calls, CallsClient, CallsServer, Count, Text, Tree};
 

@@ -3,11 +3,9 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use fastrpc::rpc::{
-    Call, CallOptions, Client, ClientOptions, Code, Compress, Error, Response, Server,
-    ServerOptions,
-};
+use fastrpc::rpc::{Call, CallOptions, Client, ClientOptions, Code, Compress, Error, Response};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 use fastrpc_build_testing::support::{self, Implementation, LONG, text};
 use fastrpc_build_testing::testing::calls::{
     CallsClient, CallsServer, Count, Other, OtherClient, OtherServer, Text, Tree,

@@ -1,6 +1,7 @@
 //! Names that are hard on a generator, and packages that use each other.
 
-use fastrpc::rpc::{self, CallOptions, ServerOptions};
+use fastrpc::ServerOptions;
+use fastrpc::rpc::{self, CallOptions};
 use fastrpc_build_testing::testing::{deep, names};
 use fastrpc_build_testing::{Bare, BareClient, BareServer, Number, support};
 
@@ -87,8 +88,8 @@ impl deep::down::Deepest for Everything {
     }
 }
 
-fn server() -> (rpc::Server, std::sync::Arc<rpc::Client>) {
-    let server = rpc::Server::new(ServerOptions::default());
+fn server() -> (fastrpc::Server, std::sync::Arc<rpc::Client>) {
+    let server = fastrpc::Server::new(ServerOptions::default());
     server.add_service(names::NamesServer::new(Everything)).unwrap();
     server.add_service(names::SServer::new(Everything)).unwrap();
     server.add_service(names::NothingServer::new(Everything)).unwrap();

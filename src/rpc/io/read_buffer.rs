@@ -36,6 +36,11 @@ impl ReadBuffer {
         ReadBuffer { rest: Vec::new(), missing: Missing::Nothing }
     }
 
+    /// One that holds bytes that were read before.
+    pub(in crate::rpc) fn holding(bytes: Vec<u8>) -> ReadBuffer {
+        ReadBuffer { rest: bytes, missing: Missing::Nothing }
+    }
+
     /// Whether a part of a frame is here.
     pub(in crate::rpc) fn is_partial(&self) -> bool {
         !self.rest.is_empty()
@@ -44,11 +49,6 @@ impl ReadBuffer {
     /// The bytes here.
     pub(in crate::rpc) fn bytes(&self) -> &[u8] {
         &self.rest
-    }
-
-    /// Gives the bytes here away.
-    pub(in crate::rpc) fn into_bytes(self) -> Vec<u8> {
-        self.rest
     }
 
     /// Offers the bytes that are already here to `take` again.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Connection;
-use super::conn::Conn;
+use super::conn::RpcConn;
 use super::encode::WireReply;
 use super::registry::Registered;
 use crate::net::Addr;
@@ -72,12 +72,12 @@ impl Call {
 
     /// The number of that connection: see [`Connection::id`].
     pub fn connection_id(&self) -> u64 {
-        self.via.conn.id
+        self.via.conn.base.id()
     }
 
     /// Where the call came from.
     pub fn peer(&self) -> &Addr {
-        &self.via.conn.peer
+        self.via.conn.base.peer()
     }
 
     /// The number the client gave the call for its logs, 0 if none.
@@ -99,7 +99,7 @@ impl Call {
     /// Whether nobody is likely to read the answer any more: the peer closed its side, the
     /// connection is gone, or the server's stop ran out of time.
     pub fn is_canceled(&self) -> bool {
-        self.via.conn.is_gone()
+        self.via.conn.base.is_canceled()
     }
 
     /// Responds with a message. Does not wait.
@@ -174,7 +174,7 @@ impl fmt::Debug for Call {
 /// A method as one connection uses it: what all of that connection's calls of it share, so that
 /// a call counts one reference and workers do not contend for the counts.
 pub(super) struct Bound {
-    pub(super) conn: Arc<Conn>,
+    pub(super) conn: Arc<RpcConn>,
     pub(super) method: Arc<Registered>,
 }
 
@@ -222,7 +222,7 @@ impl Call {
 /// The body of a call's coroutine.
 pub(super) fn run(via: Arc<Bound>, call: Call, handler: u64) {
     handle(&via, call);
-    via.conn.handler_left(handler);
+    via.conn.base.handler_ended(handler);
 }
 
 fn handle(via: &Bound, mut call: Call) {
@@ -239,7 +239,7 @@ fn handle(via: &Bound, mut call: Call) {
         log::error!("{}.{} panicked: {text}", via.method.service, via.method.name);
         format!("the handler panicked: {text}")
     });
-    via.conn.handler_ended(key, why.as_deref().unwrap_or(NO_ANSWER));
+    via.conn.handler_returned(key, why.as_deref().unwrap_or(NO_ANSWER));
 }
 
 const NO_ANSWER: &str = "the handler ended without an answer";

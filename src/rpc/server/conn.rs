@@ -1,38 +1,37 @@
-//! A server's connection: its calls in flight and the way out. What reads it is in `reader`.
+//! A connection that is called in frames: its calls in flight and its write queue. What reads it is
+//! in `reader`.
 
 use std::io;
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::Shared;
+use super::Rpc;
 use super::connection::Unsent;
 use super::encode::{Format, WireReply};
-use super::state::{ConnState, Until};
-use crate::net::{Addr, Stream};
-use crate::rpc::Code;
-use crate::rpc::{Error, ServerOptions};
+use super::state::{ConnState, InFlight};
+use crate::protocol::{Conn, Counters, End, Session, add};
+use crate::rpc::{Code, Error, Options};
 use crate::rt::{self, Deadline, Pinned, Waiter};
 use crate::sync::lock;
 
-/// One connection of a server. It lives on one worker; answers from elsewhere come by mail.
-pub(super) struct Conn {
-    pub(super) id: u64,
-    pub(super) server: Arc<Shared>,
-    pub(super) peer: Addr,
+/// A connection of a server that speaks RPC. Answers from elsewhere than its worker come through
+/// the inbox.
+pub(super) struct RpcConn {
+    pub(super) base: Arc<Conn>,
+    pub(super) rpc: Arc<Rpc>,
+    counters: Arc<Counters>,
     /// A [`Format`].
     format: AtomicU8,
-    /// See [`Call::is_canceled`](super::Call::is_canceled).
-    gone: AtomicBool,
     /// For those who are not on the home worker.
     pub(super) unsent: Unsent,
-    mail: Mutex<Mail>,
+    inbox: Mutex<Inbox>,
     local: Pinned<ConnState>,
 }
 
-/// Answers and pushes made away from the home worker, and the wish to close.
+/// Answers and pushes made away from the home worker.
 #[derive(Default)]
-struct Mail {
+struct Inbox {
     frames: Vec<u8>,
     items: Vec<Item>,
 }
@@ -46,30 +45,27 @@ enum Kind {
     /// Of the call of this key, by an error or not.
     Answer(u64, /* is an error */ bool),
     Push,
-    Close,
 }
 
-impl Conn {
-    /// Must be called on the worker that is to be its home.
-    pub(super) fn new(id: u64, server: Arc<Shared>, stream: Stream) -> Arc<Conn> {
-        Arc::new(Conn {
-            id,
-            server,
-            peer: stream.peer_addr().clone(),
-            format: AtomicU8::new(Format::Unknown as u8),
-            gone: AtomicBool::new(false),
+impl RpcConn {
+    pub(super) fn new(base: &Arc<Conn>, rpc: &Arc<Rpc>, format: Format) -> Arc<RpcConn> {
+        Arc::new(RpcConn {
+            base: base.clone(),
+            rpc: rpc.clone(),
+            counters: base.counters(),
+            format: AtomicU8::new(format as u8),
             unsent: Unsent::default(),
-            mail: Mutex::default(),
-            local: Pinned::new(ConnState::new(Arc::new(stream))),
+            inbox: Mutex::default(),
+            local: Pinned::new(ConnState::new(base.stream())),
         })
     }
 
-    pub(super) fn options(&self) -> &ServerOptions {
-        &self.server.options
+    pub(super) fn options(&self) -> &Options {
+        &self.rpc.options
     }
 
     pub(super) fn max_frame(&self) -> usize {
-        self.server.options.max_frame
+        self.rpc.options.max_frame
     }
 
     /// How answers are written.
@@ -80,14 +76,6 @@ impl Conn {
 
     pub(super) fn set_format(&self, format: Format) {
         self.format.store(format as u8, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_gone(&self) {
-        self.gone.store(true, Ordering::Relaxed);
     }
 
     /// What belongs to the home worker; must be called there.
@@ -102,10 +90,6 @@ impl Conn {
         self.local.get()
     }
 
-    pub(super) fn home(&self) -> usize {
-        self.local.home()
-    }
-
     // ---- answers ----
 
     /// Answers the call `key`, unless it was answered. From anywhere.
@@ -118,7 +102,7 @@ impl Conn {
                     self.append_answer(local, correlation_id, answer);
                 }
             }
-            None => self.mail_answer(key, correlation_id, answer),
+            None => self.send_answer(key, correlation_id, answer),
         }
     }
 
@@ -154,11 +138,9 @@ impl Conn {
         if start_writer {
             let conn = self.clone();
             if let Err(error) = rt::spawn_detached("rpc writer", move || conn.write()) {
-                log::error!(
-                    "connection of {} closed: no coroutine to write it: {error}",
-                    self.peer
-                );
-                self.cut(local);
+                let peer = self.base.peer();
+                log::error!("closing the connection of {peer}: no coroutine to write it: {error}");
+                self.base.fail();
             }
         }
     }
@@ -169,10 +151,10 @@ impl Conn {
         let stall = self.options().write_stall;
         if let Err(error) = local.out.flush(stall, || self.progress(local)) {
             if error.kind() == io::ErrorKind::TimedOut {
-                log::warn!("closing the connection of {}: it takes no answers", self.peer);
-                self.server.counters.bad_peers.fetch_add(1, Ordering::Relaxed);
+                log::warn!("closing the connection of {}: it takes no answers", self.base.peer());
+                self.base.count_bad_peer();
             }
-            self.cut(local);
+            self.base.fail();
         }
         self.progress(local);
     }
@@ -180,83 +162,69 @@ impl Conn {
     /// Looks whether answers that left are what somebody waited for.
     pub(super) fn progress(&self, local: &ConnState) {
         self.publish(local);
-        if local.draining.get() && local.is(Until::Drained, self.options())
-            || local.closing.get() && local.out.is_idle()
-        {
-            self.hang_up(local);
-        }
-        let awaiting = &local.awaiting;
-        let until = awaiting.borrow().as_ref().map(|(until, _)| *until);
-        if until.is_some_and(|until| local.is(until, self.options()))
-            && let Some((_, waker)) = awaiting.take()
+        self.base.progress();
+        if local.has_half_the_room(self.options())
+            && let Some(waker) = local.awaits_room.take()
         {
             waker.wake();
         }
     }
 
-    /// Suspends the reader `until`. Wakes early, with nothing to read, if the connection is cut.
-    pub(super) fn await_progress(&self, local: &ConnState, until: Until) {
-        while !local.is(until, self.options()) {
+    /// Suspends the reader until half of the limits are free.
+    pub(super) fn wait_for_room(&self, local: &ConnState) -> Result<(), End> {
+        while !local.has_half_the_room(self.options()) && !self.base.is_cut() {
             let waiter = Waiter::new();
-            local.awaiting.replace(Some((until, waiter.waker())));
+            local.awaits_room.replace(Some(waiter.waker()));
             let result = waiter.wait(Deadline::NEVER);
-            local.awaiting.replace(None);
-            if result.is_err() {
-                return self.cut(local);
-            }
+            local.awaits_room.replace(None);
+            result.map_err(io::Error::from)?;
         }
+        if self.base.is_cut() { Err(End::Closed) } else { Ok(()) }
     }
 
     // ---- from elsewhere ----
 
     #[cold]
-    fn mail_answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &WireReply<'_>) {
-        let mut mail = lock(&self.mail);
-        let before = mail.frames.len();
-        answer.encode(&mut mail.frames, self.format(), correlation_id);
-        self.post(mail, before, Kind::Answer(key, answer.code != 0));
+    fn send_answer(self: &Arc<Self>, key: u64, correlation_id: i64, answer: &WireReply<'_>) {
+        let mut inbox = lock(&self.inbox);
+        let before = inbox.frames.len();
+        answer.encode(&mut inbox.frames, self.format(), correlation_id);
+        self.post(inbox, before, Kind::Answer(key, answer.code != 0));
     }
 
     /// Leaves a push to the home worker. `encode` learns how many bytes wait there already.
-    pub(super) fn mail_push(
+    pub(super) fn send_push(
         self: &Arc<Self>,
         encode: impl FnOnce(usize, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut mail = lock(&self.mail);
-        let before = mail.frames.len();
-        encode(before, &mut mail.frames)?;
-        self.post(mail, before, Kind::Push);
+        let mut inbox = lock(&self.inbox);
+        let before = inbox.frames.len();
+        encode(before, &mut inbox.frames)?;
+        self.post(inbox, before, Kind::Push);
         Ok(())
     }
 
-    /// Asks the home worker to close, after what it was left before.
-    pub(super) fn mail_close(self: &Arc<Self>) {
-        let mail = lock(&self.mail);
-        let before = mail.frames.len();
-        self.post(mail, before, Kind::Close);
-    }
-
-    fn post(self: &Arc<Self>, mut mail: MutexGuard<'_, Mail>, before: usize, kind: Kind) {
-        let len = mail.frames.len() - before;
-        mail.items.push(Item { kind, len });
-        let is_first = mail.items.len() == 1;
-        drop(mail);
+    fn post(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox>, before: usize, kind: Kind) {
+        let len = inbox.frames.len() - before;
+        inbox.items.push(Item { kind, len });
+        let is_first = inbox.items.len() == 1;
+        drop(inbox);
         if is_first {
             let conn = self.clone();
             // It fails in a forked child only, where there is nobody to answer.
-            let _ = rt::post(self.home(), move || conn.take_mail());
+            let _ = rt::post(self.base.home(), move || conn.take_inbox());
         }
     }
 
-    fn take_mail(self: &Arc<Self>) {
+    fn take_inbox(self: &Arc<Self>) {
         let local = self.local();
-        let mail = {
-            let mut mail = lock(&self.mail);
-            self.unsent.tell(local.out.unsent() + mail.frames.len());
-            std::mem::take(&mut *mail)
+        let inbox = {
+            let mut inbox = lock(&self.inbox);
+            self.unsent.tell(local.out.unsent() + inbox.frames.len());
+            std::mem::take(&mut *inbox)
         };
-        let mut frames = &mail.frames[..];
-        for item in mail.items {
+        let mut frames = &inbox.frames[..];
+        for item in inbox.items {
             let (frame, rest) = frames.split_at(item.len);
             frames = rest;
             match item.kind {
@@ -267,10 +235,6 @@ impl Conn {
                     local.tally.ended(is_error);
                 }
                 Kind::Push => {}
-                Kind::Close => {
-                    self.close_here(local);
-                    continue;
-                }
             }
             self.append(local, |out| out.extend_from_slice(frame));
         }
@@ -297,7 +261,7 @@ impl Conn {
 
     /// The handler of call `key` has returned, or panicked with `text`.
     #[inline]
-    pub(super) fn handler_ended(self: &Arc<Self>, key: u64, text: &str) {
+    pub(super) fn handler_returned(self: &Arc<Self>, key: u64, text: &str) {
         let local = self.local();
         let abandoned = match local.calls.borrow_mut().get_mut(key) {
             None => return,
@@ -311,35 +275,75 @@ impl Conn {
         }
     }
 
-    /// The coroutine of `handler` is about to end.
-    #[inline]
-    pub(super) fn handler_left(&self, handler: u64) {
-        let local = self.local();
-        let is_last = {
-            let mut handlers = local.handlers.borrow_mut();
-            handlers.remove(handler);
-            handlers.is_empty()
-        };
-        if is_last && local.left.get() {
-            self.server.forget(self.id);
-        }
-    }
-
     /// Brings the server's counters up to date: once per round, not once per call.
     pub(super) fn publish(&self, local: &ConnState) {
         self.unsent.tell(local.out.unsent());
-        let counters = &self.server.counters;
-        let written = local.out.take_written();
-        for (from, to) in [
-            (local.tally.started.take(), &counters.started),
-            (local.tally.ended.take(), &counters.ended),
-            (local.tally.errors.take(), &counters.errors),
-            (local.tally.bytes_in.take(), &counters.bytes_in),
-            (written, &counters.bytes_out),
-        ] {
-            if from > 0 {
-                to.fetch_add(from, Ordering::Relaxed);
+        let (tally, counters) = (&local.tally, &self.counters);
+        add(&counters.started, tally.started.take());
+        add(&counters.ended, tally.ended.take());
+        add(&counters.errors, tally.errors.take());
+        add(&counters.bytes_in, tally.bytes_in.take());
+        add(&counters.bytes_out, local.out.take_written());
+    }
+}
+
+impl RpcConn {
+    /// Whoever forgot to answer a call learns here which one.
+    fn log_unanswered(&self, call: &InFlight) {
+        let method = self.rpc.registry.at(call.method);
+        let (service, name, peer) = (&method.service, &method.name, self.base.peer());
+        let why = match call.handler_ended {
+            true => "its handler returned and nobody has answered since",
+            false => "its handler still runs",
+        };
+        log::warn!(
+            "the stop ran out of time before {service}.{name} of {peer} was answered: {why}"
+        );
+    }
+}
+
+/// So many calls of a connection that were not answered are named in the log.
+const MAX_NAMED: usize = 8;
+
+impl Session for RpcConn {
+    fn in_flight(&self) -> usize {
+        self.local().in_flight()
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.local().out.is_idle()
+    }
+
+    fn drop_requests(self: Arc<Self>) {
+        let local = self.local();
+        local.forget_calls();
+        self.publish(local);
+    }
+
+    fn fail_requests(self: Arc<Self>) {
+        let local = self.local();
+        let keys = local.calls.borrow().keys();
+        for (at, key) in keys.iter().enumerate() {
+            let call = local.end(*key).expect("listed above");
+            if at < MAX_NAMED {
+                self.log_unanswered(&call);
             }
+            local.tally.ended(true);
+            let answer = WireReply::error(Code::ELOGOFF, "the server stopped before the answer");
+            self.append_answer(local, call.correlation_id, &answer);
         }
+        if keys.len() > MAX_NAMED {
+            let more = keys.len() - MAX_NAMED;
+            log::warn!("... nor were {more} more calls of {}", self.base.peer());
+        }
+    }
+
+    fn shut(&self) {
+        let local = self.local();
+        local.out.shut();
+        if let Some(waker) = local.awaits_room.take() {
+            waker.wake();
+        }
+        self.rpc.forget(self.base.id());
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::conn::Conn;
+use super::conn::RpcConn;
 use super::encode::Format;
 use super::state::ConnState;
 use crate::rpc::Error;
@@ -22,7 +22,7 @@ use crate::wire::original;
 #[derive(Clone)]
 pub struct Connection {
     id: u64,
-    conn: Weak<Conn>,
+    conn: Weak<RpcConn>,
 }
 
 impl Connection {
@@ -33,7 +33,7 @@ impl Connection {
 
     /// Whether messages can still be sent, as far as is known.
     pub fn is_open(&self) -> bool {
-        self.conn.upgrade().is_some_and(|conn| !conn.is_gone())
+        self.conn.upgrade().is_some_and(|conn| !conn.base.is_canceled())
     }
 
     /// Sends a message of type `name` that answers no call. What one coroutine or thread pushes
@@ -41,7 +41,7 @@ impl Connection {
     ///
     /// # Errors
     /// EFAILEDSOCKET when the connection is gone; EOVERCROWDED when the peer has left about
-    /// [`max_unsent`](crate::rpc::ServerOptions::max_unsent) bytes untaken; EREQUEST when the peer takes
+    /// [`max_unsent`](crate::rpc::Options::max_unsent) bytes untaken; EREQUEST when the peer takes
     /// no pushes, or the name is none.
     pub fn push(&self, name: &str, body: &[u8]) -> Result<(), Error> {
         self.conn()?.push(name, body)
@@ -65,11 +65,11 @@ impl Connection {
     /// # Errors
     /// EFAILEDSOCKET when the connection is gone.
     pub fn close(&self) -> Result<(), Error> {
-        self.conn()?.close();
+        self.conn()?.base.close();
         Ok(())
     }
 
-    fn conn(&self) -> Result<Arc<Conn>, Error> {
+    fn conn(&self) -> Result<Arc<RpcConn>, Error> {
         self.conn.upgrade().ok_or_else(Error::gone)
     }
 }
@@ -94,9 +94,9 @@ impl Unsent {
     }
 }
 
-impl Conn {
+impl RpcConn {
     pub(super) fn handle(self: &Arc<Self>) -> Connection {
-        Connection { id: self.id, conn: Arc::downgrade(self) }
+        Connection { id: self.base.id(), conn: Arc::downgrade(self) }
     }
 
     pub(super) fn push(self: &Arc<Self>, name: &str, body: &[u8]) -> Result<(), Error> {
@@ -130,12 +130,12 @@ impl Conn {
         len: usize,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if self.is_gone() {
+        if self.base.is_canceled() {
             return Err(Error::gone());
         }
         match self.here() {
             Some(local) => self.send_here(local, len, encode),
-            None => self.mail_push(|waiting, out| {
+            None => self.send_push(|waiting, out| {
                 self.check_room(self.unsent.get().saturating_add(waiting), len)?;
                 encode(out)
             }),

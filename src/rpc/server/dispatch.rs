@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{self, Arrived, Bound, Call};
-use super::conn::Conn;
+use super::conn::RpcConn;
 use super::encode::WireReply;
 use super::registry::{Lookup, Registered};
 use super::state::ConnState;
+use crate::protocol::Handlers;
 use crate::rpc::Code;
 use crate::rpc::Compress;
 use crate::rt::Deadline;
 
 /// Starts the calls of one connection. Home worker only.
 pub(super) struct Dispatch<'a> {
-    pub(super) conn: &'a Arc<Conn>,
+    pub(super) conn: &'a Arc<RpcConn>,
     pub(super) local: &'a ConnState,
+    handlers: &'a Handlers,
     /// The methods this connection has used; the last one used is tried first.
     bound: Vec<Arc<Bound>>,
     last: usize,
@@ -37,8 +39,9 @@ pub(super) struct Incoming<'a> {
 }
 
 impl<'a> Dispatch<'a> {
-    pub(super) fn new(conn: &'a Arc<Conn>, local: &'a ConnState) -> Dispatch<'a> {
-        Dispatch { conn, local, bound: Vec::new(), last: 0, now: 0 }
+    pub(super) fn new(conn: &'a Arc<RpcConn>, local: &'a ConnState) -> Dispatch<'a> {
+        let handlers = conn.base.handlers();
+        Dispatch { conn, local, handlers, bound: Vec::new(), last: 0, now: 0 }
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -53,15 +56,16 @@ impl<'a> Dispatch<'a> {
     /// Starts a call, or answers why not.
     #[inline]
     pub(super) fn start(&mut self, request: &Incoming<'_>) {
-        if self.local.closing.get() {
+        if self.conn.base.is_canceled() {
             return;
         }
         let id = request.correlation_id;
-        if self.conn.server.is_stopping() {
+        if self.conn.base.is_server_stopping() {
             return self.refuse(id, Code::ELOGOFF, "the server is stopping");
         }
         let Some(via) = self.bind(request) else { return };
-        let key = self.local.begin(id, request.body.len() + request.attachment.len());
+        let bytes = request.body.len() + request.attachment.len();
+        let key = self.local.begin(id, via.method.index, bytes);
         let arrived = Arrived {
             key,
             correlation_id: id,
@@ -74,8 +78,7 @@ impl<'a> Dispatch<'a> {
         };
         let call = Call::new(via.clone(), &arrived);
         // If it fails, the call was dropped with its closure, and said so.
-        let _ =
-            self.local.spawn_handler("rpc call", |handler| move || call::run(via, call, handler));
+        let _ = self.handlers.spawn("rpc call", |handler| move || call::run(via, call, handler));
     }
 
     #[cold]
@@ -99,7 +102,7 @@ impl<'a> Dispatch<'a> {
             return Some(self.bound[index].clone());
         }
         let (service, name) = (request.service, request.method);
-        match self.conn.server.methods.find(service, name) {
+        match self.conn.rpc.registry.find(service, name) {
             Lookup::Found(method) => {
                 // Called without its package, it is looked up each time.
                 let known = |bound: &Arc<Bound>| Arc::ptr_eq(&bound.method, &method);

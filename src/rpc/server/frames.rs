@@ -2,7 +2,7 @@
 
 use super::dispatch::{Dispatch, Incoming};
 use super::encode::Format;
-use super::reader::End;
+use crate::protocol::End;
 use crate::rpc::Code;
 use crate::rpc::Compress;
 use crate::rpc::io::{Missing, Taken};
@@ -103,7 +103,7 @@ impl Original {
         }
         // Without a number there is nobody to answer.
         let Some(id) = head.id() else {
-            return log::debug!("{} sent a frame that is no request", dispatch.conn.peer);
+            return log::debug!("{} sent a frame that is no request", dispatch.conn.base.peer());
         };
         let (service, method) = head.op.rsplit_once('.').unwrap_or_default();
         dispatch.start(&Incoming {

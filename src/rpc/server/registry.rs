@@ -8,6 +8,8 @@ use crate::rpc::Error;
 
 /// A registered method.
 pub(super) struct Registered {
+    /// Its place in the order in which methods were added.
+    pub(super) index: u32,
     pub(super) service: Box<str>,
     pub(super) name: Box<str>,
     pub(super) handler: Handler,
@@ -15,11 +17,13 @@ pub(super) struct Registered {
 
 pub(super) type Handler = Box<dyn Fn(Call) + Send + Sync>;
 
-/// Registry by service and name. Registry are added, never taken away, so that what was found once
+/// Methods by service and name. Methods are added, never taken away, so that what was found once
 /// may be kept.
 #[derive(Default)]
-pub(super) struct Registry {
+pub struct Registry {
     services: RwLock<HashMap<Box<str>, ByName>>,
+    /// By their index. Locked within `services` alone.
+    all: RwLock<Vec<Arc<Registered>>>,
 }
 
 pub(super) enum Lookup {
@@ -29,7 +33,21 @@ pub(super) enum Lookup {
 }
 
 impl Registry {
-    pub(super) fn add(&self, service: &str, name: &str, handler: Handler) -> Result<(), Error> {
+    /// Adds a method. `handler` runs in a new coroutine for each call, on the worker of the call's
+    /// connection; if it panics the call is answered with EINTERNAL and the message.
+    ///
+    /// # Errors
+    /// When a name is empty, or the method is there already.
+    pub fn add_method(
+        &self,
+        service: &str,
+        method: &str,
+        handler: impl Fn(Call) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.add(service, method, Box::new(handler))
+    }
+
+    fn add(&self, service: &str, name: &str, handler: Handler) -> Result<(), Error> {
         if service.is_empty() || name.is_empty() {
             return Err(Error::request("a service and a method need a name"));
         }
@@ -38,9 +56,18 @@ impl Registry {
         if methods.contains_key(name) {
             return Err(Error::request(format!("{service}.{name} is registered already")));
         }
-        let method = Registered { service: service.into(), name: name.into(), handler };
-        methods.insert(name.into(), Arc::new(method));
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        let index = all.len() as u32;
+        let (service, full) = (service.into(), name.into());
+        let method = Arc::new(Registered { index, service, name: full, handler });
+        all.push(method.clone());
+        methods.insert(name.into(), method);
         Ok(())
+    }
+
+    /// The method of an index that it has given.
+    pub(super) fn at(&self, index: u32) -> Arc<Registered> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner)[index as usize].clone()
     }
 
     pub(super) fn find(&self, service: &str, name: &str) -> Lookup {

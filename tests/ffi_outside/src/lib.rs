@@ -5,7 +5,7 @@
 
 #[cfg(feature = "hook")]
 use fastrpc::hook;
-use fastrpc::{http, net, pool, process, rpc, rt, sync};
+use fastrpc::{http, net, pool, process, rpc, rt, server, sync};
 
 #[path = "../../../src/ffi/mod.rs"]
 #[doc(hidden)]

@@ -3,15 +3,16 @@
 use std::io;
 use std::time::Duration;
 
-use fastrpc::rpc::{Call, Error, Response, Server, ServerOptions};
+use fastrpc::rpc::{Call, Error, Response};
 use fastrpc::rt;
+use fastrpc::{Server, ServerOptions};
 use fastrpc_examples::address;
 use fastrpc_examples::echo::{EchoRequest, EchoResponse, EchoService, EchoServiceServer};
 
 fn main() -> io::Result<()> {
     let server = Server::new(ServerOptions::default());
     server.add_service(EchoServiceServer::new(Echo))?;
-    println!("listening on {}", server.listen(&address("echo_server"))?);
+    println!("listening on {}", server.listen(address("echo_server"))?);
     let signal = server.run_until_signal(Duration::from_secs(10))?;
     println!("signal {signal} after {} calls", server.stats().calls);
     Ok(())
