@@ -1,14 +1,18 @@
 //! The C ABI, `include/fastrpc/fastrpc.h` (feature `capi`).
 //!
-//! Converts, guards and calls the public Rust API, and holds no logic of its own;
-//! `tests/ffi_outside` compiles it outside of this crate to keep it so. Every export is written out
-//! with one closure as its body: [`guard::guard`] catches panics and refuses calls in a forked
-//! child. Pointers from C become Rust values only through [`own`] (opaque handles) and [`arg`]
-//! (bytes, text, options); user callbacks run only through [`callback`], the one place where Rust
-//! calls C or C++.
-//!
-//! Each public module is a chapter of the header; `tests/abi_header.rs` generates it from these files
-//! and compares.
+//! Each public module is a chapter of the header, which `tests/abi_header.rs` generates from these
+//! files and compares.
+
+// What it may call: rt, net, sync, rpc, http, server, pool, process, hook.
+//
+// Of these the public API alone: `tests/ffi_outside` compiles this folder outside of the crate.
+//
+// What holds: it converts, guards and calls, without logic of its own. Every export is written out
+// with one closure as its body: `guard` catches panics and refuses calls in a forked child. Pointers
+// from C become Rust values only through `own` (opaque handles) and `arg` (bytes, text, options); the
+// user's callbacks run only through `callback`, the one place where Rust calls C or C++.
+//
+// What it must never do: let a panic or an exception cross the border; forget to call a `drop`.
 
 #![expect(non_camel_case_types, reason = "these are the names that C sees")]
 

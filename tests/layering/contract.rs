@@ -21,7 +21,6 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("pool", &["sys", "rt", "sync"]),
     ("process", &["sys", "rt", "net"]),
     ("hook", &["sys", "rt", "pool"]),
-    ("ffi", &["rt", "net", "sync", "rpc", "http", "server", "pool", "process", "hook"]),
 ];
 
 /// The modules that a module may name; whether its own file says so.
