@@ -45,7 +45,7 @@ static void list(void* user, fastrpc_http_exchange* exchange) {
   CHECK(equals(name, name_size, "x") && equals(value, value_size, "1"));
   CHECK(!fastrpc_http_form_at(exchange, 2, &name, &name_size, &value, &value_size, &error));
   CHECK(error == NULL && fastrpc_http_connection_id(exchange) != 0);
-  CHECK(fastrpc_http_set_body(exchange, (const uint8_t*)"listed", 6) == FASTRPC_OK);
+  RETURNS(FASTRPC_OK, fastrpc_http_set_body(exchange, (const uint8_t*)"listed", 6));
 }
 
 /* What no route fits, here with a body that is no form. */
@@ -58,21 +58,21 @@ static void refuse(void* user, fastrpc_http_exchange* exchange) {
   CHECK(!fastrpc_http_form_at(exchange, 0, &name, &name_size, &value, &value_size, &error));
   CHECK(fastrpc_error_status(error) == FASTRPC_EINVAL);
   fastrpc_error_free(error);
-  CHECK(fastrpc_http_set_status(exchange, 199) == FASTRPC_EINVAL);
-  CHECK(fastrpc_http_set_status(exchange, 418) == FASTRPC_OK);
+  RETURNS(FASTRPC_EINVAL, fastrpc_http_set_status(exchange, 199));
+  RETURNS(FASTRPC_OK, fastrpc_http_set_status(exchange, 418));
 }
 
 static void answer(void* user) {
   fastrpc_http_exchange* exchange = (fastrpc_http_exchange*)user;
-  CHECK(fastrpc_http_set_body(exchange, (const uint8_t*)"later", 5) == FASTRPC_OK);
-  CHECK(fastrpc_http_send(exchange) == FASTRPC_OK);
+  RETURNS(FASTRPC_OK, fastrpc_http_set_body(exchange, (const uint8_t*)"later", 5));
+  RETURNS(FASTRPC_OK, fastrpc_http_send(exchange));
 }
 
 static void defer(void* user, fastrpc_http_exchange* exchange) {
   (void)user;
-  CHECK(fastrpc_http_defer(exchange) == FASTRPC_OK);
-  CHECK(fastrpc_http_defer(exchange) == FASTRPC_ESTATE);
-  CHECK(fastrpc_spawn(NULL, answer, exchange, NULL, NULL, NULL) == FASTRPC_OK);
+  RETURNS(FASTRPC_OK, fastrpc_http_defer(exchange));
+  RETURNS(FASTRPC_ESTATE, fastrpc_http_defer(exchange));
+  RETURNS(FASTRPC_OK, fastrpc_spawn(NULL, answer, exchange, NULL, NULL, NULL));
 }
 
 /* Sends a request on a connection of its own, and compares the beginning and the end of the
@@ -99,15 +99,15 @@ int main(void) {
   fastrpc_server* server = NULL;
   fastrpc_stop_report report;
   int port;
-  CHECK(fastrpc_server_new(NULL, &server, NULL) == FASTRPC_OK);
-  CHECK(fastrpc_server_route(server, "POST", 4, "/list", 5, list, NULL, NULL, NULL) == FASTRPC_OK);
-  CHECK(fastrpc_server_route(server, "GET", 3, "/later", 6, defer, NULL, NULL, NULL) == FASTRPC_OK);
-  CHECK(fastrpc_server_route(server, "GET", 3, "/later", 6, defer, NULL, NULL, NULL) ==
-        FASTRPC_ESTATE);
-  CHECK(fastrpc_server_route(server, "", 0, "/", 1, defer, NULL, NULL, NULL) == FASTRPC_EINVAL);
-  CHECK(fastrpc_server_fallback(server, refuse, NULL, NULL, NULL) == FASTRPC_OK);
-  CHECK(fastrpc_server_fallback(server, refuse, NULL, NULL, NULL) == FASTRPC_ESTATE);
-  CHECK(fastrpc_server_listen(server, "127.0.0.1:0", 11, NULL) == FASTRPC_OK);
+  RETURNS(FASTRPC_OK, fastrpc_server_new(NULL, &server, NULL));
+  RETURNS(FASTRPC_OK, fastrpc_server_route(server, "POST", 4, "/list", 5, list, NULL, NULL, NULL));
+  RETURNS(FASTRPC_OK, fastrpc_server_route(server, "GET", 3, "/later", 6, defer, NULL, NULL, NULL));
+  RETURNS(FASTRPC_ESTATE,
+          fastrpc_server_route(server, "GET", 3, "/later", 6, defer, NULL, NULL, NULL));
+  RETURNS(FASTRPC_EINVAL, fastrpc_server_route(server, "", 0, "/", 1, defer, NULL, NULL, NULL));
+  RETURNS(FASTRPC_OK, fastrpc_server_fallback(server, refuse, NULL, NULL, NULL));
+  RETURNS(FASTRPC_ESTATE, fastrpc_server_fallback(server, refuse, NULL, NULL, NULL));
+  RETURNS(FASTRPC_OK, fastrpc_server_listen(server, "127.0.0.1:0", 11, NULL));
   port = fastrpc_server_port(server);
 
   ask(port,
@@ -118,7 +118,7 @@ int main(void) {
   ask(port, "GET /other HTTP/1.0\r\n\r\n", "HTTP/1.1 418 ", "\r\n\r\n");
 
   report.size = sizeof report;
-  CHECK(fastrpc_server_stop(server, 10000000000, &report) == FASTRPC_OK);
+  RETURNS(FASTRPC_OK, fastrpc_server_stop(server, 10000000000, &report));
   CHECK(report.canceled == 0 && report.refused == 0);
   fastrpc_server_free(server);
   return 0;

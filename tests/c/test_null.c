@@ -35,7 +35,11 @@ static void tell(const char* name) {
     function arguments;                   \
   } while (0)
 
-#define IS_REFUSED(function, arguments) GIVES(FASTRPC_EINVAL, function, arguments)
+#define IS_REFUSED(function, arguments)          \
+  do {                                           \
+    tell(#function);                             \
+    RETURNS(FASTRPC_EINVAL, function arguments); \
+  } while (0)
 
 static int calls, drops;
 
