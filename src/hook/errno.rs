@@ -1,4 +1,4 @@
-//! errno, as the C functions of this module read and leave it.
+//! errno: hooks read it after a failed call, and leave it as libc would.
 
 use libc::{c_int, ssize_t};
 
@@ -14,19 +14,19 @@ pub(super) fn set(code: c_int) {
     unsafe { *libc::__errno_location() = code }
 }
 
-/// -1 with errno.
+/// Sets errno and returns -1.
 pub(super) fn fail(code: c_int) -> c_int {
     set(code);
     -1
 }
 
-/// The same for functions that answer a size.
+/// As [`fail`], for functions that return a size.
 pub(super) fn fail_size(code: c_int) -> ssize_t {
     set(code);
     -1
 }
 
-/// Calls `f`, and leaves errno as it was.
+/// Calls `f` and restores errno.
 pub(super) fn kept<R>(f: impl FnOnce() -> R) -> R {
     let code = get();
     let result = f();
@@ -34,8 +34,8 @@ pub(super) fn kept<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Calls `f`, which fails by -1, and leaves errno as it was when it succeeds: what happened on the
-/// way, here and in the coroutines that ran meanwhile, is not the program's.
+/// Calls `f`, and restores errno unless it returned -1: what happened to errno meanwhile, here and in
+/// other coroutines, does not concern the program.
 pub(super) fn unless_failed<R: Copy + PartialEq + From<i8>>(f: impl FnOnce() -> R) -> R {
     let code = get();
     let result = f();
@@ -45,7 +45,7 @@ pub(super) fn unless_failed<R: Copy + PartialEq + From<i8>>(f: impl FnOnce() -> 
     result
 }
 
-/// The errno of an error; of one that has none, the nearest.
+/// Returns the errno of an error, or `EIO` if it has none.
 pub(super) fn of(error: &std::io::Error) -> c_int {
     error.raw_os_error().unwrap_or(libc::EIO)
 }

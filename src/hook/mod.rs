@@ -1,24 +1,42 @@
-//! Hooks: blocking calls of libc suspend the coroutine that makes them (feature `hook`).
+//! Hooks: blocking libc calls suspend the coroutine that makes them (feature `hook`).
 //!
-//! **What it offers.** This module defines `read`, `connect`, `poll`, `sleep` and their kin under
-//! libc's names, so that code which was never written for coroutines, client libraries above all,
-//! suspends where it would block its worker. A [`Guard`], [`enable`] and [`disable`] switch them
-//! for the calling coroutine; [`rt::Options::hook`](crate::rt::Options::hook) and the environment
-//! variable `FASTRPC_HOOK=1` for all.
+//! This module defines `read`, `connect`, `poll`, `sleep` and their kin under libc's own names. Code that
+//! was never written for coroutines, client libraries above all, then suspends where it would block its
+//! worker. [`Guard`], [`enable`] and [`disable`] switch the hooks for the calling coroutine; for all
+//! coroutines [`rt::Options::hook`](crate::rt::Options::hook) or the environment variable
+//! `FASTRPC_HOOK=1` does. docs/hooks.md lists the calls.
 //!
-//! **What holds.** In plain threads, in coroutines with hooks off, in signal handlers with a stack
-//! of their own and in forked children a hooked function is libc's, after one look at thread-local
-//! data. In a coroutine with hooks on it keeps to its man page: results, errno, partial transfers,
-//! flags, `O_NONBLOCK`, `SO_RCVTIMEO` and `SO_SNDTIMEO`. Two things are new: in a cancelled
-//! coroutine what would wait fails with `ECANCELED`, and `close` wakes those who wait on the fd with
-//! `EBADF`.
+//! In a coroutine with hooks on, a hooked call keeps to its man page: results, errno, partial transfers,
+//! flags, `O_NONBLOCK`, `SO_RCVTIMEO` and `SO_SNDTIMEO`. Two things are new: in a canceled coroutine a
+//! call that would wait fails with `ECANCELED`, and `close` wakes those who wait on the fd with `EBADF`.
+//! Everywhere else (plain threads, coroutines with hooks off, signal handlers on a stack of their own,
+//! forked children) a hooked name is libc's function, after one thread-local test.
 //!
-//! **How.** Each call first tries without blocking, in a way that leaves the fd's flags alone, and
-//! waits by [`rt::wait_fd`](crate::rt::wait_fd) when that says `EAGAIN`. There is no table of fds:
-//! any fd, made before or after, here or elsewhere, is treated as what it is. What is remembered of
-//! a number, that it was no socket, decides only what is tried first.
+//! ```
+//! use std::io::{Read, Write};
+//! use std::os::unix::net::UnixStream;
 //!
-//! **What it may call.** `rt`, `pool`, and libc through `sys`.
+//! use fastrpc::{hook, rt};
+//!
+//! let (mut here, mut there) = UnixStream::pair()?;
+//! let reader = rt::spawn(move || {
+//!     let _hooked = hook::Guard::enabled();
+//!     let mut text = String::new();
+//!     // Suspends: the coroutine below runs meanwhile, on the same thread.
+//!     here.read_to_string(&mut text).map(|_| text)
+//! })?;
+//! rt::spawn(move || there.write_all(b"hello"))?.join().unwrap()?;
+//! assert_eq!(reader.join().unwrap()?, "hello");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+// What it may call: sys, rt, pool.
+//
+// It calls libc through `sys::real` alone, or it would call itself.
+//
+// There is no table of fds. Any fd, made before or after, here or elsewhere, is treated as the kernel
+// describes it at the call; what is remembered of a number, that it was a non-socket, only decides what
+// is tried first.
 
 mod errno;
 mod io;

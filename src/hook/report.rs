@@ -1,4 +1,4 @@
-//! Who is hooked in this process, and who is not.
+//! The hook report: which names lead to the hooks, and which loaded objects bypass them.
 
 use std::ffi::{CStr, CString};
 use std::fmt::Write;
@@ -7,64 +7,64 @@ use std::slice;
 
 use crate::sys::loaded_objects;
 
-/// Which functions of libc lead to the hooks in this process, and which loaded objects call others
-/// past them: a text for people.
+/// Returns a text for people: which libc functions lead to the hooks in this process, and which loaded
+/// objects bypass them.
 ///
-/// It is read from the tables of the dynamic linker. What is not in them it cannot see: system
-/// calls without libc, calls within libc, and objects whose functions are bound at their first
-/// call, which is told of them.
+/// It comes from the dynamic linker's tables, which do not show system calls made without libc and
+/// calls within libc. Calls of an object that binds lazily are listed as not bound until the first one.
 pub fn report() -> String {
     let objects = objects();
     let own = report as *const () as usize;
     let Some(own) = objects.iter().find(|object| object.contains(own)) else {
-        return "no report: this code is in no object that the dynamic linker knows\n".to_owned();
+        return "no report: the dynamic linker does not know the object that contains the hooks\n"
+            .to_owned();
     };
     if NAMES.iter().all(|name| find(name) == 0) {
-        return "no shared library here: all calls of the program lead to the hooks, and only \
-                look-ups of hosts do not\n"
+        return "statically linked program: all its calls lead to the hooks, except lookups of hosts\n"
             .to_owned();
     }
     let mut hooked = Vec::new();
-    let mut taken = Vec::new();
+    let mut others = Vec::new();
     for name in NAMES {
         let address = find(name);
         if address == 0 {
-            // Neither libc has it here nor anybody else, so that nobody can call it.
+            // Neither this libc nor anybody else defines it, so nobody can call it.
             continue;
         }
         match objects.iter().find(|object| object.contains(address)) {
             Some(object) if object.base == own.base => hooked.push(*name),
-            Some(object) => taken.push(format!("{name} ({})", object.name())),
-            None => taken.push(format!("{name} (nowhere)")),
+            Some(object) => others.push(format!("{name} ({})", object.name())),
+            None => others.push(format!("{name} (unknown object)")),
         }
     }
     let mut text = String::new();
-    let resolved = if crate::sys::real::is_resolved() { "when it was loaded" } else { "by need" };
+    let resolved = if crate::sys::real::is_resolved() { "at load time" } else { "lazily" };
     // Writing to a string cannot fail, here and below.
-    let _ = writeln!(text, "hooks in {}; libc's own functions were found {resolved}", own.name());
+    let _ = writeln!(text, "hooks in {}; libc's own functions resolved {resolved}", own.name());
     let _ = writeln!(text, "hooked: {}", list(&hooked));
-    let _ = writeln!(text, "taken by others: {}", list(&taken));
+    let _ = writeln!(text, "defined by others: {}", list(&others));
     let mut clean = true;
     for object in objects.iter().filter(|object| object.base != own.base) {
-        let (mut past, mut unbound) = (Vec::new(), Vec::new());
+        let (mut bypassed, mut unbound) = (Vec::new(), Vec::new());
         for (name, address) in object.bindings() {
             match objects.iter().find(|other| other.contains(address)) {
                 Some(other) if other.base == own.base => {}
                 Some(other) if other.base == object.base => unbound.push(name),
-                Some(other) => past.push(format!("{name} ({})", other.name())),
+                Some(other) => bypassed.push(format!("{name} ({})", other.name())),
                 None => unbound.push(name),
             }
         }
-        if !past.is_empty() {
+        if !bypassed.is_empty() {
             clean = false;
-            let _ = writeln!(text, "past the hooks: {} calls {}", object.name(), list(&past));
+            let _ =
+                writeln!(text, "bypassing the hooks: {} calls {}", object.name(), list(&bypassed));
         }
         if !unbound.is_empty() {
             let _ = writeln!(text, "not bound yet: {} calls {}", object.name(), list(&unbound));
         }
     }
     if clean {
-        text.push_str("past the hooks: no loaded object\n");
+        text.push_str("bypassing the hooks: none\n");
     }
     text
 }
@@ -76,23 +76,23 @@ fn list<T: AsRef<str>>(names: &[T]) -> String {
     names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(" ")
 }
 
-/// What the name means to a program that looks for it.
+/// Returns the address that the dynamic linker gives a program for `name`, or 0.
 fn find(name: &str) -> usize {
     let name = CString::new(name).expect("no NUL in it");
     // SAFETY: a C string.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) as usize }
 }
 
-/// The program, or a library that it loaded.
+/// The program, or a shared library.
 struct Object {
     name: String,
     base: usize,
-    /// Where its segments lie.
+    /// The address ranges of its segments.
     segments: Vec<Range<usize>>,
     dynamic: *const Entry,
 }
 
-/// An entry of the dynamic section: Elf64_Dyn.
+/// Elf64_Dyn, an entry of the dynamic section.
 #[repr(C)]
 struct Entry {
     tag: i64,
@@ -127,7 +127,7 @@ impl Object {
         if self.name.is_empty() { "the program" } else { &self.name }
     }
 
-    /// Those of our functions that it calls, and the addresses to which its calls go.
+    /// Returns the hooked names that it calls, and the addresses to which they are bound.
     fn bindings(&self) -> Vec<(&'static str, usize)> {
         let (Some(symbols), Some(strings)) = (self.pointer(DT_SYMTAB), self.pointer(DT_STRTAB))
         else {
@@ -150,12 +150,12 @@ impl Object {
                 }
                 // SAFETY: the table has a symbol of this index.
                 let symbol = unsafe { &*(symbols as *const Symbol).add(index) };
-                // SAFETY: a C string in the table of strings.
+                // SAFETY: a C string in the string table.
                 let name = unsafe { CStr::from_ptr((strings + symbol.name as usize) as *const _) };
                 let known = NAMES.iter().find(|known| known.as_bytes() == name.to_bytes());
                 if let Some(known) = known {
                     let slot = self.base + relocation.offset as usize;
-                    // SAFETY: where the dynamic linker stored the address of the symbol.
+                    // SAFETY: the slot into which the dynamic linker stored the symbol's address.
                     bindings.push((*known, unsafe { *(slot as *const usize) }));
                 }
             }
@@ -168,7 +168,7 @@ impl Object {
     fn entry(&self, tag: i64) -> Option<u64> {
         let mut entry = self.dynamic;
         loop {
-            // SAFETY: the section ends with an entry of tag 0, before which this stops.
+            // SAFETY: the section ends with an entry of tag 0, at which this stops.
             let current = unsafe { entry.as_ref() }?;
             if current.tag == 0 {
                 return None;
@@ -180,7 +180,7 @@ impl Object {
         }
     }
 
-    /// An entry that is an address. The dynamic linker adds the base where it can write.
+    /// Returns an entry that is an address. glibc has added the base to it where the section is writable.
     fn pointer(&self, tag: i64) -> Option<usize> {
         let value = self.entry(tag)? as usize;
         Some(if self.contains(value) { value } else { self.base + value })
@@ -209,14 +209,13 @@ const DT_RELA: i64 = 7;
 const DT_RELASZ: i64 = 8;
 const DT_JMPREL: i64 = 23;
 
-/// The relocations that store a symbol's address: an absolute one, that of a table of addresses,
-/// and that of a call.
+/// The relocation types that store a symbol's address: absolute, GLOB_DAT, JUMP_SLOT.
 #[cfg(target_arch = "x86_64")]
 const ADDRESS_KINDS: [u32; 3] = [1, 6, 7];
 #[cfg(target_arch = "aarch64")]
 const ADDRESS_KINDS: [u32; 3] = [257, 1025, 1026];
 
-/// All that is hooked.
+/// The hooked names, sorted.
 const NAMES: &[&str] = &[
     "__close",
     "__connect",
@@ -333,6 +332,6 @@ mod tests {
         let names: Vec<_> = NAMES.iter().copied().filter(|name| find(name) != 0).collect();
         assert!(names.contains(&"read") && names.len() + 2 > NAMES.len(), "{names:?}");
         assert_eq!(hooked.split(' ').collect::<Vec<_>>(), names, "{report}");
-        assert!(report.contains("taken by others: none\n"), "{report}");
+        assert!(report.contains("defined by others: none\n"), "{report}");
     }
 }

@@ -1,4 +1,5 @@
-//! Sleeping. In a cancelled coroutine a sleep ends early, as by a signal: the rest is told.
+//! sleep(3), usleep(3), nanosleep(2), clock_nanosleep(2). In a canceled coroutine they end early, as by
+//! a signal, and report the time that is left.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::sys::real;
 #[unsafe(no_mangle)]
 extern "C" fn sleep(seconds: c_uint) -> c_uint {
     if !is_on() || !rt::can_suspend() {
-        // SAFETY: takes any number.
+        // SAFETY: any number is allowed.
         return unsafe { real::sleep(seconds) };
     }
     let deadline = Deadline::after(Duration::from_secs(seconds.into()));
@@ -27,7 +28,7 @@ extern "C" fn sleep(seconds: c_uint) -> c_uint {
 #[unsafe(no_mangle)]
 extern "C" fn usleep(microseconds: c_uint) -> c_int {
     if !is_on() || !rt::can_suspend() {
-        // SAFETY: takes any number.
+        // SAFETY: any number is allowed.
         return unsafe { real::usleep(microseconds) };
     }
     let deadline = Deadline::after(Duration::from_micros(microseconds.into()));
@@ -40,7 +41,7 @@ extern "C" fn usleep(microseconds: c_uint) -> c_int {
 /// nanosleep(2). May suspend.
 ///
 /// # Safety
-/// As the man page says.
+/// The man page's contract.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nanosleep(wanted: *const timespec, rest: *mut timespec) -> c_int {
     if !is_on() || !rt::can_suspend() || wanted.is_null() {
@@ -57,7 +58,7 @@ unsafe extern "C" fn nanosleep(wanted: *const timespec, rest: *mut timespec) -> 
 /// clock_nanosleep(2). May suspend.
 ///
 /// # Safety
-/// As the man page says.
+/// The man page's contract.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_nanosleep(
     clock: clockid_t,
@@ -73,7 +74,7 @@ unsafe extern "C" fn clock_nanosleep(
     }
     // SAFETY: valid by the same contract; not NULL.
     let Ok(wanted) = time::duration(unsafe { &*wanted }) else { return libc::EINVAL };
-    // No function of this module but this one leaves errno alone.
+    // Unlike the others it returns its error, and leaves errno alone.
     errno::kept(|| {
         if flags & libc::TIMER_ABSTIME != 0 {
             return sleep_until(clock, wanted);
@@ -91,7 +92,7 @@ unsafe extern "C" fn clock_nanosleep(
     })
 }
 
-/// Sleeps until `clock` shows `end`. Whoever sets the clock meanwhile is found out in a while.
+/// Sleeps until `clock` shows `end`. Notices within [`CLOCK_CHECK`] that the clock was set.
 fn sleep_until(clock: clockid_t, end: Duration) -> c_int {
     loop {
         let left = time::until(clock, end);
@@ -99,14 +100,14 @@ fn sleep_until(clock: clockid_t, end: Duration) -> c_int {
             return 0;
         }
         let settable = clock != libc::CLOCK_MONOTONIC;
-        let step = if settable { left.min(LOOK_AT_CLOCK) } else { left };
+        let step = if settable { left.min(CLOCK_CHECK) } else { left };
         if suspend_until(Deadline::after(step)).is_err() {
             return libc::EINTR;
         }
     }
 }
 
-/// Suspends the coroutine; if it is cancelled, says how much time is left.
+/// Suspends the coroutine until `deadline`, or if it is canceled returns the time that is left.
 fn suspend_until(deadline: Deadline) -> Result<(), Duration> {
     loop {
         let left = deadline.remaining().unwrap_or(Duration::MAX);
@@ -114,7 +115,7 @@ fn suspend_until(deadline: Deadline) -> Result<(), Duration> {
             Ok(()) if deadline.has_passed() => return Ok(()),
             Ok(()) => {}
             Err(_) => {
-                // Programs begin again with the rest: the others shall run meanwhile.
+                // Programs call again with the rest: others must get to run in between.
                 rt::yield_now();
                 return Err(deadline.remaining().unwrap_or(Duration::MAX));
             }
@@ -122,5 +123,5 @@ fn suspend_until(deadline: Deadline) -> Result<(), Duration> {
     }
 }
 
-/// How long a step of the clock may go unnoticed.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
+/// How often a clock that can be set is read again.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);

@@ -1,15 +1,16 @@
-//! The switch of each coroutine.
+//! Switching the hooks on and off, per coroutine.
 
 use std::io;
 use std::marker::PhantomData;
 
 use crate::rt;
 
-/// Turns the hooks of the calling coroutine on, until it ends or turns them off. A coroutine that
-/// it starts begins with the default of the process, not with this.
+/// Turns the hooks of the calling coroutine on, until it ends or turns them off. A coroutine that it
+/// spawns begins with the default of the process, not with this.
 ///
 /// # Errors
-/// `EPERM` in a plain thread, whose blocking calls block.
+/// In a plain thread, whose blocking calls always block. To have hooks on in every coroutine from the
+/// start, set [`rt::Options::hook`] instead.
 pub fn enable() -> io::Result<()> {
     set(true).map(drop)
 }
@@ -17,17 +18,18 @@ pub fn enable() -> io::Result<()> {
 /// Turns the hooks of the calling coroutine off.
 ///
 /// # Errors
-/// `EPERM` in a plain thread.
+/// In a plain thread, as [`enable`].
 pub fn disable() -> io::Result<()> {
     set(false).map(drop)
 }
 
-/// Whether blocking calls of libc suspend the caller. False in a plain thread.
+/// Whether blocking libc calls suspend the caller. False in a plain thread.
 pub fn is_enabled() -> bool {
     rt::is_hooked()
 }
 
-/// Hooks on, or off, until it is dropped; then as before. In a plain thread it does nothing.
+/// Keeps the hooks of the calling coroutine on, or off, until it is dropped; then they are as before.
+/// In a plain thread it does nothing.
 ///
 /// ```
 /// use fastrpc::hook::{self, Guard};
@@ -42,9 +44,9 @@ pub fn is_enabled() -> bool {
 /// assert!(!hook::is_enabled());
 /// ```
 #[derive(Debug)]
-#[must_use = "the hooks are as before when it is dropped"]
+#[must_use = "dropping it restores the previous setting"]
 pub struct Guard {
-    before: Option<bool>,
+    previous: Option<bool>,
     /// It belongs to the coroutine that made it.
     _not_send: PhantomData<*const ()>,
 }
@@ -52,29 +54,33 @@ pub struct Guard {
 impl Guard {
     /// Turns the hooks on.
     pub fn enabled() -> Guard {
-        Guard { before: rt::set_hooked(true), _not_send: PhantomData }
+        Guard { previous: rt::set_hooked(true), _not_send: PhantomData }
     }
 
     /// Turns the hooks off.
     pub fn disabled() -> Guard {
-        Guard { before: rt::set_hooked(false), _not_send: PhantomData }
+        Guard { previous: rt::set_hooked(false), _not_send: PhantomData }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(before) = self.before {
-            rt::set_hooked(before);
+        if let Some(previous) = self.previous {
+            rt::set_hooked(previous);
         }
     }
 }
 
 fn set(on: bool) -> io::Result<bool> {
-    rt::set_hooked(on).ok_or_else(|| io::Error::from_raw_os_error(libc::EPERM))
+    rt::set_hooked(on).ok_or_else(|| io::Error::new(io::ErrorKind::PermissionDenied, PLAIN_THREAD))
 }
 
-/// Whether the hooked function that asks has to do more than to call libc's.
+/// Whether the calling hook has to do more than to call libc's function.
 #[inline]
 pub(super) fn is_on() -> bool {
     rt::is_hooked()
 }
+
+/// True in Rust, C and C++.
+const PLAIN_THREAD: &str = "a plain thread has no hooks: call this in a coroutine, or have hooks on in \
+    every coroutine by the runtime option `hook` or FASTRPC_HOOK=1 in the environment";

@@ -184,23 +184,23 @@ void hosts_are_looked_up() {
 void the_report_names_what_is_hooked() {
   std::string report = fastrpc::hook::report();
   CHECK(report.find("hooked: __close ") != std::string::npos);
-  bool alone = report.find("taken by others: none\n") != std::string::npos;
+  bool alone = report.find("defined by others: none\n") != std::string::npos;
 #ifdef __SANITIZE_ADDRESS__
   // Those of the sanitizer come first and call ours, which the tests above have seen to suspend.
   CHECK(!alone && report.find(" read (") != std::string::npos);
 #else
   CHECK(alone);
 #endif
-  CHECK(report.find("found when it was loaded") != std::string::npos);
+  CHECK(report.find("resolved at load time") != std::string::npos);
 }
 
-// Functions that are called past the hooks are named, with those who call them.
+// Functions that bypass the hooks are listed, with the objects that call them.
 void the_report_names_who_calls_past_the_hooks() {
 #ifndef __SANITIZE_ADDRESS__  // It forbids the flag.
   void* library = dlopen(opened_library, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
   CHECK(library != nullptr);
   std::string report = fastrpc::hook::report();
-  std::size_t line = report.find("past the hooks: " + std::string(opened_library) + " calls ");
+  std::size_t line = report.find("bypassing the hooks: " + std::string(opened_library) + " calls ");
   CHECK(line != std::string::npos);
   std::string calls = report.substr(line, report.find('\n', line) - line);
   for (const char* name : {" poll (", " recv (", " sem_wait ("})

@@ -190,7 +190,7 @@ void locks_for_readers_and_writers_are_ours() {
 }
 
 void the_report_tells_what_kind_of_program_it_is() {
-  CHECK(fastrpc::hook::report().find("no shared library here") == 0);
+  CHECK(fastrpc::hook::report().find("statically linked program") == 0);
 }
 
 }  // namespace

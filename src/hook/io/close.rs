@@ -1,7 +1,7 @@
-//! Ends of fds: whoever waits on one wakes with `EBADF`. In the kernel a blocked thread would go on
-//! to wait, and a number that was used again would be taken for the old file.
-//!
-//! Not hooked: shutdown(2), which the kernel reports to those who wait.
+//! close(2), dup2(2), dup3(2): the end of an fd wakes its waiters with `EBADF`. In the kernel a blocked
+//! thread waits on, and a waiter would take the next file of that number for the old one.
+//
+// Not hooked: shutdown(2), which the kernel reports to waiters itself.
 
 use libc::c_int;
 
@@ -13,12 +13,12 @@ use crate::sys::real;
 #[unsafe(no_mangle)]
 extern "C" fn close(fd: c_int) -> c_int {
     closing(fd, || {
-        // SAFETY: takes any number.
+        // SAFETY: any number is allowed.
         unsafe { real::close(fd) }
     })
 }
 
-/// The name within glibc.
+/// close(2) under glibc's internal name.
 #[unsafe(no_mangle)]
 extern "C" fn __close(fd: c_int) -> c_int {
     close(fd)
@@ -27,7 +27,7 @@ extern "C" fn __close(fd: c_int) -> c_int {
 /// dup2(2), from any thread.
 #[unsafe(no_mangle)]
 extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
-    // SAFETY: takes any numbers.
+    // SAFETY: any numbers are allowed.
     let real = || unsafe { real::dup2(old, new) };
     if closes(old, new) { closing(new, real) } else { real() }
 }
@@ -35,7 +35,7 @@ extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
 /// dup3(2), from any thread.
 #[unsafe(no_mangle)]
 extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
-    // SAFETY: takes any numbers.
+    // SAFETY: any numbers are allowed.
     let real = || unsafe { real::dup3(old, new, flags) };
     if closes(old, new) { closing(new, real) } else { real() }
 }
@@ -53,7 +53,7 @@ fn closing(fd: c_int, real: impl FnOnce() -> c_int) -> c_int {
     result
 }
 
-/// Somebody may have come to wait between the look at the waiters and the close.
+/// Wakes a waiter that has registered between the check for waiters and the close.
 #[inline]
 fn recheck(fd: c_int) {
     if rt::has_waiters(fd) && rt::is_own_process() {
@@ -61,8 +61,8 @@ fn recheck(fd: c_int) {
     }
 }
 
-/// Whether a dup2 of `old` to `new` will close what `new` is.
+/// Whether dup2(2) will close a file for which somebody waits.
 fn closes(old: c_int, new: c_int) -> bool {
-    // SAFETY: asks for the flags of any number.
+    // SAFETY: any number may be asked about.
     old != new && rt::has_waiters(new) && unsafe { libc::fcntl(old, libc::F_GETFD) } != -1
 }

@@ -1,4 +1,4 @@
-//! Sockets: connecting and accepting.
+//! connect(2) and accept(2).
 
 use libc::{c_int, sockaddr, socklen_t};
 
@@ -13,7 +13,7 @@ use crate::sys::real;
 /// connect(2). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_t) -> c_int {
     // SAFETY: the caller's contract.
@@ -31,7 +31,7 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_
             }
             let code = errno::get();
             if code == libc::EISCONN && waited {
-                // Somebody else waited for the same, and has asked before.
+                // Another coroutine waited for the same connect, and saw its end first.
                 return 0;
             }
             if !matches!(code, libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN) {
@@ -40,14 +40,14 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_
             let deadline =
                 *deadline.get_or_insert_with(|| Deadline::from(timeout(fd, Interest::Write)));
             if code != libc::EAGAIN {
-                match connected(fd, deadline) {
-                    // TCP alone says by another call how it ended, and only then takes it for done.
+                match finish_connect(fd, deadline) {
+                    // TCP reports the outcome, and ends the connect, in another call of connect(2).
                     0 if is_tcp(fd) => waited = true,
                     result => return result,
                 }
                 continue;
             }
-            // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
+            // The backlog of a Unix listener is full, and no event tells when it has room (unix(7)).
             if let Err(code) = WouldBlock::new(fd, Interest::Write).pause(deadline) {
                 return errno::fail(code);
             }
@@ -55,7 +55,7 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, size: socklen_
     })
 }
 
-/// The name within glibc.
+/// connect(2) under glibc's internal name.
 ///
 /// # Safety
 /// As for [`connect`].
@@ -65,11 +65,11 @@ unsafe extern "C" fn __connect(fd: c_int, address: *const sockaddr, size: sockle
     unsafe { connect(fd, address, size) }
 }
 
-/// Waits for the end of a connect that has begun.
-fn connected(fd: c_int, deadline: Deadline) -> c_int {
+/// Waits for the end of a connect in progress.
+fn finish_connect(fd: c_int, deadline: Deadline) -> c_int {
     let bits = match wait::ready(fd, Interest::Write, deadline) {
         Ok(bits) => bits,
-        // As socket(7) says of SO_SNDTIMEO; the connect goes on.
+        // SO_SNDTIMEO is over (socket(7)); the connect stays in progress.
         Err(libc::EAGAIN) => return errno::fail(libc::EINPROGRESS),
         Err(code) => return errno::fail(code),
     };

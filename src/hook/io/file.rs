@@ -1,11 +1,12 @@
-//! `read`, `write` and their kin, on whatever the fd is.
+//! read(2), write(2), sendfile(2) and their kin, on fds of any kind.
 
 use libc::{c_int, c_void, iovec, off_t, size_t, ssize_t};
 
 use super::iov;
 use super::nonblocking::without_blocking;
 use super::nonsocket::{self, done_or_failed};
-use super::socket::{self, receive};
+use super::recv::receive;
+use super::send;
 use super::would_block::WouldBlock;
 use crate::hook::errno;
 use crate::hook::switch::is_on;
@@ -15,22 +16,22 @@ use crate::sys::real;
 /// read(2). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: size_t) -> ssize_t {
     if !is_on() || size == 0 {
         // SAFETY: the caller's contract, here and in all that follows.
         return unsafe { real::read(fd, buffer, size) };
     }
-    let of_socket = || {
+    let from_socket = || {
         // SAFETY: as above.
         receive(fd, 0, || unsafe { real::recv(fd, buffer, size, libc::MSG_DONTWAIT) })
     };
     // SAFETY: as above.
-    unsafe { read_by(fd, of_socket, &[iovec { iov_base: buffer, iov_len: size }]) }
+    unsafe { read_by(fd, from_socket, &[iovec { iov_base: buffer, iov_len: size }]) }
 }
 
-/// The name within glibc.
+/// read(2) under glibc's internal name.
 ///
 /// # Safety
 /// As for [`read`].
@@ -52,7 +53,7 @@ unsafe extern "C" fn __read_chk(
     room: size_t,
 ) -> ssize_t {
     if !is_on() || size > room {
-        // SAFETY: the caller's contract; it ends the process when there is too little room.
+        // SAFETY: the caller's contract; it aborts when the buffer is too small.
         return unsafe { real::__read_chk(fd, buffer, size, room) };
     }
     // SAFETY: the same contract.
@@ -70,7 +71,7 @@ unsafe extern "C" fn readv(fd: c_int, parts: *const iovec, count: c_int) -> ssiz
         let parts = unsafe { iov::from_raw(parts, count as usize) };
         if iov::total_len(parts) > 0 {
             // SAFETY: the same.
-            return unsafe { read_parts(fd, parts) };
+            return unsafe { read_vectored(fd, parts) };
         }
     }
     // SAFETY: the same.
@@ -88,7 +89,7 @@ unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: size_t) -> ss
         return unsafe { real::write(fd, buffer, size) };
     }
     let to_socket = || {
-        socket::send_all(fd, size, 0, |done, flags| {
+        send::send_all(fd, size, 0, |done, flags| {
             let rest = buffer.cast::<u8>().wrapping_add(done).cast();
             // SAFETY: the same.
             unsafe { real::send(fd, rest, size - done, flags) }
@@ -98,7 +99,7 @@ unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: size_t) -> ss
     unsafe { write_by(fd, to_socket, &[iovec { iov_base: buffer.cast_mut(), iov_len: size }]) }
 }
 
-/// The name within glibc.
+/// write(2) under glibc's internal name.
 ///
 /// # Safety
 /// As for [`read`].
@@ -117,10 +118,10 @@ unsafe extern "C" fn writev(fd: c_int, parts: *const iovec, count: c_int) -> ssi
     if is_on() && iov::is_count(count) && !parts.is_null() {
         // SAFETY: the caller's contract.
         let parts = unsafe { iov::from_raw(parts, count as usize) };
-        // Of nothing, unlike write(2), it makes no empty datagram.
+        // Without bytes it sends no empty datagram, unlike write(2).
         if iov::total_len(parts) > 0 {
             // SAFETY: the same.
-            return unsafe { write_parts(fd, parts) };
+            return unsafe { write_vectored(fd, parts) };
         }
     }
     // SAFETY: the same.
@@ -142,7 +143,7 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
         let mut sent = 0;
         loop {
             let rest = size - sent;
-            // SAFETY: the same; the offset, or that of the file, moved by what was sent.
+            // SAFETY: the same; each call has advanced the offset by what it sent.
             let (now, own) =
                 without_blocking(to, || unsafe { real::sendfile(to, from, offset, rest) });
             match now {
@@ -153,7 +154,7 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
                     if now == 0 || sent == size || own {
                         break sent as ssize_t;
                     }
-                    // The end of the file needs no room.
+                    // The end of the file may be next, which needs no room to send.
                     continue;
                 }
             }
@@ -165,7 +166,7 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, size: 
     })
 }
 
-/// The name of sendfile(2) for files of more than 2 GiB: the same where `off_t` has 64 bits.
+/// sendfile(2) for files of more than 2 GiB: the same function where `off_t` has 64 bits.
 ///
 /// # Safety
 /// As for [`read`].
@@ -183,44 +184,44 @@ unsafe extern "C" fn sendfile64(
 
 /// # Safety
 /// As readv(2).
-unsafe fn read_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
-    let mut whole = iov::message(parts);
+unsafe fn read_vectored(fd: c_int, parts: &[iovec]) -> ssize_t {
+    let mut message = iov::message(parts);
     // SAFETY: the parts are the caller's.
-    let mut once = || unsafe { real::recvmsg(fd, &mut whole, libc::MSG_DONTWAIT) };
+    let mut attempt = || unsafe { real::recvmsg(fd, &mut message, libc::MSG_DONTWAIT) };
     // SAFETY: the same.
-    unsafe { read_by(fd, || receive(fd, 0, &mut once), parts) }
+    unsafe { read_by(fd, || receive(fd, 0, &mut attempt), parts) }
 }
 
-/// Reads by `of_socket` from a socket, into the same parts from what is none.
+/// Reads from a socket by `from_socket`, from a non-socket into `parts`, the same buffers.
 ///
 /// # Safety
 /// As readv(2).
-unsafe fn read_by(fd: c_int, mut of_socket: impl FnMut() -> ssize_t, parts: &[iovec]) -> ssize_t {
+unsafe fn read_by(fd: c_int, mut from_socket: impl FnMut() -> ssize_t, parts: &[iovec]) -> ssize_t {
     errno::unless_failed(|| {
         if !nonsocket::is_likely(fd) {
-            let got = of_socket();
+            let got = from_socket();
             if got != -1 || errno::get() != libc::ENOTSOCK {
                 return got;
             }
             nonsocket::remember(fd);
         }
         // SAFETY: the caller's contract.
-        unsafe { nonsocket::read(fd, parts) }.unwrap_or_else(|_| of_socket())
+        unsafe { nonsocket::read(fd, parts) }.unwrap_or_else(|_| from_socket())
     })
 }
 
 /// # Safety
 /// As writev(2).
-unsafe fn write_parts(fd: c_int, parts: &[iovec]) -> ssize_t {
+unsafe fn write_vectored(fd: c_int, parts: &[iovec]) -> ssize_t {
     let size = iov::total_len(parts);
-    let whole = iov::message(parts);
+    let message = iov::message(parts);
     // SAFETY: the parts are the caller's.
-    let to_socket = || unsafe { socket::send_parts(fd, &whole, parts, size, 0) };
+    let to_socket = || unsafe { send::send_message(fd, &message, parts, size, 0) };
     // SAFETY: the same.
     unsafe { write_by(fd, to_socket, parts) }
 }
 
-/// Writes by `to_socket` to a socket, the same parts to what is none.
+/// Writes to a socket by `to_socket`, to a non-socket from `parts`, the same buffers.
 ///
 /// # Safety
 /// As writev(2).

@@ -10,6 +10,7 @@ mod file;
 mod iov;
 mod nonblocking;
 mod nonsocket;
-mod socket;
+mod recv;
+mod send;
 mod sockopt;
 mod would_block;

@@ -1,7 +1,7 @@
-//! Reads and writes of what is no socket: pipes, terminals, events, files.
-//!
-//! One system call where the whole can be read or written at once, and then it does not matter what
-//! the fd is. Otherwise it does, and the kernel is asked.
+//! Reads and writes of non-sockets: pipes, terminals, eventfds, files.
+//
+// One system call where all can be read or written at once: then the kind of the fd does not matter.
+// Otherwise fstat(2) tells it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,17 +9,17 @@ use libc::{c_int, iovec, ssize_t};
 
 use super::iov;
 use super::nonblocking::{is_nonblocking, without_blocking};
-use super::socket;
+use super::send;
 use super::would_block::WouldBlock;
 use crate::hook::{errno, wait};
 use crate::rt::{Deadline, Interest};
 use crate::sys::real;
 
-/// The fd is a socket, and nothing was read or written yet.
+/// The fd is a socket, and nothing has been read or written.
 #[derive(Debug)]
 pub(super) struct IsSocket;
 
-/// Whether `fd` was no socket when last seen. It may be another file by now.
+/// Whether `fd` was a non-socket when it was last seen; its number may be another file's by now.
 #[inline]
 pub(super) fn is_likely(fd: c_int) -> bool {
     LIKELY[fd as usize % LIKELY.len()].load(Ordering::Relaxed)
@@ -33,11 +33,11 @@ pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocke
     let size = iov::total_len(parts);
     // SAFETY: the parts are the caller's, here and below.
     let plain = |parts: &[iovec]| unsafe { real::readv(fd, parts.as_ptr(), parts.len() as c_int) };
-    let once = |parts: &[iovec]| {
-        // SAFETY: the same; an offset of -1 is the file's own.
+    let attempt = |parts: &[iovec]| {
+        // SAFETY: the same; the offset -1 stands for the file's own.
         unsafe { libc::preadv2(fd, parts.as_ptr(), parts.len() as c_int, -1, libc::RWF_NOWAIT) }
     };
-    let mut got = once(parts);
+    let mut got = attempt(parts);
     if got == size as ssize_t {
         return Ok(got);
     }
@@ -49,7 +49,7 @@ pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocke
             }
         }
         Kind::File if got > 0 => {
-            // What was there at once. The rest may be on the disk.
+            // That much was in the page cache; the rest may be on the disk.
             let rest = plain(&iov::skip(parts, got as usize));
             got += rest.max(0);
         }
@@ -74,7 +74,7 @@ pub(super) unsafe fn read(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSocke
                     errno::set(code);
                     break;
                 }
-                got = once(parts);
+                got = attempt(parts);
             }
         }
     }
@@ -89,11 +89,11 @@ pub(super) unsafe fn write(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSock
     let size = iov::total_len(parts);
     // SAFETY: the parts are the caller's, here and below.
     let plain = |parts: &[iovec]| unsafe { real::writev(fd, parts.as_ptr(), parts.len() as c_int) };
-    let once = |parts: &[iovec]| {
-        // SAFETY: the same; an offset of -1 is the file's own.
+    let attempt = |parts: &[iovec]| {
+        // SAFETY: the same; the offset -1 stands for the file's own.
         unsafe { libc::pwritev2(fd, parts.as_ptr(), parts.len() as c_int, -1, libc::RWF_NOWAIT) }
     };
-    let first = once(parts);
+    let first = attempt(parts);
     if first == size as ssize_t {
         return Ok(first);
     }
@@ -102,13 +102,14 @@ pub(super) unsafe fn write(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSock
             forget(fd);
             match first {
                 -1 if errno::get() == libc::EAGAIN || is_unsupported() => return Err(IsSocket),
-                // With a part gone an error is for the next call, and so is its signal.
+                // After a part an error is for the next call, and so is SIGPIPE.
                 1.. => {
                     let rest = iov::skip(parts, first as usize);
-                    let (whole, left) = (iov::message(&rest), size - first as usize);
+                    let (message, left) = (iov::message(&rest), size - first as usize);
                     // SAFETY: the same.
-                    let more =
-                        unsafe { socket::send_parts(fd, &whole, &rest, left, libc::MSG_NOSIGNAL) };
+                    let more = unsafe {
+                        send::send_message(fd, &message, &rest, left, libc::MSG_NOSIGNAL)
+                    };
                     first + more.max(0)
                 }
                 _ => first,
@@ -124,18 +125,18 @@ pub(super) unsafe fn write(fd: c_int, parts: &[iovec]) -> Result<ssize_t, IsSock
             Err(code) => errno::fail_size(code),
         },
         Kind::Device => first,
-        Kind::Stream => write_stream(fd, parts, size, first, once, plain),
+        Kind::Stream => write_stream(fd, parts, size, first, attempt, plain),
     };
     Ok(sent)
 }
 
-/// Goes on with a write of which `first` is what the first try gave.
+/// Continues a write whose first attempt returned `first`.
 fn write_stream(
     fd: c_int,
     parts: &[iovec],
     size: usize,
     first: ssize_t,
-    once: impl Fn(&[iovec]) -> ssize_t,
+    attempt: impl Fn(&[iovec]) -> ssize_t,
     plain: impl Fn(&[iovec]) -> ssize_t,
 ) -> ssize_t {
     let mut blocked = WouldBlock::new(fd, Interest::Write);
@@ -162,30 +163,30 @@ fn write_stream(
             errno::set(code);
             return done_or_failed(done);
         }
-        sent = once(rest.as_deref().unwrap_or(parts));
+        sent = attempt(rest.as_deref().unwrap_or(parts));
     }
 }
 
-/// What was done, if anything, or else the error in errno.
+/// Returns the number of bytes done, or if there are none -1, for the error in errno.
 pub(super) fn done_or_failed(done: usize) -> ssize_t {
     if done > 0 { done as ssize_t } else { -1 }
 }
 
-/// What an fd is.
+/// The kind of an fd, by how it can be waited for.
 enum Kind {
     Socket,
-    /// Files and folders: the kernel takes them for ready whatever they do. Also what is no fd at
-    /// all, about which the real function complains.
+    /// Files and directories, which the kernel reports as always ready; also a bad fd, for which the
+    /// real function fails.
     File,
-    /// Terminals and other character devices. Their flags are left alone: a terminal's are those of
-    /// the shell as well.
+    /// Terminals and other character devices. Their flags are not touched: a terminal shares them with
+    /// the shell.
     Device,
-    /// Pipes, FIFOs, and fds that stand for no file: events, timers, signals, inotify.
+    /// Pipes, FIFOs and anonymous inodes: eventfd, timerfd, signalfd, inotify.
     Stream,
 }
 
 impl Kind {
-    /// Leaves errno as it is.
+    /// Preserves errno.
     fn of(fd: c_int) -> Kind {
         // SAFETY: all-zero bytes are a valid stat.
         let mut status: libc::stat = unsafe { std::mem::zeroed() };
@@ -202,7 +203,7 @@ impl Kind {
     }
 }
 
-/// Waits until a device is ready, unless the program does not want to wait.
+/// Waits until a device is ready, unless the program made it non-blocking.
 fn device_ready(fd: c_int, interest: Interest) -> Result<(), c_int> {
     if is_nonblocking(fd)? {
         return Ok(());
@@ -210,12 +211,12 @@ fn device_ready(fd: c_int, interest: Interest) -> Result<(), c_int> {
     wait::ready(fd, interest, Deadline::NEVER).map(drop)
 }
 
-/// Whether the kernel, or this kind of file, knows nothing of `RWF_NOWAIT`.
+/// Whether the kernel, or this kind of file, does not support `RWF_NOWAIT`.
 fn is_unsupported() -> bool {
     matches!(errno::get(), libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)
 }
 
-/// `fd` is no socket.
+/// Remembers that `fd` is a non-socket.
 pub(super) fn remember(fd: c_int) {
     LIKELY[fd as usize % LIKELY.len()].store(true, Ordering::Relaxed);
 }
@@ -224,5 +225,5 @@ fn forget(fd: c_int) {
     LIKELY[fd as usize % LIKELY.len()].store(false, Ordering::Relaxed);
 }
 
-/// By the fd's number, shared by those that are so far apart: what to try first, no more.
+/// Non-sockets by fd number, modulo the length: a hint for what to try first, never for the result.
 static LIKELY: [AtomicBool; 1024] = [const { AtomicBool::new(false) }; 1024];

@@ -1,8 +1,8 @@
-//! Condition variables of pthreads, by the option `hook_locks`: a coroutine that waits for one suspends.
-//!
-//! Plain threads wait in libc as ever. Coroutines wait in lists of ours; a signal goes to libc and to
-//! the coroutine that has waited longest, so that it may wake one of each: a program has to look at
-//! its condition again in any case.
+//! Pthread condition variables: with the option `hook_locks` a coroutine that waits for one suspends.
+//
+// Plain threads wait in libc as ever. Coroutines wait in lists of ours; a signal goes to libc and to the
+// coroutine that has waited longest, so it may wake one of each. A program has to check its condition
+// again in any case.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use libc::{c_int, clockid_t, pthread_cond_t, pthread_mutex_t, timespec};
 
 use super::lock::lock_suspending;
-use super::mutex::{Mutex as Lock, pthread_mutex_unlock};
+use super::mutex::{Mutex as PthreadMutex, pthread_mutex_unlock};
 use crate::hook::time;
 use crate::rt::{self, Deadline, Holder, Site, WaitError, Waiter, Waker};
 use crate::sys::{pthread_layout, real};
@@ -20,7 +20,7 @@ use crate::sys::{pthread_layout, real};
 /// pthread_cond_wait(3). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_cond_wait(
     cond: *mut pthread_cond_t,
@@ -98,7 +98,7 @@ unsafe extern "C" fn pthread_cond_broadcast(cond: *mut pthread_cond_t) -> c_int 
     result
 }
 
-/// The caller, if it suspends.
+/// Returns the calling coroutine, if it is to suspend.
 #[inline]
 fn suspending() -> Option<Holder> {
     Holder::current().filter(|holder| holder.suspends() && rt::is_own_process())
@@ -129,12 +129,11 @@ unsafe fn wait(
     deadline: impl Fn() -> Deadline,
 ) -> c_int {
     // SAFETY: the caller's contract.
-    let longest =
-        if unsafe { pthread_layout::is_shared(cond) } { LOOK_AT_OTHERS } else { LOOK_AT_CLOCK };
+    let is_shared = unsafe { pthread_layout::is_shared(cond) };
     let site = holder.site_of(mutex as usize).unwrap_or(Site::UNKNOWN);
     let mut waiter = Some(Waiter::new());
     let entry = Entry::new(cond as usize, waiter.as_ref().map(Waiter::waker));
-    let place = Place::take(&entry);
+    let listed = Listed::new(&entry);
     // SAFETY: the caller's contract.
     let unlocked = unsafe { pthread_mutex_unlock(mutex) };
     if unlocked != 0 {
@@ -142,28 +141,28 @@ unsafe fn wait(
     }
     let outcome = loop {
         let deadline = deadline();
-        let step = if longest == LOOK_AT_CLOCK && deadline.is_never() {
-            deadline
-        } else {
-            deadline.min(Deadline::after(longest))
+        let step = match is_shared {
+            true => deadline.min(Deadline::after(SHARED_CHECK)),
+            false if deadline.is_never() => deadline,
+            false => deadline.min(Deadline::after(CLOCK_CHECK)),
         };
-        // It could not say to the program that its coroutine was cancelled.
-        match rt::uncancellable(|| place.wait(waiter.take(), step)) {
+        // pthread_cond_wait(3) has no error for a cancellation.
+        match rt::uncancellable(|| listed.wait(waiter.take(), step)) {
             Err(WaitError::TimedOut) if deadline.has_passed() => break libc::ETIMEDOUT,
-            // Perhaps another process has signalled: the program looks.
-            Err(WaitError::TimedOut) if longest == LOOK_AT_OTHERS || !place.is_listed() => break 0,
+            // Another process may have signaled: a spurious wakeup lets the program check.
+            Err(WaitError::TimedOut) if is_shared || !listed.is_listed() => break 0,
             Err(WaitError::TimedOut) => {}
             _ => break 0,
         }
     };
-    drop(place);
-    match lock_suspending(holder, Lock(mutex), site) {
+    drop(listed);
+    match lock_suspending(holder, PthreadMutex(mutex), site) {
         0 => outcome,
         result => result,
     }
 }
 
-/// Wakes the coroutine that has waited longest for what is at `address`, or all that wait now.
+/// Wakes the coroutine that has waited longest at `address`, or all that wait there now.
 #[inline]
 fn signal(address: usize, all: bool) {
     if WAITERS.load(Ordering::SeqCst) != 0 && rt::is_own_process() {
@@ -173,17 +172,17 @@ fn signal(address: usize, all: bool) {
 
 #[cold]
 fn wake(address: usize, all: bool) {
-    // Who begins to wait from now on is not meant.
+    // Not those who begin to wait from now on.
     let now = NEXT.fetch_add(1, Ordering::Relaxed);
     while let Some(waker) = list(address).take(address, now) {
-        // One whose time is just over does not use the signal up.
+        // A waiter whose time is just over does not use up the signal.
         if waker.wake() && !all {
             return;
         }
     }
 }
 
-/// One that waits. Lives on its coroutine's stack, and in its list until it is signalled.
+/// A waiting coroutine. Lives on its stack, and in a list until it is signaled.
 struct Entry {
     address: usize,
     number: u64,
@@ -206,16 +205,16 @@ impl Entry {
     }
 }
 
-/// An entry in its list, taken out when this is dropped.
-struct Place<'a>(&'a Entry);
+/// An entry in its list; removed when this is dropped.
+struct Listed<'a>(&'a Entry);
 
-impl<'a> Place<'a> {
-    fn take(entry: &'a Entry) -> Place<'a> {
+impl<'a> Listed<'a> {
+    fn new(entry: &'a Entry) -> Listed<'a> {
         list(entry.address).push(entry);
-        Place(entry)
+        Listed(entry)
     }
 
-    /// Waits for a signal: by `first`, whose waker the entry has, or once more after a time-out.
+    /// Waits for a signal: by `first`, whose waker is in the entry, or after a time-out by a new one.
     fn wait(&self, first: Option<Waiter>, deadline: Deadline) -> Result<(), WaitError> {
         let waiter = match first {
             Some(waiter) => waiter,
@@ -239,19 +238,19 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Listed<'_> {
     fn drop(&mut self) {
         list(self.0.address).remove(self.0);
     }
 }
 
-/// Entries, the oldest first.
+/// Entries of the addresses that share a bucket, the oldest first.
 struct List {
     first: *const Entry,
     last: *const Entry,
 }
 
-// SAFETY: an entry stays where it is as long as it is listed, and is used under the list's lock.
+// SAFETY: a listed entry does not move, and is used under the list's lock.
 unsafe impl Send for List {}
 
 impl List {
@@ -285,7 +284,7 @@ impl List {
         WAITERS.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Takes out the oldest that waits for `address` and came before `now`.
+    /// Removes the oldest entry of `address` that is older than `now`.
     fn take(&mut self, address: usize, now: u64) -> Option<Waker> {
         let mut next = self.first;
         // SAFETY: as above.
@@ -307,12 +306,12 @@ fn list(address: usize) -> MutexGuard<'static, List> {
     LISTS[rt::address_bucket(address)].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many coroutines wait in this process.
+/// Counts the waiting coroutines of this process.
 static WAITERS: AtomicUsize = AtomicUsize::new(0);
-/// Counts those who come to wait, and the signals.
+/// Orders waiters and signals.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// How long a signal by another process may go unnoticed.
-const LOOK_AT_OTHERS: Duration = Duration::from_millis(16);
-/// How long a step of the clock may go unnoticed.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
+/// How often a waiter checks for a signal from another process.
+const SHARED_CHECK: Duration = Duration::from_millis(16);
+/// How often a clock that can be set is read again.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);

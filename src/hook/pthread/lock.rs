@@ -1,5 +1,5 @@
-//! What all locks of pthreads have in common: that it is noted who has them, and when to suspend for
-//! one rather than to block in libc.
+//! What pthread mutexes and reader-writer locks share: recording who holds them, and deciding when to
+//! suspend for one rather than to block in libc.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use super::allocator;
 use crate::hook::{errno, time};
 use crate::rt::{self, Deadline, HeldAs, Holder, Look, Site, WaitError};
 
-/// Goes on at `$to` with two more arguments, in these registers: the address to which the call
-/// returns, and the caller's frame pointer.
+/// Jumps to `$to` with two more arguments, in these registers: the return address of the call, and the
+/// caller's frame pointer.
 macro_rules! with_caller {
     ($to:path, $x86_address:literal, $x86_frame:literal, $arm_address:literal, $arm_frame:literal) => {
         #[cfg(target_arch = "x86_64")]
@@ -32,31 +32,31 @@ macro_rules! with_caller {
 }
 pub(super) use with_caller;
 
-/// A lock of libc, as it is wanted: its man pages are the contract of whoever makes one.
+/// A libc lock and the way it is to be taken. Whoever makes one vouches for the man pages' contract.
 pub(super) trait Lock: Copy {
     const HELD_AS: HeldAs;
 
     fn address(self) -> usize;
-    /// Without waiting: `EBUSY`.
+    /// Locks without waiting, or returns `EBUSY`.
     fn try_lock(self) -> c_int;
     fn lock(self) -> c_int;
-    /// Until a time of the realtime clock.
+    /// Locks by a time on the realtime clock.
     fn lock_until(self, time: &timespec) -> c_int;
-    /// Whether to libc it is the caller's own if any coroutine of the thread has it.
+    /// Whether libc takes it for the caller's own when any coroutine of the thread holds it.
     fn is_recursive(self) -> bool;
 }
 
-/// Notes that the calling coroutine has unlocked what is at `address`, where somebody may have
-/// destroyed it by now, and tells those who wait for it.
+/// Records that the calling coroutine has unlocked the lock at `address`, which may be destroyed by now,
+/// and wakes its waiters.
 #[inline]
-pub(super) fn note_unlock(address: usize) {
+pub(super) fn record_unlock(address: usize) {
     if let Some(holder) = Holder::current() {
         holder.pop(address);
     }
     rt::notify_address(address);
 }
 
-/// Locks, called from `address` with `frame`.
+/// Locks, for a caller with this return address and frame pointer.
 #[inline]
 pub(super) fn lock(lock: impl Lock, address: usize, frame: usize) -> c_int {
     let Some(holder) = Holder::current() else { return lock.lock() };
@@ -64,17 +64,17 @@ pub(super) fn lock(lock: impl Lock, address: usize, frame: usize) -> c_int {
     if must_suspend(holder, lock) || may_suspend(holder, address) {
         return lock_suspending(holder, lock, site);
     }
-    noted(holder, lock, site, lock.lock())
+    recorded(holder, lock, site, lock.lock())
 }
 
-/// The same without waiting.
+/// Locks without waiting.
 #[inline]
 pub(super) fn try_lock(lock: impl Lock, address: usize, frame: usize) -> c_int {
     let Some(holder) = Holder::current() else { return lock.try_lock() };
-    try_noted(holder, lock, holder.site(address, frame))
+    try_recorded(holder, lock, holder.site(address, frame))
 }
 
-/// The same until a time; by `real`, where it does not suspend.
+/// Locks by a time; calls `real` where it does not suspend.
 ///
 /// # Safety
 /// A valid time, if the lock has to be waited for.
@@ -90,9 +90,9 @@ pub(super) unsafe fn lock_until(
     let Some(holder) = Holder::current().filter(|_| known) else { return real() };
     let site = holder.site(address, frame);
     if !must_suspend(holder, lock) && !may_suspend(holder, address) {
-        return noted(holder, lock, site, real());
+        return recorded(holder, lock, site, real());
     }
-    match try_noted(holder, lock, site) {
+    match try_recorded(holder, lock, site) {
         libc::EBUSY => {}
         result => return result,
     }
@@ -108,84 +108,84 @@ pub(super) fn lock_suspending(holder: Holder, lock: impl Lock, site: Site) -> c_
     lock_by(holder, lock, site, || Deadline::NEVER)
 }
 
-/// Locks without waiting.
-fn try_noted<L: Lock>(holder: Holder, lock: L, site: Site) -> c_int {
+/// Locks without waiting, and records that.
+fn try_recorded<L: Lock>(holder: Holder, lock: L, site: Site) -> c_int {
     let is_held = holder.is_held_by_other(lock.address());
-    // To libc it would be the caller's own: its owner is the thread.
+    // libc would take it for the caller's own, because its owner is the thread.
     if is_held && lock.is_recursive() {
         return libc::EBUSY;
     }
     let result = lock.try_lock();
     if is_held && has_locked(result) && L::HELD_AS.is_exclusive() {
-        // Somebody unlocked it past the hooks, or from another thread.
+        // It was unlocked past the hooks, or by another thread.
         holder.pop_of_other(lock.address());
     }
-    noted(holder, lock, site, result)
+    recorded(holder, lock, site, result)
 }
 
-/// What libc answered to a lock, noted if that succeeded.
+/// Records the lock if `result` says that it was taken, and returns `result`.
 #[inline]
-fn noted<L: Lock>(holder: Holder, lock: L, site: Site, result: c_int) -> c_int {
+fn recorded<L: Lock>(holder: Holder, lock: L, site: Site, result: c_int) -> c_int {
     if has_locked(result) {
         holder.push(lock.address(), L::HELD_AS, site);
     }
     result
 }
 
-/// A robust mutex whose owner died is locked as well.
+/// A robust mutex whose owner has died is locked too.
 #[inline]
 fn has_locked(result: c_int) -> bool {
     result == 0 || result == libc::EOWNERDEAD
 }
 
-/// Whether nobody could ever unlock it, if libc blocked for it here.
+/// Whether a coroutine of this worker holds it, which could never unlock it if libc blocked here.
 #[inline]
 fn must_suspend(holder: Holder, lock: impl Lock) -> bool {
     holder.is_held_by_other(lock.address())
 }
 
-/// Whether a lock at `address` suspends if it has to wait, by the option `hook_locks`. Not within an
-/// allocator: it may be half way through what it keeps for the thread.
+/// Whether a lock taken at `address` suspends if it has to wait, by the option `hook_locks`. Not within
+/// an allocator, whose per-thread state may be inconsistent at that point.
 #[inline]
 fn may_suspend(holder: Holder, address: usize) -> bool {
     holder.suspends() && !allocator::contains(address)
 }
 
-/// Locks it as soon as it is free.
+/// Locks, and suspends until that is possible.
 fn lock_by(holder: Holder, lock: impl Lock, site: Site, deadline: impl Fn() -> Deadline) -> c_int {
     let address = lock.address();
-    let result = try_noted(holder, lock, site);
+    let result = try_recorded(holder, lock, site);
     if result != libc::EBUSY {
         return result;
     }
     if !rt::is_own_process() {
-        // A child of vfork(2) runs on the stack of its parent, which sleeps.
+        // A child of vfork(2) runs on the stack of its suspended parent.
         return lock.lock();
     }
     if holder.site_of(address).is_some() {
-        // Its own: libc knows whether that is an error. It waits for no time.
+        // Its own already: libc knows whether that is an error. The time-out is over at once.
         let result = lock.lock_until(&timespec { tv_sec: 0, tv_nsec: 0 });
         if result != libc::ETIMEDOUT {
-            return noted(holder, lock, site, result);
+            return recorded(holder, lock, site, result);
         }
     }
     holder.report_deadlock(address);
     let mut result = libc::EBUSY;
     let look = || {
-        // Noted at once: others of this worker may run before the one that waited.
-        result = try_noted(holder, lock, site);
+        // Recorded at once: others of this worker may run before the one that waited.
+        result = try_recorded(holder, lock, site);
         if result == libc::EBUSY { Look::Nothing } else { Look::Took }
     };
-    // A lock cannot fail because somebody was cancelled: the program does not expect it.
+    // No program expects a lock to fail because of a cancellation.
     let waited =
         errno::kept(|| rt::uncancellable(|| rt::wait_address(address, deadline, PAUSES, look)));
     match waited {
         Ok(()) => result,
         Err(WaitError::TimedOut) => libc::ETIMEDOUT,
-        // Another process; or never.
+        // In a forked child; the other does not happen.
         Err(WaitError::Forked | WaitError::Canceled) => lock.lock(),
     }
 }
 
-/// An unlock within libc, by a thread that waits for a condition, is found by looking again.
+/// An unlock that no hook sees, as by a thread in libc's pthread_cond_wait(3), is found by polling.
 const PAUSES: Range<Duration> = Duration::from_micros(100)..Duration::from_millis(16);

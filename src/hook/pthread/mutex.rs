@@ -1,36 +1,34 @@
-//! Mutexes of pthreads. They stay libc's; what is added is to know which ones a coroutine holds, and
-//! not to block a worker for a mutex that only a coroutine of that very worker could unlock.
-//!
-//! Each function is entered by a few instructions that note where it was called from. What follows
-//! runs inside allocators and signal handlers as well: it takes no memory, unless a coroutine waits
-//! with a mutex, which no allocator does.
+//! Pthread mutexes. Each hook is entered by a few instructions that pass on where it was called from.
+//
+// All of this runs inside allocators and signal handlers as well: it does not allocate, except when a
+// coroutine waits while it holds a mutex, which no allocator does.
 
 use std::arch::naked_asm;
 
 use libc::{c_int, clockid_t, pthread_mutex_t, timespec};
 
-use super::lock::{self, Lock, note_unlock, with_caller};
+use super::lock::{self, Lock, record_unlock, with_caller};
 use crate::rt::{self, HeldAs};
 use crate::sys::{pthread_layout, real};
 
-/// How many waits have begun so far while their coroutine held a mutex of pthreads: each of them keeps
-/// others from that mutex. Each pair of places, of a lock and of a wait, is logged once as a warning.
-/// Counted as long as [`rt::Options::lock_check`](crate::rt::Options::lock_check) is on.
+/// Returns how many waits have begun so far while their coroutine held a pthread mutex or reader-writer
+/// lock, which nobody else could take meanwhile. Each pair of call sites, of the lock and of the wait, is
+/// logged once as a warning. 0 unless [`rt::Options::lock_check`] is on.
 pub fn waits_with_locks() -> u64 {
     rt::waits_with_locks()
 }
 
-/// How often a coroutine wanted a mutex of pthreads that another coroutine of the same worker held in
-/// a wait, and was suspended where it would have blocked for ever. Each pair of places is logged once
-/// as an error.
+/// Returns how often a coroutine locked a pthread mutex or reader-writer lock that another coroutine of
+/// its worker held across a wait, and was suspended where it would have blocked for ever. Each pair of
+/// call sites is logged once as an error. 0 unless [`rt::Options::lock_check`] is on.
 pub fn deadlocks_averted() -> u64 {
     rt::deadlocks()
 }
 
-/// pthread_mutex_lock(3). May suspend a coroutine, where it would never return otherwise.
+/// pthread_mutex_lock(3). May suspend: where it would never return otherwise, or by `hook_locks`.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 unsafe extern "C" fn pthread_mutex_lock(mutex: *mut pthread_mutex_t) -> c_int {
@@ -83,7 +81,7 @@ pub(super) unsafe extern "C" fn pthread_mutex_unlock(mutex: *mut pthread_mutex_t
     // SAFETY: the caller's contract.
     let result = unsafe { real::pthread_mutex_unlock(mutex) };
     if result == 0 {
-        note_unlock(mutex as usize);
+        record_unlock(mutex as usize);
     }
     result
 }
@@ -125,7 +123,7 @@ unsafe extern "C" fn clock_lock(
     unsafe { lock::lock_until(Mutex(mutex), clock, time, (address, frame), real) }
 }
 
-/// Valid, as the functions of pthreads want it.
+/// A valid mutex, to be locked.
 #[derive(Clone, Copy)]
 pub(super) struct Mutex(pub(super) *mut pthread_mutex_t);
 

@@ -1,19 +1,17 @@
-//! Locks of pthreads for many readers or one writer. As with mutexes, they stay libc's: it is noted who
-//! has them, a worker does not block for one that only a coroutine of its own could unlock, and by the
-//! option `hook_locks` a coroutine suspends for any.
+//! Pthread reader-writer locks, treated as mutexes are.
 
 use std::arch::naked_asm;
 
 use libc::{c_int, clockid_t, pthread_rwlock_t, timespec};
 
-use super::lock::{self, Lock, note_unlock, with_caller};
+use super::lock::{self, Lock, record_unlock, with_caller};
 use crate::rt::HeldAs;
 use crate::sys::real;
 
 /// pthread_rwlock_rdlock(3). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 unsafe extern "C" fn pthread_rwlock_rdlock(lock: *mut pthread_rwlock_t) -> c_int {
@@ -113,17 +111,17 @@ unsafe extern "C" fn pthread_rwlock_unlock(lock: *mut pthread_rwlock_t) -> c_int
     // SAFETY: the caller's contract.
     let result = unsafe { real::pthread_rwlock_unlock(lock) };
     if result == 0 {
-        note_unlock(lock as usize);
+        record_unlock(lock as usize);
     }
     result
 }
 
 unsafe extern "C" fn read(lock: *mut pthread_rwlock_t, address: usize, frame: usize) -> c_int {
-    lock::lock(Reading(lock), address, frame)
+    lock::lock(ReadLock(lock), address, frame)
 }
 
 unsafe extern "C" fn try_read(lock: *mut pthread_rwlock_t, address: usize, frame: usize) -> c_int {
-    lock::try_lock(Reading(lock), address, frame)
+    lock::try_lock(ReadLock(lock), address, frame)
 }
 
 unsafe extern "C" fn read_timed(
@@ -135,7 +133,7 @@ unsafe extern "C" fn read_timed(
     // SAFETY: the caller's contract.
     let real = || unsafe { real::pthread_rwlock_timedrdlock(lock, time) };
     // SAFETY: the same.
-    unsafe { lock::lock_until(Reading(lock), libc::CLOCK_REALTIME, time, (address, frame), real) }
+    unsafe { lock::lock_until(ReadLock(lock), libc::CLOCK_REALTIME, time, (address, frame), real) }
 }
 
 unsafe extern "C" fn read_clock(
@@ -148,15 +146,15 @@ unsafe extern "C" fn read_clock(
     // SAFETY: the caller's contract.
     let real = || unsafe { real::pthread_rwlock_clockrdlock(lock, clock, time) };
     // SAFETY: the same.
-    unsafe { lock::lock_until(Reading(lock), clock, time, (address, frame), real) }
+    unsafe { lock::lock_until(ReadLock(lock), clock, time, (address, frame), real) }
 }
 
 unsafe extern "C" fn write(lock: *mut pthread_rwlock_t, address: usize, frame: usize) -> c_int {
-    lock::lock(Writing(lock), address, frame)
+    lock::lock(WriteLock(lock), address, frame)
 }
 
 unsafe extern "C" fn try_write(lock: *mut pthread_rwlock_t, address: usize, frame: usize) -> c_int {
-    lock::try_lock(Writing(lock), address, frame)
+    lock::try_lock(WriteLock(lock), address, frame)
 }
 
 unsafe extern "C" fn write_timed(
@@ -168,7 +166,7 @@ unsafe extern "C" fn write_timed(
     // SAFETY: the caller's contract.
     let real = || unsafe { real::pthread_rwlock_timedwrlock(lock, time) };
     // SAFETY: the same.
-    unsafe { lock::lock_until(Writing(lock), libc::CLOCK_REALTIME, time, (address, frame), real) }
+    unsafe { lock::lock_until(WriteLock(lock), libc::CLOCK_REALTIME, time, (address, frame), real) }
 }
 
 unsafe extern "C" fn write_clock(
@@ -181,14 +179,14 @@ unsafe extern "C" fn write_clock(
     // SAFETY: the caller's contract.
     let real = || unsafe { real::pthread_rwlock_clockwrlock(lock, clock, time) };
     // SAFETY: the same.
-    unsafe { lock::lock_until(Writing(lock), clock, time, (address, frame), real) }
+    unsafe { lock::lock_until(WriteLock(lock), clock, time, (address, frame), real) }
 }
 
-/// A valid lock that is wanted for reading.
+/// A valid lock, to be locked for reading.
 #[derive(Clone, Copy)]
-struct Reading(*mut pthread_rwlock_t);
+struct ReadLock(*mut pthread_rwlock_t);
 
-impl Lock for Reading {
+impl Lock for ReadLock {
     const HELD_AS: HeldAs = HeldAs::Reader;
 
     fn address(self) -> usize {
@@ -212,17 +210,17 @@ impl Lock for Reading {
         unsafe { real::pthread_rwlock_timedrdlock(self.0, time) }
     }
 
-    /// To try such a lock is refused, whoever of the thread has it.
+    /// libc refuses to try it, whichever coroutine of the thread holds it.
     fn is_recursive(self) -> bool {
         false
     }
 }
 
-/// A valid lock that is wanted for writing.
+/// A valid lock, to be locked for writing.
 #[derive(Clone, Copy)]
-struct Writing(*mut pthread_rwlock_t);
+struct WriteLock(*mut pthread_rwlock_t);
 
-impl Lock for Writing {
+impl Lock for WriteLock {
     const HELD_AS: HeldAs = HeldAs::Writer;
 
     fn address(self) -> usize {
@@ -246,7 +244,7 @@ impl Lock for Writing {
         unsafe { real::pthread_rwlock_timedwrlock(self.0, time) }
     }
 
-    /// To try such a lock is refused, whoever of the thread has it.
+    /// libc refuses to try it, whichever coroutine of the thread holds it.
     fn is_recursive(self) -> bool {
         false
     }

@@ -1,6 +1,5 @@
-//! Semaphores of POSIX. A post through these hooks, from any thread or signal handler, wakes at once;
-//! one that passes them by (by another process, or a library that is not hooked) is found by looking
-//! again.
+//! POSIX semaphores. A post through the hook, from any thread or signal handler, wakes a waiter at once; a
+//! post that bypasses it (from another process, or a library that is not hooked) is found by polling.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::sys::real;
 /// sem_wait(3). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sem_wait(semaphore: *mut sem_t) -> c_int {
     if !is_on() || !rt::can_suspend() {
@@ -66,7 +65,7 @@ unsafe extern "C" fn sem_clockwait(
 unsafe extern "C" fn sem_post(semaphore: *mut sem_t) -> c_int {
     // SAFETY: the caller's contract.
     let result = unsafe { real::sem_post(semaphore) };
-    // From here on somebody may have destroyed it: its address is a number.
+    // It may be destroyed by now: the address is no more than a number.
     rt::notify_address(semaphore as usize);
     result
 }
@@ -87,7 +86,7 @@ unsafe fn wait_until(semaphore: *mut sem_t, clock: clockid_t, time: *const times
 /// As for [`sem_wait`].
 unsafe fn wait(semaphore: *mut sem_t, deadline: impl Fn() -> Deadline) -> c_int {
     let before = errno::get();
-    // SAFETY: the caller's contract, and whoever waits for a semaphore may not destroy it.
+    // SAFETY: the caller's contract; nobody may destroy a semaphore for which somebody waits.
     let take = || unsafe { libc::sem_trywait(semaphore) };
     if take() == 0 {
         return 0;
@@ -100,7 +99,7 @@ unsafe fn wait(semaphore: *mut sem_t, deadline: impl Fn() -> Deadline) -> c_int 
         return errno::fail(libc::ETIMEDOUT);
     }
     // SAFETY: the caller's contract.
-    let longest = if unsafe { is_shared(semaphore) } { LOOK_AT_OTHERS } else { LOOK_AT_OWN };
+    let longest = if unsafe { is_shared(semaphore) } { SHARED_CHECK } else { PRIVATE_CHECK };
     let look = || if take() == 0 { Look::Took } else { Look::Nothing };
     match rt::wait_address(semaphore as usize, deadline, FIRST_PAUSE..longest, look) {
         Ok(()) => {
@@ -109,24 +108,24 @@ unsafe fn wait(semaphore: *mut sem_t, deadline: impl Fn() -> Deadline) -> c_int 
         }
         Err(WaitError::TimedOut) => errno::fail(libc::ETIMEDOUT),
         Err(WaitError::Canceled) => errno::fail(libc::ECANCELED),
-        // The program calls again, and then libc.
+        // The program calls again, and then calls libc.
         Err(WaitError::Forked) => errno::fail(libc::EINTR),
     }
 }
 
-/// Whether other processes may post, as far as one can tell: a hint for how often to look.
+/// Whether other processes may post, where libc's layout is known: a hint for how often to poll.
 ///
 /// # Safety
 /// A valid semaphore.
 unsafe fn is_shared(semaphore: *mut sem_t) -> bool {
-    // glibc, since 2.21: 64 bits for the value and the waiters, then 0 or the flag of a shared futex.
+    // glibc since 2.21: 64 bits for value and waiters, then 0 or the flag of a shared futex.
     let place = semaphore.cast::<u32>().wrapping_add(2);
-    // SAFETY: the caller's contract; it is written by sem_init(3) alone.
+    // SAFETY: the caller's contract; only sem_init(3) writes it.
     cfg!(not(target_env = "gnu")) || unsafe { place.read_volatile() } != 0
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// How long a post by another process may go unnoticed.
-const LOOK_AT_OTHERS: Duration = Duration::from_millis(16);
-/// The same for a post of this process that did not come through the hook.
-const LOOK_AT_OWN: Duration = Duration::from_secs(1);
+/// How often a waiter checks for a post from another process.
+const SHARED_CHECK: Duration = Duration::from_millis(16);
+/// How often it checks for a post of this process that bypassed the hook.
+const PRIVATE_CHECK: Duration = Duration::from_secs(1);

@@ -1,10 +1,10 @@
-//! epoll_wait(2): an epoll fd is itself one that can be waited for.
+//! epoll_wait(2), epoll_pwait(2), epoll_pwait2(2): the coroutine waits until the epoll fd is readable.
 
 use std::time::Duration;
 
 use libc::{c_int, epoll_event, sigset_t, timespec};
 
-use super::poll::look_until;
+use super::poll::check_until;
 use crate::hook::switch::is_on;
 use crate::hook::{errno, time, wait};
 use crate::rt::{self, Deadline, Interest};
@@ -13,7 +13,7 @@ use crate::sys::real;
 /// epoll_wait(2). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn epoll_wait(
     epoll: c_int,
@@ -49,7 +49,7 @@ unsafe extern "C" fn epoll_pwait(
         // SAFETY: as above.
         return unsafe { epoll_wait(epoll, events, count, timeout) };
     }
-    look_until(deadline(timeout), || {
+    check_until(deadline(timeout), || {
         // SAFETY: as above.
         unsafe { real::epoll_pwait(epoll, events, count, 0, mask) }
     })
@@ -79,7 +79,7 @@ unsafe extern "C" fn epoll_pwait2(
         // SAFETY: as above.
         return unsafe { wait_by(epoll, events, count, deadline) };
     }
-    look_until(deadline, || {
+    check_until(deadline, || {
         // SAFETY: as above.
         unsafe { real::epoll_pwait(epoll, events, count, 0, mask) }
     })

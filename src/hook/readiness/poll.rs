@@ -13,7 +13,7 @@ use crate::sys::real;
 /// poll(2). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int {
     if !is_on() || !rt::can_suspend() {
@@ -29,7 +29,7 @@ unsafe extern "C" fn poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_
     unsafe { poll_by(fds, count, deadline) }
 }
 
-/// The name within glibc.
+/// poll(2) under glibc's internal name.
 ///
 /// # Safety
 /// As for [`poll`].
@@ -51,7 +51,7 @@ unsafe extern "C" fn __poll_chk(
     room: size_t,
 ) -> c_int {
     if !is_on() || room / size_of::<pollfd>() < count as usize {
-        // SAFETY: the caller's contract; it ends the process when there is too little room.
+        // SAFETY: the caller's contract; it aborts when the array is too small.
         return unsafe { real::__poll_chk(fds, count, timeout, room) };
     }
     // SAFETY: the same contract.
@@ -81,8 +81,8 @@ unsafe extern "C" fn ppoll(
         // SAFETY: the same contract.
         return unsafe { poll_by(fds, count, deadline) };
     }
-    // The mask is the thread's, and other coroutines run on it meanwhile: it holds at each look.
-    look_until(deadline, || {
+    // The mask is the thread's, on which other coroutines run meanwhile: it is in force at each check.
+    check_until(deadline, || {
         let now = timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the same contract.
         unsafe { real::ppoll(fds, count, &now, mask) }
@@ -102,19 +102,19 @@ unsafe extern "C" fn __ppoll_chk(
     room: size_t,
 ) -> c_int {
     if !is_on() || room / size_of::<pollfd>() < count as usize {
-        // SAFETY: the caller's contract; it ends the process when there is too little room.
+        // SAFETY: the caller's contract; it aborts when the array is too small.
         return unsafe { real::__ppoll_chk(fds, count, timeout, mask, room) };
     }
     // SAFETY: the same contract.
     unsafe { ppoll(fds, count, timeout, mask) }
 }
 
-/// Calls `look` until it finds something or the deadline has passed, for want of events.
-pub(super) fn look_until(deadline: Deadline, mut look: impl FnMut() -> c_int) -> c_int {
+/// Calls `check` until it finds something or the deadline has passed, with pauses in between.
+pub(super) fn check_until(deadline: Deadline, mut check: impl FnMut() -> c_int) -> c_int {
     errno::unless_failed(|| {
         let mut pause = Duration::from_millis(1);
         loop {
-            let found = look();
+            let found = check();
             if found != 0 || deadline.has_passed() {
                 return found;
             }
@@ -122,7 +122,7 @@ pub(super) fn look_until(deadline: Deadline, mut look: impl FnMut() -> c_int) ->
             if let Err(code) = wait::pause(left) {
                 return errno::fail(code);
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     })
 }
@@ -131,7 +131,7 @@ pub(super) fn look_until(deadline: Deadline, mut look: impl FnMut() -> c_int) ->
 /// As poll(2).
 unsafe fn poll_by(fds: *mut pollfd, count: nfds_t, deadline: Deadline) -> c_int {
     errno::unless_failed(|| {
-        // What the kernel would refuse, it shall refuse; nothing is read here before it was.
+        // The kernel checks the arguments, before anything is read here.
         let now = if count == 0 {
             0
         } else {
@@ -144,11 +144,11 @@ unsafe fn poll_by(fds: *mut pollfd, count: nfds_t, deadline: Deadline) -> c_int 
         let fds: &mut [pollfd] = if count == 0 {
             &mut []
         } else {
-            // SAFETY: the kernel has just written to all of them.
+            // SAFETY: the kernel has just written to all entries.
             unsafe { &mut *ptr::slice_from_raw_parts_mut(fds, count as usize) }
         };
         if deadline.has_passed() {
-            // A loop of such calls must not keep the others from running.
+            // A loop that polls without waiting must let other coroutines run.
             rt::yield_now();
             return 0;
         }
@@ -159,4 +159,4 @@ unsafe fn poll_by(fds: *mut pollfd, count: nfds_t, deadline: Deadline) -> c_int 
     })
 }
 
-const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+const MAX_PAUSE: Duration = Duration::from_millis(16);

@@ -1,10 +1,11 @@
-//! select(2) and pselect(2): the kernel's answers, with waits by poll between two questions.
+//! select(2) and pselect(2): the kernel decides what is ready, and between two calls of it the coroutine
+//! waits as poll(2) does.
 
 use std::time::Duration;
 
 use libc::{c_int, c_short, fd_set, pollfd, sigset_t, timespec, timeval};
 
-use super::poll::look_until;
+use super::poll::check_until;
 use crate::hook::switch::is_on;
 use crate::hook::{errno, time, wait};
 use crate::rt::{self, Deadline};
@@ -13,7 +14,7 @@ use crate::sys::real;
 /// select(2). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn select(
     count: c_int,
@@ -42,7 +43,7 @@ unsafe extern "C" fn select(
             tv_sec: left.as_secs() as libc::time_t,
             tv_usec: left.subsec_micros().into(),
         };
-        // SAFETY: as above. Linux leaves the time that was left (select(2)).
+        // SAFETY: as above. Linux stores the time that is left (select(2)).
         unsafe { *timeout = left };
     }
     found
@@ -76,7 +77,7 @@ unsafe extern "C" fn pselect(
     }
     // SAFETY: as above.
     let given = unsafe { Sets::copy(count, sets) };
-    look_until(deadline, || {
+    check_until(deadline, || {
         // SAFETY: as above.
         unsafe { given.restore(sets) };
         let now = timespec { tv_sec: 0, tv_nsec: 0 };
@@ -91,7 +92,7 @@ unsafe fn select_by(count: c_int, sets: [*mut fd_set; 3], deadline: Deadline) ->
     errno::unless_failed(|| {
         // SAFETY: as select(2).
         let given = unsafe { Sets::copy(count, sets) };
-        let mut vain = 0;
+        let mut rounds = 0;
         loop {
             let mut now = timeval { tv_sec: 0, tv_usec: 0 };
             // SAFETY: as select(2).
@@ -105,12 +106,12 @@ unsafe fn select_by(count: c_int, sets: [*mut fd_set; 3], deadline: Deadline) ->
             }
             let mut fds = given.pollfds();
             let waited = match rt::poll_fds(&mut fds, deadline) {
-                // Ready to poll and not to select, an end that nobody asked for: nothing to wait for.
-                Ok(ready) if ready > 0 && vain > 1 => wait::pause(Duration::from_millis(1)),
+                // An end of stream that is ready to poll(2) and not to select(2): no event will come.
+                Ok(ready) if ready > 0 && rounds > 1 => wait::pause(Duration::from_millis(1)),
                 Ok(_) => Ok(()),
                 Err(error) => Err(errno::of(&error)),
             };
-            vain += 1;
+            rounds += 1;
             // SAFETY: as select(2).
             unsafe { given.restore(sets) };
             if let Err(code) = waited {
@@ -120,7 +121,7 @@ unsafe fn select_by(count: c_int, sets: [*mut fd_set; 3], deadline: Deadline) ->
     })
 }
 
-/// What the three sets were at first: a look at them overwrites them.
+/// The caller's three sets, which select(2) overwrites.
 struct Sets {
     words: [Vec<u64>; 3],
 }
@@ -133,7 +134,7 @@ impl Sets {
         Sets {
             words: sets.map(|set| {
                 let words = if set.is_null() { 0 } else { words };
-                // SAFETY: the kernel reads and writes whole words as well.
+                // SAFETY: the kernel too reads and writes whole words.
                 (0..words).map(|index| unsafe { *set.cast::<u64>().add(index) }).collect()
             }),
         }

@@ -1,5 +1,4 @@
-//! Names and addresses of hosts: libc looks them up, on threads of their own. A look-up may read
-//! files, ask servers, load modules of nsswitch.conf(5): its inner calls cannot be hooked.
+//! getaddrinfo(3) and getnameinfo(3).
 
 use std::ffi::CString;
 use std::net::IpAddr;
@@ -15,7 +14,7 @@ use crate::sys::real;
 /// getaddrinfo(3). May suspend.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getaddrinfo(
     host: *const c_char,
@@ -35,7 +34,7 @@ unsafe extern "C" fn getaddrinfo(
         let (flags, family) = (hints.ai_flags, hints.ai_family);
         (flags, family, hints.ai_socktype, hints.ai_protocol)
     });
-    if is_number(&host_text, &service_text) {
+    if is_numeric(&host_text, &service_text) {
         return in_place();
     }
     let Some(pool) = resolvers() else { return in_place() };
@@ -50,7 +49,7 @@ unsafe extern "C" fn getaddrinfo(
         }
         let asked = if hints.is_some() { &raw const asked } else { std::ptr::null() };
         let mut found = Addresses(std::ptr::null_mut());
-        // SAFETY: copies of what the caller gave, and a place for the result.
+        // SAFETY: copies of the caller's arguments, and a place for the result.
         let code = pool::blocking(|| unsafe {
             real::getaddrinfo(pointer(&host_text), pointer(&service_text), asked, &mut found.0)
         });
@@ -58,7 +57,7 @@ unsafe extern "C" fn getaddrinfo(
     });
     match answer {
         Ok((0, _, mut found)) => {
-            // SAFETY: the caller's place for the result.
+            // SAFETY: the caller's out-pointer.
             unsafe { *result = std::mem::replace(&mut found.0, std::ptr::null_mut()) };
             0
         }
@@ -93,8 +92,8 @@ unsafe extern "C" fn getnameinfo(
 ) -> c_int {
     let numbers = libc::NI_NUMERICHOST | libc::NI_NUMERICSERV;
     let known = size as usize <= size_of::<libc::sockaddr_storage>() && !address.is_null();
-    let asks = known && flags & numbers != numbers;
-    let Some(pool) = asks.then(resolvers).flatten() else {
+    let needs_lookup = known && flags & numbers != numbers;
+    let Some(pool) = needs_lookup.then(resolvers).flatten() else {
         // SAFETY: the caller's contract, here and below.
         return unsafe {
             real::getnameinfo(address, size, host, host_size, service, service_size, flags)
@@ -102,16 +101,16 @@ unsafe extern "C" fn getnameinfo(
     };
     // SAFETY: as above.
     let given = unsafe { Address::copy(address.cast(), size) };
-    // Of its own, that a cancelled caller leaves behind.
-    let mut texts = [host_size, service_size].map(|size| vec![0; LONGEST_NAME.min(size as usize)]);
-    let [no_host, no_service] = [host, service].map(|place| place.is_null());
+    // The thread's own buffers, which a canceled caller leaves behind.
+    let mut texts = [host_size, service_size].map(|size| vec![0; MAX_NAME.min(size as usize)]);
+    let [no_host, no_service] = [host, service].map(|buffer| buffer.is_null());
     let looked_up = pool.run_by(Deadline::NEVER, move || {
         let address = given.0.as_ptr().cast();
         let sizes = texts.each_ref().map(|text| text.len() as socklen_t);
         let [host, service] = texts.each_mut().map(|text| text.as_mut_ptr());
         let host = if no_host { std::ptr::null_mut() } else { host };
         let service = if no_service { std::ptr::null_mut() } else { service };
-        // SAFETY: places of these sizes, or NULL as the caller gave it.
+        // SAFETY: buffers of these sizes, or NULL where the caller gave NULL.
         let code = pool::blocking(|| unsafe {
             real::getnameinfo(address, size, host, sizes[0], service, sizes[1], flags)
         });
@@ -119,11 +118,11 @@ unsafe extern "C" fn getnameinfo(
     });
     match looked_up {
         Ok((0, _, texts)) => {
-            for (place, text) in [host, service].into_iter().zip(texts) {
+            for (buffer, text) in [host, service].into_iter().zip(texts) {
                 let end = text.iter().position(|byte| *byte == 0);
-                if let (false, Some(end)) = (place.is_null(), end) {
-                    // SAFETY: the caller's place, which is at least as long.
-                    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), place, end + 1) };
+                if let (false, Some(end)) = (buffer.is_null(), end) {
+                    // SAFETY: the caller's buffer, which is at least as long.
+                    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, end + 1) };
                 }
             }
             0
@@ -139,7 +138,7 @@ unsafe extern "C" fn getnameinfo(
     }
 }
 
-/// A list that getaddrinfo made.
+/// A list allocated by getaddrinfo(3).
 struct Addresses(*mut addrinfo);
 
 // SAFETY: the list belongs to whoever has the pointer.
@@ -154,12 +153,12 @@ impl Drop for Addresses {
     }
 }
 
-/// Whether there is nothing to look up.
-fn is_number(host: &Option<CString>, service: &Option<CString>) -> bool {
+/// Whether host and service are numeric, so that there is nothing to look up.
+fn is_numeric(host: &Option<CString>, service: &Option<CString>) -> bool {
     let as_text = |text: &CString| text.to_str().unwrap_or_default().to_owned();
     let address = host.as_ref().is_none_or(|host| as_text(host).parse::<IpAddr>().is_ok());
     address && service.as_ref().is_none_or(|service| as_text(service).parse::<u16>().is_ok())
 }
 
 /// Far more than a host or a service can have.
-const LONGEST_NAME: usize = 1 << 16;
+const MAX_NAME: usize = 1 << 16;

@@ -1,4 +1,4 @@
-//! Hosts by the older functions, which fill an entry and a buffer of their caller's, or of their own.
+//! gethostbyname(3), gethostbyaddr(3) and their `_r` forms, which fill a `hostent` and a buffer.
 
 use libc::{c_char, c_int, c_void, hostent, size_t, socklen_t};
 
@@ -8,18 +8,18 @@ use crate::pool::{self, ThreadPool};
 use crate::rt::{Deadline, Key};
 use crate::sys::real::{self, h_errno};
 
-/// gethostbyname(3). May suspend. What it answers belongs to the coroutine, until the next call.
+/// gethostbyname(3). May suspend. Its result belongs to the coroutine, until the coroutine's next call.
 ///
 /// # Safety
-/// As the man page says; so for all functions here.
+/// The man page's contract, as for all hooks here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut hostent {
     if !may_suspend() {
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::gethostbyname(name) };
     }
-    own_entry(|entry, buffer, size, result, error| {
-        // SAFETY: as above, and places of our own.
+    with_own_buffer(|entry, buffer, size, result, error| {
+        // SAFETY: as above, and a buffer of the right size.
         unsafe { gethostbyname_r(name, entry, buffer, size, result, error) }
     })
 }
@@ -34,8 +34,8 @@ unsafe extern "C" fn gethostbyname2(name: *const c_char, family: c_int) -> *mut 
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::gethostbyname2(name, family) };
     }
-    own_entry(|entry, buffer, size, result, error| {
-        // SAFETY: as above, and places of our own.
+    with_own_buffer(|entry, buffer, size, result, error| {
+        // SAFETY: as above, and a buffer of the right size.
         unsafe { gethostbyname2_r(name, family, entry, buffer, size, result, error) }
     })
 }
@@ -54,8 +54,8 @@ unsafe extern "C" fn gethostbyaddr(
         // SAFETY: the caller's contract, here and below.
         return unsafe { real::gethostbyaddr(address, address_size, family) };
     }
-    own_entry(|entry, buffer, size, result, error| {
-        // SAFETY: as above, and places of our own.
+    with_own_buffer(|entry, buffer, size, result, error| {
+        // SAFETY: as above, and a buffer of the right size.
         unsafe {
             gethostbyaddr_r(address, address_size, family, entry, buffer, size, result, error)
         }
@@ -81,13 +81,13 @@ unsafe extern "C" fn gethostbyname_r(
     };
     // SAFETY: as above.
     let name = unsafe { text(name) };
-    let ask = move |places: &mut Places| {
-        let Places { entry, buffer, size, result, error } = places;
-        // SAFETY: a copy of the name, and places of its own.
+    let ask = move |out: &mut Output| {
+        let Output { entry, buffer, size, result, error } = out;
+        // SAFETY: a copy of the name, and the thread's own buffers.
         unsafe { real::gethostbyname_r(pointer(&name), entry, *buffer, *size, result, error) }
     };
-    // SAFETY: the caller's places.
-    unsafe { look_up(pool, Given { entry, buffer, size, result, error }, ask) }
+    // SAFETY: the caller's buffers.
+    unsafe { look_up(pool, CallerOutput { entry, buffer, size, result, error }, ask) }
 }
 
 /// gethostbyname2_r(3). May suspend.
@@ -110,14 +110,14 @@ unsafe extern "C" fn gethostbyname2_r(
     };
     // SAFETY: as above.
     let name = unsafe { text(name) };
-    let ask = move |places: &mut Places| {
-        let Places { entry, buffer, size, result, error } = places;
+    let ask = move |out: &mut Output| {
+        let Output { entry, buffer, size, result, error } = out;
         let name = pointer(&name);
         // SAFETY: as in `gethostbyname_r`.
         unsafe { real::gethostbyname2_r(name, family, entry, *buffer, *size, result, error) }
     };
-    // SAFETY: the caller's places.
-    unsafe { look_up(pool, Given { entry, buffer, size, result, error }, ask) }
+    // SAFETY: the caller's buffers.
+    unsafe { look_up(pool, CallerOutput { entry, buffer, size, result, error }, ask) }
 }
 
 /// gethostbyaddr_r(3). May suspend.
@@ -144,20 +144,20 @@ unsafe extern "C" fn gethostbyaddr_r(
     };
     // SAFETY: as above.
     let given = unsafe { Address::copy(address, address_size) };
-    let ask = move |places: &mut Places| {
-        let Places { entry, buffer, size, result, error } = places;
+    let ask = move |out: &mut Output| {
+        let Output { entry, buffer, size, result, error } = out;
         let (address, length) = (given.0.as_ptr().cast(), address_size);
         // SAFETY: as in `gethostbyname_r`.
         unsafe {
             real::gethostbyaddr_r(address, length, family, entry, *buffer, *size, result, error)
         }
     };
-    // SAFETY: the caller's places.
-    unsafe { look_up(pool, Given { entry, buffer, size, result, error }, ask) }
+    // SAFETY: the caller's buffers.
+    unsafe { look_up(pool, CallerOutput { entry, buffer, size, result, error }, ask) }
 }
 
-/// Where the caller of a look-up wants the answer.
-struct Given {
+/// The out-parameters of gethostbyname_r(3), as the caller gave them.
+struct CallerOutput {
     entry: *mut hostent,
     buffer: *mut c_char,
     size: usize,
@@ -165,8 +165,8 @@ struct Given {
     error: *mut c_int,
 }
 
-/// The same on a resolving thread: a caller that is cancelled leaves at once, and its places with it.
-struct Places {
+/// The same on a resolver thread: a canceled caller returns at once, and takes its own with it.
+struct Output {
     entry: hostent,
     buffer: *mut c_char,
     size: usize,
@@ -174,53 +174,53 @@ struct Places {
     error: c_int,
 }
 
-/// What a look-up found.
+/// The result of a lookup.
 struct Found {
     entry: hostent,
     _memory: Vec<u128>,
-    /// Where the buffer in that memory begins.
+    /// The beginning of the buffer within that memory.
     buffer: *mut c_char,
     is_some: bool,
     error: c_int,
 }
 
-// SAFETY: its pointers lead into the memory that it owns, or nowhere.
+// SAFETY: its pointers point into the memory that it owns, or are NULL.
 unsafe impl Send for Found {}
 
-/// Calls `ask` on a resolving thread, and hands the answer to the caller.
+/// Calls `ask` on a resolver thread, and copies the result to the caller's buffers.
 ///
 /// # Safety
-/// Places as gethostbyname_r(3) wants them.
+/// Out-parameters as for gethostbyname_r(3).
 unsafe fn look_up(
     pool: &ThreadPool,
-    given: Given,
-    ask: impl FnOnce(&mut Places) -> c_int + Send + 'static,
+    given: CallerOutput,
+    ask: impl FnOnce(&mut Output) -> c_int + Send + 'static,
 ) -> c_int {
     let size = given.size;
-    // libc begins where the buffer is aligned: what fits into the one shall fit into the other.
+    // libc aligns within the buffer: with the same alignment the same result fits.
     let offset = given.buffer as usize % size_of::<u128>();
-    // Of a success libc says nothing there.
-    // SAFETY: the caller's place.
+    // libc leaves it alone when it succeeds.
+    // SAFETY: the caller's out-pointer.
     let error = unsafe { *given.error };
     let looked_up = pool.run_by(Deadline::NEVER, move || {
         let mut memory = vec![0u128; (offset + size).div_ceil(size_of::<u128>())];
         let buffer = memory.as_mut_ptr().cast::<c_char>().wrapping_add(offset);
         // SAFETY: all-zero bytes are a valid hostent.
         let entry: hostent = unsafe { std::mem::zeroed() };
-        let mut places = Places { entry, buffer, size, result: std::ptr::null_mut(), error };
-        let code = pool::blocking(|| ask(&mut places));
-        let Places { entry, result, error, .. } = places;
+        let mut out = Output { entry, buffer, size, result: std::ptr::null_mut(), error };
+        let code = pool::blocking(|| ask(&mut out));
+        let Output { entry, result, error, .. } = out;
         let is_some = !result.is_null();
         (code, errno::get(), Found { entry, _memory: memory, buffer, is_some, error })
     });
     let (code, errno) = match looked_up {
         Ok((code, errno, found)) => {
             // SAFETY: the caller's contract.
-            unsafe { found.hand_over(&given) };
+            unsafe { found.copy_to(&given) };
             (code, errno)
         }
         Err(failure) => {
-            // SAFETY: the caller's places, which nobody filled.
+            // SAFETY: the caller's out-pointers.
             unsafe { (*given.result, *given.error) = (std::ptr::null_mut(), TRY_AGAIN) };
             let code = if failure.is_canceled() { libc::ECANCELED } else { libc::EAGAIN };
             (code, code)
@@ -231,11 +231,11 @@ unsafe fn look_up(
 }
 
 impl Found {
-    /// Copies the answer, and has its pointers lead into the copy.
+    /// Copies the result, with its pointers moved into the caller's buffer.
     ///
     /// # Safety
-    /// Places as gethostbyname_r(3) wants them.
-    unsafe fn hand_over(mut self, given: &Given) {
+    /// Out-parameters as for gethostbyname_r(3).
+    unsafe fn copy_to(mut self, given: &CallerOutput) {
         if self.is_some {
             let moved = |pointer: *mut c_char| {
                 let at = (pointer as usize).wrapping_sub(self.buffer as usize);
@@ -243,7 +243,7 @@ impl Found {
             };
             for list in [self.entry.h_aliases, self.entry.h_addr_list] {
                 let mut next = list;
-                // SAFETY: a list of pointers in memory of ours that ends with NULL, here and below.
+                // SAFETY: a NULL-terminated list of pointers in our memory, here and below.
                 while !next.is_null() && !unsafe { *next }.is_null() {
                     // SAFETY: as above.
                     unsafe { *next = moved(*next) };
@@ -253,25 +253,25 @@ impl Found {
             self.entry.h_name = moved(self.entry.h_name);
             self.entry.h_aliases = moved(self.entry.h_aliases.cast()).cast();
             self.entry.h_addr_list = moved(self.entry.h_addr_list.cast()).cast();
-            // SAFETY: both have this size, and the caller's is a place for it.
+            // SAFETY: both buffers have this size.
             unsafe { std::ptr::copy_nonoverlapping(self.buffer, given.buffer, given.size) };
-            // SAFETY: the caller's place.
+            // SAFETY: the caller's out-pointer.
             unsafe { *given.entry = self.entry };
         }
         let result = if self.is_some { given.entry } else { std::ptr::null_mut() };
-        // SAFETY: the caller's places.
+        // SAFETY: the caller's out-pointers.
         unsafe { (*given.result, *given.error) = (result, self.error) };
     }
 }
 
-/// The answer of a call that gives a pointer to data of its own.
+/// The result of a function that returns a pointer to memory of its own.
 struct Entry {
     entry: hostent,
     _buffer: Vec<c_char>,
 }
 
-/// Calls `ask` with a buffer that is large enough, and keeps what it filled for the coroutine.
-fn own_entry(
+/// Calls `ask` with a buffer that is large enough, which the coroutine keeps until its next call.
+fn with_own_buffer(
     mut ask: impl FnMut(*mut hostent, *mut c_char, usize, *mut *mut hostent, *mut c_int) -> c_int,
 ) -> *mut hostent {
     static LAST: Key<Box<Entry>> = Key::new();
@@ -284,7 +284,7 @@ fn own_entry(
         let mut result = std::ptr::null_mut();
         let mut error = 0;
         let code = ask(&mut kept.entry, buffer.as_mut_ptr(), size, &mut result, &mut error);
-        if code == libc::ERANGE && size < LARGEST_ENTRY {
+        if code == libc::ERANGE && size < MAX_BUFFER {
             size *= 2;
             continue;
         }
@@ -294,12 +294,12 @@ fn own_entry(
             return std::ptr::null_mut();
         }
         kept._buffer = buffer;
-        let place = &raw mut kept.entry;
+        let entry = &raw mut kept.entry;
         LAST.set(kept);
-        return place;
+        return entry;
     }
 }
 
-const LARGEST_ENTRY: usize = 1 << 20;
-/// Of netdb.h, for `h_errno`.
+const MAX_BUFFER: usize = 1 << 20;
+/// From netdb.h, for `h_errno`.
 const TRY_AGAIN: c_int = 2;

@@ -10,17 +10,17 @@ use crate::hook::switch::is_on;
 use crate::pool::{self, ThreadPool};
 use crate::rt;
 
-/// Whether the caller is to suspend while a thread looks up.
+/// Whether the caller suspends while another thread does the lookup.
 pub(super) fn may_suspend() -> bool {
     is_on() && rt::can_suspend()
 }
 
-/// Returns the resolver threads, if the caller is to suspend while they look up.
+/// Returns the resolver threads, if the caller suspends while they do the lookup.
 pub(super) fn resolvers() -> Option<&'static ThreadPool> {
     may_suspend().then(pool).flatten()
 }
 
-/// A few threads stay; while they wait for answers others come.
+/// A few threads stay; while they wait for answers more are started.
 fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let pool = POOL.get_or_init(|| {
