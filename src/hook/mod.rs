@@ -1,16 +1,17 @@
 //! Hooks: blocking libc calls suspend the coroutine that makes them (feature `hook`).
 //!
-//! This module defines `read`, `connect`, `poll`, `sleep` and their kin under libc's own names. Code that
-//! was never written for coroutines, client libraries above all, then suspends where it would block its
-//! worker. [`Guard`], [`enable`] and [`disable`] switch the hooks for the calling coroutine; for all
-//! coroutines [`rt::Options::hook`](crate::rt::Options::hook) or the environment variable
-//! `FASTRPC_HOOK=1` does. docs/hooks.md lists the calls.
+//! This module defines `read`, `connect`, `poll`, `sleep` and their kin under libc's own names.
+//! Code that was never written for coroutines, client libraries above all, then suspends where it
+//! would block its worker. [`Guard`], [`enable`] and [`disable`] switch the hooks for the calling
+//! coroutine; for all coroutines [`rt::Options::hook`](crate::rt::Options::hook) or the environment
+//! variable `FASTRPC_HOOK=1` does. docs/hooks.md lists the calls.
 //!
-//! In a coroutine with hooks on, a hooked call keeps to its man page: results, errno, partial transfers,
-//! flags, `O_NONBLOCK`, `SO_RCVTIMEO` and `SO_SNDTIMEO`. Two things are new: in a canceled coroutine a
-//! call that would wait fails with `ECANCELED`, and `close` wakes those who wait on the fd with `EBADF`.
-//! Everywhere else (plain threads, coroutines with hooks off, signal handlers on a stack of their own,
-//! forked children) a hooked name is libc's function, after one thread-local test.
+//! In a coroutine with hooks on, a hooked call keeps to its man page: results, errno, partial
+//! transfers, flags, `O_NONBLOCK`, `SO_RCVTIMEO` and `SO_SNDTIMEO`. Two things are new: in a
+//! canceled coroutine a call that would wait fails with `ECANCELED`, and `close` wakes those who
+//! wait on the fd with `EBADF`. Everywhere else (plain threads, coroutines with hooks off, signal
+//! handlers on a stack of their own, forked children) a hooked name is libc's function, after one
+//! thread-local test.
 //!
 //! ```
 //! use std::io::{Read, Write};

@@ -180,7 +180,8 @@ impl Object {
         }
     }
 
-    /// Returns an entry that is an address. glibc has added the base to it where the section is writable.
+    /// Returns an entry that is an address. glibc has added the base to it where the section is
+    /// writable.
     fn pointer(&self, tag: i64) -> Option<usize> {
         let value = self.entry(tag)? as usize;
         Some(if self.contains(value) { value } else { self.base + value })

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use crate::sys::signals::HeldSignals;
+use crate::sys::signals::BlockedSignals;
 use crate::sys::syscall;
 
 /// The number of this process among those of a [`Prefork`](super::Prefork), from 0; `None` in any
@@ -16,12 +16,12 @@ pub fn index() -> Option<usize> {
 
 /// Forks, with signals held back in both processes until `restore` is dropped. Gives the child's
 /// number, or in the child `None`.
-pub(super) fn fork() -> io::Result<(Option<libc::pid_t>, HeldSignals)> {
+pub(super) fn fork() -> io::Result<(Option<libc::pid_t>, BlockedSignals)> {
     // What is in the buffers would be written by both.
     let _ = io::stdout().flush();
     // SAFETY: NULL stands for all streams of stdio.
     unsafe { libc::fflush(ptr::null_mut()) };
-    let held = HeldSignals::all()?;
+    let held = BlockedSignals::all()?;
     // The child goes on with the calling thread alone; the caller was told so.
     let child = syscall!(fork())?;
     Ok(((child != 0).then_some(child), held))

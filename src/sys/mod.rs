@@ -1,8 +1,10 @@
-//! The one way this crate calls libc: `syscall!(name(args))?` turns -1 into the `io::Error` of
-//! errno.
-//!
-//! With the feature `hook` this crate defines some of libc's names itself. What it calls through
-//! [`c`] is always the real function: its own I/O never passes through its hooks.
+//! The one way in which this crate calls libc: `syscall!(name(args))?` turns -1 into the `io::Error` of
+//! errno. With it, what libc and the dynamic linker do not tell: layouts, loaded objects, valgrind.
+
+// What it may call: nothing.
+//
+// With the feature `hook` this crate defines some of libc's names itself. What is called through `c` is
+// always the real function: our own I/O never passes through our hooks.
 
 #[cfg(feature = "hook")]
 pub(crate) mod loaded_objects;
@@ -20,7 +22,7 @@ pub(crate) mod signals;
 #[cfg(feature = "hook")]
 pub(crate) mod valgrind;
 
-/// libc, with nothing of it replaced by hooks.
+/// libc itself: without the feature `hook` none of its names are redefined.
 #[cfg(not(feature = "hook"))]
 pub(crate) mod c {
     pub(crate) use libc::*;
@@ -28,10 +30,10 @@ pub(crate) mod c {
 #[cfg(feature = "hook")]
 pub(crate) use real::c;
 
-/// Calls a libc function that answers -1 and sets errno when it fails.
+/// Calls a libc function that returns -1 and sets errno when it fails.
 ///
-/// The caller vouches for the arguments: the macro holds the `unsafe` so that each call site
-/// states its own reason beside it.
+/// The caller vouches for the arguments, and says why in a comment at the call; the `unsafe` is in the
+/// macro.
 macro_rules! syscall {
     ($name:ident($($arg:expr),* $(,)?)) => {{
         // SAFETY: see the comment at the call site.

@@ -1,9 +1,10 @@
-//! System calls in place of libc's functions, for programs that are linked without any shared
-//! library: there is no second `read` that the dynamic linker could find behind ours. (Our names are
-//! weak, so that such a program links at all; see cmake/one_object.sh.)
+//! System calls in place of libc's functions, for statically linked programs, which have no second
+//! `read` for the dynamic linker to find behind ours. (Our names are weak, so that such a program
+//! links at all; see cmake/one_object.sh.)
 //!
-//! What libc does beyond the system call is missing here: threads are not cancelled in them. Hosts
-//! are looked up by libc's `getaddrinfo`, which comes before ours then; the older functions fail.
+//! What libc does beyond the system call is missing: they are no cancellation points of threads.
+//! Hosts are looked up by libc's `getaddrinfo`, which takes precedence over ours there; the older
+//! functions fail.
 
 use libc::{
     addrinfo, c_char, c_int, c_long, c_uint, c_void, clockid_t, epoll_event, fd_set, hostent,
@@ -14,7 +15,7 @@ use libc::{
 pub(super) use super::raw_lock::*;
 pub(super) use super::raw_rwlock::*;
 
-/// The kernel's sets of signals are shorter than libc's.
+/// The size of the kernel's signal sets, which are shorter than libc's.
 const SIGNAL_SET: usize = 8;
 
 /// A system call with the contract of the function around it.
@@ -188,7 +189,7 @@ pub(super) unsafe extern "C" fn close(fd: c_int) -> c_int {
 
 pub(super) unsafe extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
     if old == new {
-        // dup3(2) takes that for an error; dup2(2) answers it, if there is such an fd.
+        // An error to dup3(2); dup2(2) returns the fd, if it is open.
         let flags: c_int = call!(SYS_fcntl, old, libc::F_GETFD);
         return if flags == -1 { -1 } else { new };
     }
@@ -225,7 +226,7 @@ pub(super) unsafe extern "C" fn ppoll(
     timeout: *const timespec,
     mask: *const sigset_t,
 ) -> c_int {
-    // The kernel writes the rest of the time; libc's contract is that nobody does.
+    // The kernel stores the time that is left, which libc promises not to do.
     // SAFETY: NULL or valid, by the same contract.
     let mut time = unsafe { timeout.as_ref() }.copied();
     let time = time.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
@@ -267,7 +268,7 @@ pub(super) unsafe extern "C" fn select(
     let found = call!(SYS_pselect6, count, read, write, except, rest, none);
     if let Some(time) = time {
         let left = timeval { tv_sec: time.tv_sec, tv_usec: time.tv_nsec / 1000 };
-        // SAFETY: the caller's place, which select(2) changes on Linux.
+        // SAFETY: the caller's time-out, which select(2) changes on Linux.
         unsafe { *timeout = left };
     }
     found
@@ -284,7 +285,7 @@ pub(super) unsafe extern "C" fn pselect(
     // SAFETY: NULL or valid, by the same contract.
     let mut time = unsafe { timeout.as_ref() }.copied();
     let time = time.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
-    // The mask and its size, as the kernel takes them.
+    // The kernel takes the mask and its size by a pointer to both.
     let mask = (mask, SIGNAL_SET);
     call!(SYS_pselect6, count, read, write, except, time, &raw const mask)
 }
@@ -325,7 +326,7 @@ pub(super) unsafe extern "C" fn sleep(seconds: c_uint) -> c_uint {
     match call!(SYS_nanosleep, &raw const wanted, &raw mut rest) {
         0 => 0,
         -1_i64 => rest.tv_sec as c_uint,
-        _ => unreachable!("nanosleep(2) answers nothing else"),
+        _ => unreachable!("nanosleep(2) returns nothing else"),
     }
 }
 
@@ -347,7 +348,7 @@ pub(super) unsafe extern "C" fn clock_nanosleep(
     wanted: *const timespec,
     rest: *mut timespec,
 ) -> c_int {
-    // It answers the error, and leaves errno alone.
+    // It returns its error, and leaves errno alone.
     // SAFETY: the location is valid as long as the thread runs.
     let place = unsafe { libc::__errno_location() };
     // SAFETY: as above.
@@ -356,7 +357,7 @@ pub(super) unsafe extern "C" fn clock_nanosleep(
         0 => 0,
         // SAFETY: as above.
         -1_i64 => unsafe { std::mem::replace(&mut *place, before) },
-        _ => unreachable!("clock_nanosleep(2) answers nothing else"),
+        _ => unreachable!("clock_nanosleep(2) returns nothing else"),
     }
 }
 
@@ -408,7 +409,7 @@ pub(super) unsafe extern "C" fn gethostbyname_r(
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    // SAFETY: the caller's places.
+    // SAFETY: the caller's out-pointers.
     unsafe { no_host_r(result, error) }
 }
 
@@ -421,7 +422,7 @@ pub(super) unsafe extern "C" fn gethostbyname2_r(
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    // SAFETY: the caller's places.
+    // SAFETY: the caller's out-pointers.
     unsafe { no_host_r(result, error) }
 }
 
@@ -435,7 +436,7 @@ pub(super) unsafe extern "C" fn gethostbyaddr_r(
     result: *mut *mut hostent,
     error: *mut c_int,
 ) -> c_int {
-    // SAFETY: the caller's places.
+    // SAFETY: the caller's out-pointers.
     unsafe { no_host_r(result, error) }
 }
 
@@ -446,19 +447,21 @@ fn no_host() -> *mut hostent {
 }
 
 /// # Safety
-/// Two places to write to.
+/// Two valid out-pointers.
 unsafe fn no_host_r(result: *mut *mut hostent, error: *mut c_int) -> c_int {
     // SAFETY: the caller's contract.
     unsafe { (*result, *error) = (std::ptr::null_mut(), NO_RECOVERY) };
     libc::ENOSYS
 }
 
-/// As `_FORTIFY_SOURCE` wants it.
+/// Aborts on an overflow, as `_FORTIFY_SOURCE` demands.
 fn check_room(size: size_t, room: size_t) {
     if size > room {
-        super::real::die(&["fastrpc: a buffer is smaller than what is asked for\n"]);
+        super::real::die(&[
+            "fastrpc: buffer overflow detected: a hooked call was given a buffer smaller than its size\n",
+        ]);
     }
 }
 
-/// Of netdb.h, for `h_errno`.
+/// From netdb.h, for `h_errno`.
 const NO_RECOVERY: c_int = 3;

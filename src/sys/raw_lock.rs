@@ -1,15 +1,16 @@
-//! Semaphores and mutexes in place of libc's functions, as [`super::raw`] does for system calls.
+//! Mutexes, condition variables and semaphores in place of libc's functions, for statically linked
+//! programs, as [`super::raw`] is for system calls.
 //!
-//! Mutexes are glibc's own, by names that a program without shared libraries contains too.
-//! Semaphores have no other name there: ours keep to glibc's layout, for `sem_init`, `sem_trywait`
-//! and `sem_getvalue` are glibc's. The value is in the low half of 64 bits, the waiters in the high
-//! one, then comes 0 or the flag of a shared futex.
+//! Mutexes are glibc's own, under internal names that a static program contains too. Semaphores
+//! have none: ours keep to glibc's layout, because `sem_init`, `sem_trywait` and `sem_getvalue` are
+//! glibc's. The value is in the low half of 64 bits, the number of waiters in the high half, then
+//! comes 0 or the flag of a shared futex.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use libc::{c_int, clockid_t, pthread_cond_t, pthread_mutex_t, sem_t, timespec};
 
-/// The address of what the linker may find under this name, or 0.
+/// The address of a weak symbol, or 0 if the linker has found none.
 macro_rules! weak {
     ($name:literal) => {{
         let address: usize;
@@ -64,7 +65,7 @@ pub(super) unsafe extern "C" fn pthread_mutex_timedlock(
     unsafe { pthread_mutex_clocklock(mutex, libc::CLOCK_REALTIME, time) }
 }
 
-/// Tries again and again: nothing else in glibc needs the one that waits, which is thus missing.
+/// Polls: a static program lacks glibc's function that waits, because nothing else in glibc uses it.
 pub(super) unsafe extern "C" fn pthread_mutex_clocklock(
     mutex: *mut pthread_mutex_t,
     clock: clockid_t,
@@ -95,10 +96,10 @@ pub(super) unsafe extern "C" fn pthread_mutex_clocklock(
 }
 
 /// # Safety
-/// 0, or the address of a function that takes a pointer; its contract.
+/// 0, or the address of a function that takes a pointer; that function's contract.
 unsafe fn by_address<T>(address: usize, argument: *mut T) -> c_int {
     if address == 0 {
-        super::real::die(&["fastrpc: no functions of pthreads to hook in this program\n"]);
+        super::real::die(&["fastrpc: this program contains no pthread functions to hook\n"]);
     }
     // SAFETY: the caller's contract.
     let function =
@@ -107,8 +108,8 @@ unsafe fn by_address<T>(address: usize, argument: *mut T) -> c_int {
     unsafe { function(argument) }
 }
 
-/// Condition variables have no other name either. This one counts signals in its first word and uses
-/// nothing else of what libc has initialised.
+/// Condition variables have no internal names either. This one counts signals in its first word,
+/// and uses nothing else of what libc has initialized.
 pub(super) unsafe extern "C" fn pthread_cond_signal(cond: *mut pthread_cond_t) -> c_int {
     // SAFETY: the caller's contract.
     unsafe { signal(cond, 1) }
@@ -159,11 +160,11 @@ pub(super) unsafe extern "C" fn pthread_cond_clockwait(
 
 /// # Safety
 /// A valid condition variable.
-unsafe fn signal(cond: *mut pthread_cond_t, most: c_int) -> c_int {
+unsafe fn signal(cond: *mut pthread_cond_t, max_woken: c_int) -> c_int {
     // SAFETY: the caller's contract.
     unsafe { &*cond.cast::<AtomicU32>() }.fetch_add(1, Ordering::SeqCst);
-    // SAFETY: an address that is not read.
-    unsafe { libc::syscall(libc::SYS_futex, cond, libc::FUTEX_WAKE, most) };
+    // SAFETY: FUTEX_WAKE does not read the address.
+    unsafe { libc::syscall(libc::SYS_futex, cond, libc::FUTEX_WAKE, max_woken) };
     0
 }
 
@@ -184,7 +185,7 @@ unsafe fn wait_for_signal(
     }
     let operation = libc::FUTEX_WAIT_BITSET | clock;
     let (none, any) = (std::ptr::null::<u32>(), libc::FUTEX_BITSET_MATCH_ANY);
-    // SAFETY: the count's address, and NULL or a valid time.
+    // SAFETY: the counter's address, and NULL or a valid time.
     let waited =
         unsafe { libc::syscall(libc::SYS_futex, cond, operation, signals, time, none, any) };
     let error = std::io::Error::last_os_error().raw_os_error();
@@ -233,7 +234,7 @@ pub(super) unsafe extern "C" fn sem_post(semaphore: *mut sem_t) -> c_int {
     let (data, private) = unsafe { parts(semaphore) };
     let mut now = data.load(Ordering::Relaxed);
     loop {
-        if now as u32 == MOST {
+        if now as u32 == MAX_VALUE {
             return fail(libc::EOVERFLOW);
         }
         match data.compare_exchange_weak(now, now + 1, Ordering::Release, Ordering::Relaxed) {
@@ -243,7 +244,7 @@ pub(super) unsafe extern "C" fn sem_post(semaphore: *mut sem_t) -> c_int {
     }
     if now >= WAITER {
         let wake = libc::FUTEX_WAKE | private;
-        // SAFETY: an address that is not read, and need not be valid any more.
+        // SAFETY: FUTEX_WAKE does not read the address, which may be invalid by now.
         unsafe { libc::syscall(libc::SYS_futex, semaphore, wake, 1) };
     }
     0
@@ -277,7 +278,7 @@ unsafe fn wait(semaphore: *mut sem_t, clock: c_int, time: *const timespec) -> c_
     }
 }
 
-/// The value with the waiters, and the flag for the futex.
+/// Returns value and waiters as one number, and the flag for the futex.
 ///
 /// # Safety
 /// A valid semaphore.
@@ -296,20 +297,19 @@ fn fail(code: c_int) -> c_int {
 }
 
 const WAITER: u64 = 1 << 32;
-const MOST: u32 = i32::MAX as u32;
+const MAX_VALUE: u32 = i32::MAX as u32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// libc's own are the other side.
     #[test]
-    fn they_work_together_with_libcs() {
+    fn semaphores_are_compatible_with_libcs() {
         // SAFETY: all-zero bytes are a place for a semaphore.
         let mut semaphore: sem_t = unsafe { std::mem::zeroed() };
         let place = &raw mut semaphore as usize;
         let semaphore = || place as *mut sem_t;
-        // SAFETY: a place; initialised from here on.
+        // SAFETY: a place; initialized from here on.
         assert_eq!(unsafe { libc::sem_init(semaphore(), 0, 0) }, 0);
         std::thread::scope(|scope| {
             for ours in [true, false] {

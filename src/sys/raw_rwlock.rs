@@ -1,19 +1,19 @@
-//! Locks for readers and writers in place of libc's, in a program without shared libraries: there
-//! glibc's own have no other names. All of such a program's calls lead here, so that nothing of glibc's
-//! layout is needed but that a new lock is zero where these are.
+//! Reader-writer locks in place of libc's, for statically linked programs, where glibc's own have
+//! no internal names. All calls of such a program lead here, so nothing of glibc's layout is needed
+//! but that a new lock is zero where these fields are.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libc::{c_int, clockid_t, pthread_rwlock_t, timespec};
 
-/// Over a `pthread_rwlock_t`.
+/// Laid over a `pthread_rwlock_t`.
 #[repr(C)]
 struct RwLock {
-    /// How many read, or [`WRITER`].
+    /// The number of readers, or [`WRITER`].
     state: AtomicU32,
-    /// How many wait.
+    /// The number of waiting threads.
     waiters: AtomicU32,
-    /// The kernel's number of the thread that writes.
+    /// The thread id of the writer, or 0.
     writer: AtomicU32,
 }
 
@@ -80,7 +80,7 @@ pub(super) unsafe extern "C" fn pthread_rwlock_unlock(lock: *mut pthread_rwlock_
 
 impl RwLock {
     /// # Safety
-    /// A valid lock, as long as the answer is used.
+    /// A valid lock, as long as the reference is used.
     unsafe fn of<'a>(lock: *mut pthread_rwlock_t) -> &'a RwLock {
         // SAFETY: the caller's contract; it is larger than this, and aligned at least as well.
         unsafe { &*lock.cast() }
@@ -106,7 +106,7 @@ impl RwLock {
 
     fn wait(
         &self,
-        try_it: fn(&RwLock) -> c_int,
+        try_lock: fn(&RwLock) -> c_int,
         clock: clockid_t,
         time: Option<&timespec>,
     ) -> c_int {
@@ -121,32 +121,32 @@ impl RwLock {
         let operation = libc::FUTEX_WAIT_BITSET | flag;
         let time = time.map_or(std::ptr::null(), |time| &raw const *time);
         loop {
-            if try_it(self) == 0 {
+            if try_lock(self) == 0 {
                 return 0;
             }
             if self.writer.load(Ordering::Relaxed) == own_thread() {
                 return libc::EDEADLK;
             }
             self.waiters.fetch_add(1, Ordering::SeqCst);
-            // Whoever unlocks from here on sees that somebody waits.
+            // Who unlocks from here on sees the waiter.
             let state = self.state.load(Ordering::SeqCst);
-            let result = try_it(self);
+            let result = try_lock(self);
             let failed = if result == 0 { None } else { self.sleep(state, operation, time) };
             self.waiters.fetch_sub(1, Ordering::SeqCst);
             if result == 0 {
                 return 0;
             }
-            // A time before the clock's beginning is no valid one to the kernel.
+            // To the kernel a time before the clock's beginning is invalid.
             if let Some(libc::ETIMEDOUT | libc::EINVAL) = failed {
                 return libc::ETIMEDOUT;
             }
         }
     }
 
-    /// Sleeps until the state is not `state`; the error, if the kernel says one.
+    /// Sleeps while the state is `state`, and returns the kernel's error, if there is one.
     fn sleep(&self, state: u32, operation: c_int, time: *const timespec) -> Option<c_int> {
         if state == 0 {
-            // It was free: the wake may have passed.
+            // The lock was free: its wake may be over.
             return None;
         }
         let (none, any) = (std::ptr::null::<u32>(), libc::FUTEX_BITSET_MATCH_ANY);
@@ -167,7 +167,7 @@ impl RwLock {
         }
         if self.waiters.load(Ordering::SeqCst) > 0 {
             let place = self.state.as_ptr();
-            // SAFETY: an address that is not read.
+            // SAFETY: FUTEX_WAKE does not read the address.
             unsafe { libc::syscall(libc::SYS_futex, place, libc::FUTEX_WAKE, c_int::MAX) };
         }
         0
@@ -175,7 +175,7 @@ impl RwLock {
 }
 
 fn own_thread() -> u32 {
-    // SAFETY: takes nothing.
+    // SAFETY: takes no arguments.
     unsafe { libc::gettid() as u32 }
 }
 
@@ -189,11 +189,11 @@ mod tests {
 
     struct Shared(UnsafeCell<pthread_rwlock_t>);
 
-    // SAFETY: locks are for several threads.
+    // SAFETY: a lock may be used by several threads.
     unsafe impl Sync for Shared {}
 
     #[test]
-    fn one_writes_or_several_read() {
+    fn one_writer_or_several_readers() {
         let shared = Shared(UnsafeCell::new(libc::PTHREAD_RWLOCK_INITIALIZER));
         let (inside, sum) = (AtomicU32::new(0), AtomicU32::new(0));
         std::thread::scope(|scope| {
@@ -203,7 +203,7 @@ mod tests {
                     for round in 0..2000 {
                         let writes = (index + round).is_multiple_of(3);
                         let lock = shared.0.get();
-                        // SAFETY: initialised, here and below.
+                        // SAFETY: initialized, here and below.
                         let locked = unsafe {
                             if writes {
                                 pthread_rwlock_wrlock(lock)
@@ -233,7 +233,7 @@ mod tests {
         let past = timespec { tv_sec: 1, tv_nsec: 0 };
         let before = timespec { tv_sec: -1, tv_nsec: 0 };
         let bad = timespec { tv_sec: 1, tv_nsec: -1 };
-        // SAFETY: initialised, and valid times.
+        // SAFETY: initialized, and valid times.
         unsafe {
             assert_eq!(pthread_rwlock_tryrdlock(lock), 0);
             assert_eq!(pthread_rwlock_timedrdlock(lock, &past), 0);

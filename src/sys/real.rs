@@ -1,8 +1,8 @@
-//! libc's own functions under the names that `crate::hook` takes.
+//! libc's own functions, under the names that `crate::hook` defines.
 //!
-//! Their addresses come from `dlsym(RTLD_NEXT)`: when this code is loaded, by a constructor, and
-//! for calls before that at the first call. So a call from inside `malloc`, from a signal handler
-//! or in a forked child finds the address there and takes no lock.
+//! A constructor resolves their addresses by `dlsym(RTLD_NEXT)` when this code is loaded; calls before
+//! that resolve them lazily. So a call from inside `malloc`, from a signal handler or in a forked child
+//! finds the address and takes no lock.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -39,7 +39,7 @@ macro_rules! real {
         /// The names with their terminating NUL, in the order of `Index`.
         const NAMES: &[&str] = &[$(concat!(stringify!($name), "\0")),*];
 
-        /// What stands in for each where libc has no other of its name.
+        /// The replacement of each, where there is no other function of its name.
         const RAW: &[fn() -> *mut c_void] = &[$(|| {
             super::raw::$name as unsafe extern "C" fn($($type),*) -> $result as *mut c_void
         }),*];
@@ -47,9 +47,9 @@ macro_rules! real {
         static ADDRESSES: [AtomicPtr<c_void>; NAMES.len()] =
             [const { AtomicPtr::new(std::ptr::null_mut()) }; NAMES.len()];
 
-        /// libc, with the functions above in place of what their names mean to the linker.
+        /// libc, with the functions above instead of the hooks of the same names.
         pub(crate) mod c {
-            #[allow(unused_imports, reason = "what of it is used is not known here")]
+            #[allow(unused_imports, reason = "which of them are used depends on the features")]
             pub(crate) use libc::*;
 
             #[allow(unused_imports, reason = "some are for hooks alone")]
@@ -194,12 +194,12 @@ real! {
     ) -> c_int;
 }
 
-/// Where the calling thread's `h_errno` is (netdb.h), valid as long as it runs.
+/// Returns the address of the calling thread's `h_errno` (netdb.h), valid as long as the thread runs.
 pub(crate) fn h_errno() -> *mut c_int {
     unsafe extern "C" {
         fn __h_errno_location() -> *mut c_int;
     }
-    // SAFETY: takes nothing.
+    // SAFETY: takes no arguments.
     unsafe { __h_errno_location() }
 }
 
@@ -214,13 +214,13 @@ fn resolve(index: usize) -> *mut c_void {
     let name = NAMES[index].as_ptr().cast::<c_char>();
     let mut next = std::ptr::null_mut();
     if cfg!(target_arch = "x86_64") && NAMES[index].starts_with("pthread_cond_") {
-        // There are two versions, of which some releases of glibc would give the old one.
+        // There are two versions, and some releases of glibc return the old one.
         let version = c"GLIBC_2.3.2".as_ptr();
         // SAFETY: C strings: NAMES have a NUL at their end.
         next = unsafe { libc::dlvsym(libc::RTLD_NEXT, name, version) };
     }
     if next.is_null() {
-        // Takes no memory if it finds the name: an allocator may be waiting for this very lock.
+        // dlsym(3) does not allocate when it finds the name: the caller may be the allocator.
         // SAFETY: as above.
         next = unsafe { libc::dlsym(libc::RTLD_NEXT, name) };
     }
@@ -229,10 +229,10 @@ fn resolve(index: usize) -> *mut c_void {
     address
 }
 
-/// Says so on standard error without a function that may be hooked, and ends the process.
+/// Writes to standard error, by no function that may be hooked, and aborts.
 pub(super) fn die(text: &[&str]) -> ! {
     for part in text {
-        // SAFETY: bytes of a live string.
+        // SAFETY: the bytes of a live string.
         unsafe { libc::syscall(libc::SYS_write, 2, part.as_ptr(), part.len()) };
     }
     // SAFETY: ends the process.

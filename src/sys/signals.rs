@@ -1,4 +1,4 @@
-//! Which signals a thread takes.
+//! Blocking signals in a thread.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,51 +7,53 @@ use std::thread::{Builder, JoinHandle};
 
 use super::syscall;
 
-/// While it lives, the calling thread gets no signals.
-pub(crate) struct HeldSignals(libc::sigset_t);
+/// Blocks signals in the calling thread until it is dropped.
+pub(crate) struct BlockedSignals(libc::sigset_t);
 
-impl HeldSignals {
-    /// None at all.
-    pub(crate) fn all() -> io::Result<HeldSignals> {
-        HeldSignals::all_but(&[])
+impl BlockedSignals {
+    /// Blocks all signals.
+    pub(crate) fn all() -> io::Result<BlockedSignals> {
+        BlockedSignals::all_but(&[])
     }
 
-    fn all_but(taken: &[libc::c_int]) -> io::Result<HeldSignals> {
-        let mut held = MaybeUninit::uninit();
-        // `held` is writable, here and below.
-        syscall!(sigfillset(held.as_mut_ptr()))?;
-        for signal in taken {
-            syscall!(sigdelset(held.as_mut_ptr(), *signal))?;
+    fn all_but(allowed: &[libc::c_int]) -> io::Result<BlockedSignals> {
+        let mut blocked = MaybeUninit::uninit();
+        // `blocked` is writable, here and below.
+        syscall!(sigfillset(blocked.as_mut_ptr()))?;
+        for signal in allowed {
+            syscall!(sigdelset(blocked.as_mut_ptr(), *signal))?;
         }
-        let mut before = MaybeUninit::uninit();
-        // SAFETY: `held` was filled, `before` is writable.
-        let error =
-            unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, held.as_ptr(), before.as_mut_ptr()) };
+        let mut previous = MaybeUninit::uninit();
+        // SAFETY: `blocked` was filled, `previous` is writable.
+        let error = unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, blocked.as_ptr(), previous.as_mut_ptr())
+        };
         if error != 0 {
             return Err(io::Error::from_raw_os_error(error));
         }
-        // SAFETY: the call that succeeded has set it.
-        Ok(HeldSignals(unsafe { before.assume_init() }))
+        // SAFETY: set by the call, which succeeded.
+        Ok(BlockedSignals(unsafe { previous.assume_init() }))
     }
 }
 
-impl Drop for HeldSignals {
+impl Drop for BlockedSignals {
     fn drop(&mut self) {
-        // SAFETY: a mask that came from the same call.
+        // SAFETY: a mask returned by the same function.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
     }
 }
 
-/// Starts a thread on which no handler of the program ever runs, but for faults of its own.
+/// Starts a thread on which no signal handler of the program runs, except for its own faults.
 pub(crate) fn spawn_without_signals<T: Send + 'static>(
     builder: Builder,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
-    // A thread begins with the mask of who starts it.
-    let _held = HeldSignals::all_but(&FAULTS)?;
+    // A thread inherits the mask of its creator.
+    let _blocked = BlockedSignals::all_but(&FAULTS)?;
     builder.spawn(body)
 }
 
-/// What a thread does to itself. Blocked, it would end the process past the program's handler.
+/// Signals that a thread raises by a fault. While blocked, they would kill the process without calling
+/// the program's handler.
 const FAULTS: [libc::c_int; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];

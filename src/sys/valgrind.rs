@@ -1,5 +1,5 @@
-//! What valgrind can be asked: instructions without effect that it knows, as valgrind.h has them
-//! (the section "The Client Request mechanism" of its manual).
+//! Valgrind client requests: instructions without effect that valgrind recognizes (its manual, "The
+//! Client Request mechanism", and valgrind.h).
 
 use std::arch::asm;
 
@@ -8,7 +8,7 @@ pub(crate) fn is_running() -> bool {
     request([RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0]) != 0
 }
 
-/// Valgrind's answer; without valgrind 0.
+/// Returns valgrind's answer, or 0 without valgrind.
 fn request(arguments: [usize; 6]) -> usize {
     let mut answer = 0usize;
     #[cfg(target_arch = "x86_64")]
@@ -48,7 +48,7 @@ const RUNNING_ON_VALGRIND: usize = 0x1001;
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_program_by_itself_gets_no_answer() {
+    fn without_valgrind_the_answer_is_zero() {
         // This test itself may be run under valgrind, which then preloads its own.
         let preloads = std::env::var("LD_PRELOAD").unwrap_or_default();
         assert_eq!(super::is_running(), preloads.contains("vgpreload"));

@@ -239,7 +239,8 @@ fn receive_sized(
     })
 }
 
-/// As [`receive`], and with `MSG_WAITALL` until `size` bytes have come; `attempt` is told how many have.
+/// As [`receive`], and with `MSG_WAITALL` until `size` bytes have come; `attempt` is told how many
+/// have.
 fn receive_all(
     fd: c_int,
     size: usize,

@@ -1,8 +1,8 @@
 //! Pthread condition variables: with the option `hook_locks` a coroutine that waits for one suspends.
 //
-// Plain threads wait in libc as ever. Coroutines wait in lists of ours; a signal goes to libc and to the
-// coroutine that has waited longest, so it may wake one of each. A program has to check its condition
-// again in any case.
+// Plain threads wait in libc as ever. Coroutines wait in lists of ours; a signal goes to libc and
+// to the coroutine that has waited longest, so it may wake one of each. A program has to check its
+// condition again in any case.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

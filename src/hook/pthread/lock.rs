@@ -46,8 +46,8 @@ pub(super) trait Lock: Copy {
     fn is_recursive(self) -> bool;
 }
 
-/// Records that the calling coroutine has unlocked the lock at `address`, which may be destroyed by now,
-/// and wakes its waiters.
+/// Records that the calling coroutine has unlocked the lock at `address`, which may be destroyed by
+/// now, and wakes its waiters.
 #[inline]
 pub(super) fn record_unlock(address: usize) {
     if let Some(holder) = Holder::current() {

@@ -11,9 +11,9 @@ use super::lock::{self, Lock, record_unlock, with_caller};
 use crate::rt::{self, HeldAs};
 use crate::sys::{pthread_layout, real};
 
-/// Returns how many waits have begun so far while their coroutine held a pthread mutex or reader-writer
-/// lock, which nobody else could take meanwhile. Each pair of call sites, of the lock and of the wait, is
-/// logged once as a warning. 0 unless [`rt::Options::lock_check`] is on.
+/// Returns how many waits have begun so far while their coroutine held a pthread mutex or
+/// reader-writer lock, which nobody else could take meanwhile. Each pair of call sites, of the lock
+/// and of the wait, is logged once as a warning. 0 unless [`rt::Options::lock_check`] is on.
 pub fn waits_with_locks() -> u64 {
     rt::waits_with_locks()
 }

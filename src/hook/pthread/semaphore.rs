@@ -1,5 +1,6 @@
-//! POSIX semaphores. A post through the hook, from any thread or signal handler, wakes a waiter at once; a
-//! post that bypasses it (from another process, or a library that is not hooked) is found by polling.
+//! POSIX semaphores. A post through the hook, from any thread or signal handler, wakes a waiter at
+//! once; a post that bypasses it (from another process, or a library that is not hooked) is found
+//! by polling.
 
 use std::time::Duration;
 

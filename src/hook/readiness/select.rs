@@ -1,5 +1,5 @@
-//! select(2) and pselect(2): the kernel decides what is ready, and between two calls of it the coroutine
-//! waits as poll(2) does.
+//! select(2) and pselect(2): the kernel decides what is ready, and between two calls of it the
+//! coroutine waits as poll(2) does.
 
 use std::time::Duration;
 
