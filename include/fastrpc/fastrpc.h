@@ -623,13 +623,13 @@ fastrpc_status fastrpc_notify_close(int fd);
 //
 // Holds until the coroutine ends or disables them. Coroutines that it spawns begin with the
 // default of the process. Fails with FASTRPC_ESTATE (in a plain thread; the library was built
-// without hooks). In a coroutine; never suspends.
-fastrpc_status fastrpc_hook_enable(void);
+// without hooks); the error's text says what to do. In a coroutine; never suspends.
+fastrpc_status fastrpc_hook_enable(struct fastrpc_error **error);
 
 // Disables the hooks of the calling coroutine.
 //
 // Fails with FASTRPC_ESTATE as fastrpc_hook_enable() does. In a coroutine; never suspends.
-fastrpc_status fastrpc_hook_disable(void);
+fastrpc_status fastrpc_hook_disable(struct fastrpc_error **error);
 
 // Returns whether blocking calls of libc suspend the caller: false in a plain thread.
 //

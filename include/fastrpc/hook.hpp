@@ -1,5 +1,10 @@
-// Hooks of libc: blocking calls (read, connect, poll, sleep, getaddrinfo ...) suspend the coroutine
-// that makes them, or the library that it uses. See docs/hooks.md.
+// Hooks of libc: in a coroutine that enables them, blocking calls (read, connect, poll, sleep,
+// getaddrinfo ...) suspend the coroutine instead of blocking its worker. See docs/hooks.md.
+//
+//   fastrpc::spawn([] {
+//     fastrpc::hook::Guard hooked;                            // until the end of the block
+//     redisContext* redis = redisConnect("127.0.0.1", 6379);  // other coroutines run meanwhile
+//   });
 #pragma once
 
 #include <fastrpc/error.hpp>
@@ -9,27 +14,32 @@
 
 namespace fastrpc::hook {
 
-// Turn the hooks of the calling coroutine on or off. In a plain thread, and with a library that was
-// built without hooks, an Error: FASTRPC_ESTATE.
+// Turns the hooks of the calling coroutine on, until it ends or turns them off. Fails in a plain
+// thread, and with a library that was built without hooks: FASTRPC_ESTATE, and a text that says
+// what to do.
 inline Result<void> enable(std::nothrow_t) {
-  return detail::check(fastrpc_hook_enable());
+  detail::ErrorSlot error;
+  return error.check(fastrpc_hook_enable(error.out()));
 }
 inline void enable() {
   enable(std::nothrow).value();
 }
+// Turns the hooks of the calling coroutine off. Fails as enable() does.
 inline Result<void> disable(std::nothrow_t) {
-  return detail::check(fastrpc_hook_disable());
+  detail::ErrorSlot error;
+  return error.check(fastrpc_hook_disable(error.out()));
 }
 inline void disable() {
   disable(std::nothrow).value();
 }
 
-// Whether blocking calls suspend the caller; false in a plain thread.
+// Whether blocking libc calls suspend the caller; false in a plain thread.
 [[nodiscard]] inline bool is_enabled() {
   return fastrpc_hook_is_enabled();
 }
 
-// Which functions are hooked in this process, and who calls libc past the hooks.
+// Returns a text for people: which functions are hooked in this process, and which loaded objects
+// bypass the hooks.
 [[nodiscard]] inline std::string report() {
   // The text may grow by what is loaded meanwhile.
   std::string text(fastrpc_hook_report(nullptr, 0), '\0');
@@ -37,17 +47,21 @@ inline void disable() {
   return text;
 }
 
-// How many waits have begun so far while their coroutine held a lock of pthreads, and how often
-// one wanted a mutex that another coroutine of the same worker held in a wait: it was suspended,
-// where it would have blocked for ever. Both are logged, each pair of places once.
+// Returns how many waits have begun so far while their coroutine held a pthread mutex or
+// reader-writer lock, which nobody else could take meanwhile. Each pair of call sites is logged
+// once.
 [[nodiscard]] inline std::uint64_t waits_with_locks() {
   return fastrpc_hook_waits_with_locks();
 }
+
+// Returns how often a coroutine locked one that another coroutine of its worker held across a wait,
+// and was suspended where it would have blocked for ever. Each pair of call sites is logged once.
 [[nodiscard]] inline std::uint64_t deadlocks_averted() {
   return fastrpc_hook_deadlocks_averted();
 }
 
-// Hooks on, or off, as long as it lives; then as before. In a plain thread it does nothing.
+// Keeps the hooks of the calling coroutine on, or off, as long as it lives; then they are as
+// before. In a plain thread it does nothing.
 class [[nodiscard]] Guard {
  public:
   explicit Guard(bool on = true) : before_(is_enabled()) { set(on); }
@@ -56,7 +70,7 @@ class [[nodiscard]] Guard {
   Guard& operator=(const Guard&) = delete;
 
  private:
-  static void set(bool on) { on ? fastrpc_hook_enable() : fastrpc_hook_disable(); }
+  static void set(bool on) { on ? fastrpc_hook_enable(nullptr) : fastrpc_hook_disable(nullptr); }
 
   bool before_;
 };

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use super::arg;
-use super::error::{ErrorOut, Failure};
+use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::status::*;
 
@@ -12,18 +12,20 @@ use super::status::*;
 ///
 /// Holds until the coroutine ends or disables them. Coroutines that it spawns begin with the
 /// default of the process. Fails with FASTRPC_ESTATE (in a plain thread; the library was built
-/// without hooks). In a coroutine; never suspends.
+/// without hooks); the error's text says what to do. In a coroutine; never suspends.
 #[unsafe(no_mangle)]
-pub extern "C" fn fastrpc_hook_enable() -> fastrpc_status {
-    guard(ErrorOut::NONE, || switch(true))
+pub unsafe extern "C" fn fastrpc_hook_enable(error: *mut *mut fastrpc_error) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || switch(true))
 }
 
 /// Disables the hooks of the calling coroutine.
 ///
 /// Fails with FASTRPC_ESTATE as fastrpc_hook_enable() does. In a coroutine; never suspends.
 #[unsafe(no_mangle)]
-pub extern "C" fn fastrpc_hook_disable() -> fastrpc_status {
-    guard(ErrorOut::NONE, || switch(false))
+pub unsafe extern "C" fn fastrpc_hook_disable(error: *mut *mut fastrpc_error) -> fastrpc_status {
+    // SAFETY: the caller passes NULL or a place for the error.
+    guard(unsafe { ErrorOut::new(error) }, || switch(false))
 }
 
 /// Returns whether blocking calls of libc suspend the caller: false in a plain thread.
@@ -87,12 +89,13 @@ pub extern "C" fn fastrpc_hook_deadlocks_averted() -> u64 {
 #[cfg(feature = "hook")]
 fn switch(on: bool) -> Result<(), Failure> {
     let switched = if on { crate::hook::enable() } else { crate::hook::disable() };
-    switched.map_err(|_| {
-        Failure::new(FASTRPC_ESTATE, "hooks are enabled for a coroutine: call this in one")
-    })
+    switched.map_err(|error| Failure::new(FASTRPC_ESTATE, error.to_string()))
 }
 
 #[cfg(not(feature = "hook"))]
 fn switch(_on: bool) -> Result<(), Failure> {
-    Err(Failure::new(FASTRPC_ESTATE, "this library was built without hooks"))
+    Err(Failure::new(
+        FASTRPC_ESTATE,
+        "this library was built without hooks: build it with -DFASTRPC_HOOKS=ON, its default",
+    ))
 }

@@ -410,8 +410,8 @@ static void no_pointers(void) {
   GIVES(false, fastrpc_is_coroutine, ());
   GIVES(0, fastrpc_current_id, ());
   GIVES(FASTRPC_OK, fastrpc_notify_close, (-1));
-  GIVES(FASTRPC_ESTATE, fastrpc_hook_enable, ());
-  GIVES(FASTRPC_ESTATE, fastrpc_hook_disable, ());
+  GIVES(FASTRPC_ESTATE, fastrpc_hook_enable, (NULL));
+  GIVES(FASTRPC_ESTATE, fastrpc_hook_disable, (NULL));
   GIVES(false, fastrpc_hook_is_enabled, ());
   GIVES(0, fastrpc_hook_waits_with_locks, ());
   GIVES(0, fastrpc_hook_deadlocks_averted, ());

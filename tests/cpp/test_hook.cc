@@ -57,6 +57,13 @@ void calls_of_an_opened_library_suspend() {
 void the_switch_is_the_coroutines_own() {
   CHECK(!fastrpc::hook::is_enabled());
   CHECK(fastrpc::hook::enable(std::nothrow).error().status() == FASTRPC_ESTATE);
+  std::string what;
+  try {
+    fastrpc::hook::enable();
+  } catch (const fastrpc::Error& error) {
+    what = error.what();
+  }
+  CHECK(what.find("in a coroutine") != std::string::npos);
   { fastrpc::hook::Guard nothing_happens; }
   fastrpc::spawn([] {
     CHECK(!fastrpc::hook::is_enabled());

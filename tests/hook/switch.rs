@@ -11,7 +11,11 @@ use crate::support::*;
 #[test]
 fn each_coroutine_has_a_switch() {
     assert!(!hook::is_enabled());
-    assert_eq!(hook::enable().unwrap_err().raw_os_error(), Some(libc::EPERM));
+    for error in [hook::enable().unwrap_err(), hook::disable().unwrap_err()] {
+        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+        let text = error.to_string();
+        assert!(text.contains("in a coroutine") && text.contains("FASTRPC_HOOK=1"), "{text}");
+    }
     drop(Guard::enabled());
     in_coroutine(|| {
         assert!(!hook::is_enabled());

@@ -18,10 +18,10 @@ inline void SetCoroutineUsedByCurThread() {}
 // Blocking calls of libc suspend the calling coroutine from now on, or block its worker again. A
 // plain thread, and a library that was built without hooks, are left as they are.
 inline void co_enable_hook_sys() {
-  fastrpc_hook_enable();
+  fastrpc_hook_enable(nullptr);
 }
 inline void co_disable_hook_sys() {
-  fastrpc_hook_disable();
+  fastrpc_hook_disable(nullptr);
 }
 // accept(2). What it gives is like any other descriptor, and need not be made known to the hooks.
 inline int co_accept(int fd, sockaddr* address, socklen_t* size) {
