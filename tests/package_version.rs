@@ -24,6 +24,8 @@ fn crates_of_the_workspace() {
     for (file, needs) in [
         ("codegen/Cargo.toml", &[][..]),
         ("codegen/testing/Cargo.toml", &["fastrpc", "fastrpc-build"]),
+        ("tests/cpp/Cargo.toml", &[]),
+        ("tests/ffi_outside/Cargo.toml", &["fastrpc"]),
         ("examples/rust/Cargo.toml", &["fastrpc", "fastrpc-build"]),
     ] {
         let manifest = read(file);
