@@ -1,4 +1,4 @@
-//! How any thread ends a call that others wait for.
+//! Canceling a call from any thread.
 
 use std::fmt;
 use std::ptr;
@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::thread;
 
-use super::CallHandle;
-use super::channel::Inner;
+use super::call_handle::CallHandle;
+use super::channel::Channel;
 use super::pending::Slot;
 use crate::rpc::Error;
 
-/// Ends a call from anywhere: before it begins, while it connects, while it waits for its answer.
+/// Cancels a call from any thread: before it begins, while it connects, while it is in flight.
 ///
 /// It goes with a call in [`CallOptions::cancellation`](crate::rpc::CallOptions::cancellation). One call
 /// at a time: a call that waits while another one is given the same fails with EREQUEST, and of
 /// calls with a callback it knows the last one only. The call ends exactly once: with ECANCELED, or
-/// with its answer if that was faster, after which [`cancel`](Cancellation::cancel) comes too late.
-/// The server is not told; an answer that comes later is dropped and counted as
+/// with its response if that was faster, after which [`cancel`](Cancellation::cancel) comes too late.
+/// The server is not told; a response that comes later is dropped and counted as
 /// [`unmatched`](crate::rpc::ClientStats::unmatched).
 ///
 /// It is one word and takes no memory elsewhere while a call waits.
 #[repr(transparent)]
 pub struct Cancellation {
-    /// NULL, `canceled()`, or a call in flight: what [`during`](Cancellation::during) was given,
+    /// NULL, `canceled()`, or a call in flight: what [`with_call`](Cancellation::with_call) was given,
     /// which stays there until that takes it back, with `BUSY` while a thread copies it; or with
     /// `OWNED` the `CallHandle` of a box.
     state: AtomicPtr<()>,
@@ -43,18 +43,18 @@ impl Cancellation {
             if state == canceled() || has(state, BUSY) {
                 return;
             }
-            let is_lent = !state.is_null() && !has(state, OWNED);
-            let next = if is_lent { with(state, BUSY) } else { canceled() };
+            let is_borrowed = !state.is_null() && !has(state, OWNED);
+            let next = if is_borrowed { with(state, BUSY) } else { canceled() };
             match self.state.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Acquire)
             {
-                Ok(_) if is_lent => break,
+                Ok(_) if is_borrowed => break,
                 Ok(_) if state.is_null() => return,
-                // SAFETY: it was put there by `name`, and is ours since the exchange.
+                // SAFETY: it was put there by `attach_owned`, and is ours since the exchange.
                 Ok(_) => return unsafe { unbox(state) }.cancel(),
                 Err(other) => state = other,
             }
         }
-        // SAFETY: `during` leaves it in place as long as BUSY is set.
+        // SAFETY: `with_call` leaves it in place as long as BUSY is set.
         let call = unsafe { &*state.cast::<Waiting<'_>>() }.share();
         // With this the end of the call may be the end of `self`.
         self.state.store(canceled(), Ordering::Release);
@@ -67,8 +67,8 @@ impl Cancellation {
         state == canceled() || has(state, BUSY)
     }
 
-    /// Makes it as new. Not during a call: one that waits keeps it from being reset, and one with a
-    /// callback can no longer be cancelled by it.
+    /// Resets it for another call. Not during a call: one that waits keeps it from being reset, and
+    /// one with a callback can no longer be canceled by it.
     pub fn reset(&self) {
         let mut state = self.state.load(Ordering::Acquire);
         while state == canceled() || has(state, OWNED) {
@@ -84,31 +84,31 @@ impl Cancellation {
         check(self.state.load(Ordering::Acquire))
     }
 
-    /// Runs `wait` while `call` can be cancelled. Fails without running it if it was cancelled
+    /// Runs `wait` while `call` can be canceled. Fails without running it if it was canceled
     /// before, or another call waits.
     #[inline]
-    pub(super) fn during<R>(
+    pub(super) fn with_call<R>(
         &self,
         call: &Waiting<'_>,
         wait: impl FnOnce() -> R,
     ) -> Result<R, Error> {
-        let lent = ptr::from_ref(call).cast_mut().cast();
-        self.enter(lent)?;
-        let _lent = Lent { cancellation: self, state: lent };
+        let borrowed = ptr::from_ref(call).cast_mut().cast();
+        self.attach(borrowed)?;
+        let _borrowed = Borrowed { cancellation: self, state: borrowed };
         Ok(wait())
     }
 
-    /// Makes a call that nobody waits for the one to cancel. Fails as [`during`](Self::during).
-    pub(super) fn name(&self, call: CallHandle) -> Result<(), Error> {
+    /// Makes a call that nobody waits for the one to cancel. Fails as [`with_call`](Self::with_call).
+    pub(super) fn attach_owned(&self, call: CallHandle) -> Result<(), Error> {
         let owned = with(Box::into_raw(Box::new(call)).cast(), OWNED);
-        self.enter(owned).inspect_err(|_| {
+        self.attach(owned).inspect_err(|_| {
             // SAFETY: it was made above and went nowhere.
             drop(unsafe { unbox(owned) });
         })
     }
 
     #[inline]
-    fn enter(&self, call: *mut ()) -> Result<(), Error> {
+    fn attach(&self, call: *mut ()) -> Result<(), Error> {
         // Nothing is there, mostly.
         let mut state = ptr::null_mut();
         while let Err(other) = self.replace(state, call) {
@@ -123,7 +123,7 @@ impl Cancellation {
     fn replace(&self, from: *mut (), to: *mut ()) -> Result<(), *mut ()> {
         self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)?;
         if has(from, OWNED) {
-            // SAFETY: it was put there by `name`, and is ours since the exchange.
+            // SAFETY: it was put there by `attach_owned`, and is ours since the exchange.
             drop(unsafe { unbox(from) });
         }
         Ok(())
@@ -153,21 +153,23 @@ impl fmt::Debug for Cancellation {
 /// A call that somebody waits for, by what it has at hand.
 pub(super) enum Waiting<'a> {
     /// In a coroutine of the client's worker, with the call's key.
-    Here(&'a Arc<Inner>, u64),
-    Afar(&'a Arc<Slot>),
+    OnWorker(&'a Arc<Channel>, u64),
+    CrossThread(&'a Arc<Slot>),
 }
 
 /// The same for another thread.
 enum Call {
-    Named(CallHandle),
-    Afar(Arc<Slot>),
+    Handle(CallHandle),
+    CrossThread(Arc<Slot>),
 }
 
 impl Waiting<'_> {
     fn share(&self) -> Call {
         match *self {
-            Waiting::Here(inner, key) => Call::Named(CallHandle::here(inner.clone(), key)),
-            Waiting::Afar(slot) => Call::Afar(slot.clone()),
+            Waiting::OnWorker(channel, key) => {
+                Call::Handle(CallHandle::on_worker(channel.clone(), key))
+            }
+            Waiting::CrossThread(slot) => Call::CrossThread(slot.clone()),
         }
     }
 }
@@ -175,19 +177,19 @@ impl Waiting<'_> {
 impl Call {
     fn cancel(self) {
         match self {
-            Call::Named(handle) => handle.cancel(),
-            Call::Afar(slot) => slot.end(Err(Error::canceled())),
+            Call::Handle(handle) => handle.cancel(),
+            Call::CrossThread(slot) => slot.complete(Err(Error::canceled())),
         }
     }
 }
 
-/// Takes back what was lent, once no other thread looks at it.
-struct Lent<'a> {
+/// Detaches what was attached, once no other thread reads it.
+struct Borrowed<'a> {
     cancellation: &'a Cancellation,
     state: *mut (),
 }
 
-impl Drop for Lent<'_> {
+impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         while self.cancellation.replace(self.state, ptr::null_mut()) == Err(with(self.state, BUSY))
         {
@@ -208,7 +210,7 @@ fn check(state: *mut ()) -> Result<(), Error> {
 }
 
 /// # Safety
-/// `state` was made by `name`, and nobody else has it.
+/// `state` was made by `attach_owned`, and nobody else has it.
 unsafe fn unbox(state: *mut ()) -> CallHandle {
     let place = state.map_addr(|addr| addr & !OWNED).cast();
     // SAFETY: by the caller's contract it is what `Box::into_raw` gave.

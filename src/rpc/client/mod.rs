@@ -1,30 +1,36 @@
 //! The client: one connection, and the calls in flight on it.
 
+mod call_handle;
 mod call_ids;
+mod calls;
 mod cancellation;
 mod channel;
+mod connection;
 mod deadlines;
-mod events;
 mod frames;
 mod inbox;
+mod local;
 mod pending;
+mod pushes;
 mod reconnect;
 mod request;
+mod shared;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use self::call_handle::CallHandle;
 pub use self::cancellation::Cancellation;
 use self::cancellation::Waiting;
-use self::channel::Inner;
-use self::inbox::{Letter, Then};
+use self::channel::Channel;
+use self::inbox::{Command, Completion};
 use self::pending::{Done, Outcome, Pending, Slot};
-use self::request::{Parcel, Request};
+use self::request::{OwnedRequest, Request};
 use crate::net::ToAddr;
 use crate::rpc::stats::ClientStats;
-use crate::rpc::{CallOptions, ClientOptions, Compress, Error, Protocol};
+use crate::rpc::{CallOptions, ClientOptions, Compress, Error, Protocol, Response};
 use crate::rt::{self, Deadline, WaitError, Waiter};
 use crate::wire;
 
@@ -67,7 +73,7 @@ use crate::wire;
 /// # }
 /// ```
 pub struct Client {
-    inner: Arc<Inner>,
+    channel: Arc<Channel>,
 }
 
 impl Client {
@@ -77,48 +83,47 @@ impl Client {
     /// # Errors
     /// When there is no such worker, the runtime cannot be started, or this is a forked child.
     pub fn new(addr: impl ToAddr, options: ClientOptions) -> io::Result<Client> {
-        Ok(Client { inner: Inner::new(&addr.to_addr(), options)? })
+        Ok(Client { channel: Channel::new(&addr.to_addr(), options)? })
     }
 
-    /// The server's address, as given.
+    /// Returns the server's address, as given.
     pub fn addr(&self) -> &str {
-        &self.inner.addr
+        &self.channel.shared.addr
     }
 
-    /// Calls a method and waits for the answer: a coroutine is suspended, a plain thread blocks.
+    /// Calls a method and waits for the response: suspends a coroutine, blocks a plain thread.
     ///
     /// # Errors
-    /// See [`Error`]: the server's, or why there is no answer. When the call or the coroutine is
-    /// cancelled, ECANCELED.
+    /// The server's error, or why there is no response: see [`Error`].
     pub fn call(
         &self,
         service: &str,
         method: &str,
         request: &[u8],
         options: &CallOptions<'_>,
-    ) -> Outcome {
+    ) -> Result<Response, Error> {
         options.cancellation.map_or(Ok(()), Cancellation::check)?;
         let packed = self.pack(request, options.compress)?;
         let body = packed.as_deref().unwrap_or(request);
         let (request, deadline) = self.request(service, method, body, options);
-        match self.inner.local() {
+        match self.channel.local() {
             Some(local) if rt::is_coroutine() => {
                 let waiter = Waiter::new();
-                let pending = Pending::Here { waker: waiter.waker(), outcome: None };
-                let begun = self.inner.begin(local, &request, pending);
+                let pending = Pending::OnWorker { waker: waiter.waker(), outcome: None };
+                let begun = self.channel.begin(local, &request, pending);
                 let key = begun.map_err(|(error, _)| error)?;
-                let waiting = Waiting::Here(&self.inner, key);
-                let waited = during(options.cancellation, &waiting, || waiter.wait(deadline));
-                match self.inner.take_outcome(local, key) {
+                let waiting = Waiting::OnWorker(&self.channel, key);
+                let waited = with_call(options.cancellation, &waiting, || waiter.wait(deadline));
+                match local.calls.take_outcome(key) {
                     Some(outcome) => outcome,
-                    None => Err(why_not(waited?.err(), &self.inner.addr)),
+                    None => Err(self.wait_error(waited?.err())),
                 }
             }
-            _ => self.call_from_afar(&request, deadline, options.cancellation),
+            _ => self.call_cross_thread(&request, deadline, options.cancellation),
         }
     }
 
-    fn call_from_afar(
+    fn call_cross_thread(
         &self,
         request: &Request<'_>,
         deadline: Deadline,
@@ -126,17 +131,17 @@ impl Client {
     ) -> Outcome {
         let waiter = Waiter::new();
         let slot = Arc::new(Slot::new(waiter.waker()));
-        let letter = Letter::Call(Parcel::new(request), Then::Wake(slot.clone()));
-        let waited = during(cancellation, &Waiting::Afar(&slot), || {
-            self.inner.mail(letter).map(|()| waiter.wait(deadline).err())
+        let command = Command::Call(OwnedRequest::new(request), Completion::Wake(slot.clone()));
+        let waited = with_call(cancellation, &Waiting::CrossThread(&slot), || {
+            self.channel.send(command).map(|()| waiter.wait(deadline).err())
         })?
         .map_err(|refused| refused.0)?;
         let outcome = slot.take();
         if outcome.is_none() || cancellation.is_some_and(Cancellation::is_canceled) {
             // The entry is of no use any more. If this fails there is nobody to care.
-            let _ = self.inner.mail(Letter::Forget(slot));
+            let _ = self.channel.send(Command::Forget(slot));
         }
-        outcome.unwrap_or_else(|| Err(why_not(waited, &self.inner.addr)))
+        outcome.unwrap_or_else(|| Err(self.wait_error(waited)))
     }
 
     /// Calls a method and returns at once. `done` runs in a coroutine with the outcome, exactly
@@ -147,106 +152,110 @@ impl Client {
         method: &str,
         request: &[u8],
         options: &CallOptions<'_>,
-        done: impl FnOnce(Outcome) + Send + 'static,
+        done: impl FnOnce(Result<Response, Error>) + Send + 'static,
     ) -> CallHandle {
-        let inner = self.inner.clone();
+        let channel = self.channel.clone();
         let done: Done = Box::new(done);
         let may_begin = options.cancellation.map_or(Ok(()), Cancellation::check);
         let packed = match may_begin.and_then(|()| self.pack(request, options.compress)) {
             Ok(packed) => packed,
             Err(error) => {
-                inner.finish(done, Err(error));
-                return CallHandle::here(inner, 0);
+                channel.run_callback(done, Err(error));
+                return CallHandle::on_worker(channel, 0);
             }
         };
         let body = packed.as_deref().unwrap_or(request);
         let (request, deadline) = self.request(service, method, body, options);
-        if let Some(local) = inner.local() {
-            let key = match inner.begin(local, &request, Pending::Async(done)) {
+        if let Some(local) = channel.local() {
+            let key = match channel.begin(local, &request, Pending::Async(done)) {
                 Ok(key) => {
-                    inner.expire_at(local, key, deadline);
+                    local.calls.expire_at(key, deadline);
+                    let handle = || CallHandle::on_worker(channel.clone(), key);
                     if let Some(cancellation) = options.cancellation
-                        && let Err(error) = cancellation.name(CallHandle::here(inner.clone(), key))
+                        && let Err(error) = cancellation.attach_owned(handle())
                     {
-                        inner.end(local, key, || Err(error));
+                        local.calls.complete(key, || Err(error));
                     }
                     key
                 }
                 Err((error, Pending::Async(done))) => {
-                    inner.finish(done, Err(error));
+                    local.calls.run_callback(done, Err(error));
                     0
                 }
                 Err(_) => unreachable!("the entry comes back as it was"),
             };
-            return CallHandle::here(inner, key);
+            return CallHandle::on_worker(channel, key);
         }
         let key = Arc::new(AtomicU64::new(0));
         // Before the call can end, with which the end of the cancellation may come.
         if let Some(cancellation) = options.cancellation {
-            let handle = CallHandle { inner: inner.clone(), key: Key::Afar(key.clone()) };
-            if let Err(error) = cancellation.name(handle) {
-                inner.finish(done, Err(error));
-                return CallHandle::here(inner, 0);
+            let handle = CallHandle::cross_thread(channel.clone(), key.clone());
+            if let Err(error) = cancellation.attach_owned(handle) {
+                channel.run_callback(done, Err(error));
+                return CallHandle::on_worker(channel, 0);
             }
         }
-        let then = Then::Run { done, deadline, key: key.clone() };
-        let letter = Letter::Call(Parcel::new(&request), then);
-        if let Err(refused) = inner.mail(letter)
-            && let (error, Letter::Call(_, Then::Run { done, .. })) = *refused
+        let completion = Completion::Run { done, deadline, key: key.clone() };
+        let command = Command::Call(OwnedRequest::new(&request), completion);
+        if let Err(refused) = channel.send(command)
+            && let (error, Command::Call(_, Completion::Run { done, .. })) = *refused
         {
-            inner.finish(done, Err(error));
+            channel.run_callback(done, Err(error));
         }
-        CallHandle { inner, key: Key::Afar(key) }
+        CallHandle::cross_thread(channel, key)
     }
 
-    /// Connects, if there is no connection yet, without a pause that is under way. Suspends or
-    /// blocks the caller.
+    /// Connects, if there is no connection yet, and ends a pause between attempts. Suspends or blocks
+    /// the caller.
     ///
     /// # Errors
     /// When the attempt fails, when the deadline passes first, and when the client is closed.
     pub fn connect(&self, deadline: Deadline) -> Result<(), Error> {
-        self.inner.connect(deadline)
+        self.channel.connect(deadline)
     }
 
     /// Whether there is a connection, as far as is known.
     pub fn is_connected(&self) -> bool {
-        self.inner.is_connected()
+        self.channel.shared.status.is_connected()
     }
 
-    /// Runs `handler` with the name and the body of each message that the server pushes, in the
-    /// order in which they came, one after the other, in a coroutine of the client's worker. A
-    /// server that speaks baidu_std learns by the next call that we take pushes.
+    /// Runs `handler` with the name and the body of each message that the server pushes: one after
+    /// the other, in their order, in a coroutine of the client's worker. A server that speaks
+    /// baidu_std learns by the next call that we take pushes.
     ///
     /// Messages wait within [`max_pushes`](ClientOptions::max_pushes) and
     /// [`max_push_bytes`](ClientOptions::max_push_bytes); those beyond, and those that come while
-    /// there is no handler, are dropped and counted. Replaces the handler before. A panic is
+    /// there is no handler, are dropped and counted. Replaces the previous handler. A panic is
     /// logged.
     pub fn on_push(&self, handler: impl Fn(&str, &[u8]) + Send + Sync + 'static) {
-        self.inner.set_on_push(Arc::new(handler));
+        self.channel.set_on_push(Arc::new(handler));
     }
 
-    /// Runs `handler` each time that a connection, once made, is lost, with the reason: after the
-    /// calls in flight have failed, and in turn with the handler of pushes, so that what came
-    /// before the loss is told before. To close the client is no loss. Replaces the handler
-    /// before. A panic is logged.
+    /// Runs `handler` with the reason each time that a connection is lost: after the calls in flight
+    /// have failed, and after the handler of pushes has run for those that came before. Closing the
+    /// client is not a loss. Replaces the previous handler. A panic is logged.
     pub fn on_close(&self, handler: impl Fn(&Error) + Send + Sync + 'static) {
-        self.inner.set_on_close(Arc::new(handler));
+        self.channel.set_on_close(Arc::new(handler));
     }
 
     /// Closes the connection for good: calls in flight and calls made later fail with ECLOSE.
     /// Does not wait.
     pub fn close(&self) {
-        self.inner.close();
+        self.channel.close();
     }
 
-    /// What the client has done, and is doing.
+    /// Returns counters: what the client has done, and is doing.
     pub fn stats(&self) -> ClientStats {
-        self.inner.counters.read()
+        self.channel.shared.counters.read()
     }
 
-    /// How a request is compressed whose call asks for `wish`.
+    /// Returns the compression of a request whose options ask for `wish`.
     fn compress(&self, wish: Compress) -> Compress {
-        if self.inner.options.protocol == Protocol::Original { Compress::None } else { wish }
+        if self.channel.shared.options.protocol == Protocol::Original {
+            Compress::None
+        } else {
+            wish
+        }
     }
 
     fn pack(&self, body: &[u8], wish: Compress) -> Result<Option<Vec<u8>>, Error> {
@@ -265,7 +274,7 @@ impl Client {
         body: &'a [u8],
         options: &CallOptions<'a>,
     ) -> (Request<'a>, Deadline) {
-        let timeout = options.timeout.or(self.inner.options.timeout);
+        let timeout = options.timeout.or(self.channel.shared.options.timeout);
         let timeout_ms = timeout.map(|timeout| {
             let millis = timeout.as_nanos().div_ceil(1_000_000).max(1);
             i32::try_from(millis).unwrap_or(i32::MAX)
@@ -282,21 +291,31 @@ impl Client {
         };
         (request, timeout.into())
     }
+
+    /// Returns why a wait ended without an outcome.
+    fn wait_error(&self, error: Option<WaitError>) -> Error {
+        match error {
+            Some(WaitError::TimedOut) => self.channel.shared.timeout_error(),
+            Some(WaitError::Canceled) => Error::canceled(),
+            Some(error @ WaitError::Forked) => Error::internal(io::Error::from(error).to_string()),
+            None => Error::internal("woken without an outcome"),
+        }
+    }
 }
 
 /// A clone shares the connection and everything else with the original.
 impl Clone for Client {
     fn clone(&self) -> Self {
-        self.inner.handles.fetch_add(1, Ordering::Relaxed);
-        Client { inner: self.inner.clone() }
+        self.channel.handles.fetch_add(1, Ordering::Relaxed);
+        Client { channel: self.channel.clone() }
     }
 }
 
 /// The last clone closes the connection.
 impl Drop for Client {
     fn drop(&mut self) {
-        if self.inner.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.inner.close();
+        if self.channel.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.channel.close();
         }
     }
 }
@@ -310,70 +329,15 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A call made by [`Client::call_async`], to be canceled. May be dropped; the call goes on.
-pub struct CallHandle {
-    inner: Arc<Inner>,
-    key: Key,
-}
-
-impl fmt::Debug for CallHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallHandle").field("addr", &self.inner.addr).finish_non_exhaustive()
-    }
-}
-
-enum Key {
-    Here(u64),
-    /// 0 until the call has reached the client's worker, [`CANCELED`] if it is to end there.
-    Afar(Arc<AtomicU64>),
-}
-
-impl CallHandle {
-    fn here(inner: Arc<Inner>, key: u64) -> CallHandle {
-        CallHandle { inner, key: Key::Here(key) }
-    }
-
-    /// Ends the call with ECANCELED, unless it has ended. The server is not told. Does not wait.
-    pub fn cancel(&self) {
-        let key = match &self.key {
-            Key::Here(key) => *key,
-            Key::Afar(key) => {
-                match key.compare_exchange(0, CANCELED, Ordering::AcqRel, Ordering::Acquire) {
-                    Ok(_) | Err(CANCELED) => return,
-                    Err(key) => key,
-                }
-            }
-        };
-        match self.inner.local() {
-            Some(local) => self.inner.cancel(local, key),
-            // It fails in a forked child only, where the call will not end anyway.
-            None => drop(self.inner.mail(Letter::Cancel(key))),
-        }
-    }
-}
-
-/// The key of no call: see [`Slab`](crate::slab::Slab).
-const CANCELED: u64 = u64::MAX;
-
-/// Runs `wait` so that the call may be cancelled meanwhile, if it has what to cancel it by.
+/// Runs `wait` so that the call can be canceled meanwhile, if its options have a cancellation.
 #[inline]
-fn during<R>(
+fn with_call<R>(
     cancellation: Option<&Cancellation>,
     waiting: &Waiting<'_>,
     wait: impl FnOnce() -> R,
 ) -> Result<R, Error> {
     match cancellation {
         None => Ok(wait()),
-        Some(cancellation) => cancellation.during(waiting, wait),
-    }
-}
-
-/// Why a wait ended without an outcome.
-fn why_not(error: Option<WaitError>, addr: &str) -> Error {
-    match error {
-        Some(WaitError::TimedOut) => Error::timeout(format!("{addr} did not answer in time")),
-        Some(WaitError::Canceled) => Error::canceled(),
-        Some(WaitError::Forked) => Error::internal(io::Error::from(WaitError::Forked).to_string()),
-        None => Error::internal("woken without an outcome"),
+        Some(cancellation) => cancellation.with_call(waiting, wait),
     }
 }

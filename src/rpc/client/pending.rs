@@ -1,10 +1,9 @@
-//! Calls that wait for their answer, on the client's side.
+//! Calls that wait for their response.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use crate::rpc::Error;
-use crate::rpc::Response;
+use crate::rpc::{Error, Response};
 use crate::rt::Waker;
 use crate::sync::lock;
 
@@ -14,15 +13,15 @@ pub(super) type Done = Box<dyn FnOnce(Outcome) + Send>;
 /// A call in flight.
 pub(super) enum Pending {
     /// A coroutine of the client's own worker waits. It looks after its own deadline, and takes
-    /// the entry out itself once it woke.
-    Here { waker: Waker, outcome: Option<Outcome> },
+    /// the entry out itself once it wakes.
+    OnWorker { waker: Waker, outcome: Option<Outcome> },
     /// A thread, or a coroutine of another worker, waits, and looks after its own deadline.
-    Afar(Arc<Slot>),
+    CrossThread(Arc<Slot>),
     /// Nobody waits.
     Async(Done),
 }
 
-/// Where the outcome of a call made from afar meets its caller.
+/// Hands the outcome of a call to a caller on another thread.
 pub(super) struct Slot {
     /// The call's key, once it has one; 0 before.
     pub(super) key: AtomicU64,
@@ -42,8 +41,8 @@ impl Slot {
         Slot { key: AtomicU64::new(0), waker, state: Mutex::new(State::Waiting) }
     }
 
-    /// Hands the caller its outcome, unless it gave up.
-    pub(super) fn end(&self, outcome: Outcome) {
+    /// Wakes the caller with this outcome, unless it gave up.
+    pub(super) fn complete(&self, outcome: Outcome) {
         {
             let mut state = lock(&self.state);
             if !matches!(*state, State::Waiting) {
@@ -54,7 +53,7 @@ impl Slot {
         self.waker.wake();
     }
 
-    /// The outcome, or `None`, after which none will be accepted.
+    /// Takes the outcome, or `None`, after which none is accepted.
     pub(super) fn take(&self) -> Option<Outcome> {
         match std::mem::replace(&mut *lock(&self.state), State::Over) {
             State::Ended(outcome) => Some(outcome),

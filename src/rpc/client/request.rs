@@ -1,6 +1,6 @@
-//! What a call puts on the wire.
+//! The request of a call, and its frame.
 
-use super::channel::{Inner, Local};
+use super::pushes::Pushes;
 use crate::rpc::{Compress, Protocol};
 use crate::wire;
 use crate::wire::baidu_std::{self, PUSH_FIELD, RequestHead};
@@ -20,51 +20,51 @@ pub(super) struct Request<'a> {
     pub(super) timeout_ms: Option<i32>,
 }
 
-impl Inner {
-    /// Appends the frame of the call `key`. Home worker only.
+impl Request<'_> {
+    /// Appends the frame of the call with this id.
     #[inline]
     pub(super) fn encode(
         &self,
-        local: &Local,
         buffer: &mut Vec<u8>,
-        request: &Request<'_>,
+        protocol: Protocol,
         id: i64,
+        pushes: &Pushes,
     ) -> Result<(), wire::Error> {
-        if self.options.protocol == Protocol::Original {
+        if protocol == Protocol::Original {
             let head = original::RequestHead {
-                service: request.service,
-                method: request.method,
+                service: self.service,
+                method: self.method,
                 // It was made of one.
                 cli_id: id as u32,
                 announce: true,
-                timeout_ms: request.timeout_ms,
-                trace_id: request.request_id,
+                timeout_ms: self.timeout_ms,
+                trace_id: self.request_id,
             };
-            return original::encode_request(buffer, &head, request.body);
+            return original::encode_request(buffer, &head, self.body);
         }
-        let announces = local.announce_push.get();
+        let announces = pushes.must_announce();
         let announcement: [(&[u8], &[u8]); 1] = [(PUSH_FIELD, b"1")];
         let head = RequestHead {
-            service: request.service,
-            method: request.method,
-            log_id: request.log_id,
-            request_id: request.request_id,
-            timeout_ms: request.timeout_ms,
-            compress: request.compress,
+            service: self.service,
+            method: self.method,
+            log_id: self.log_id,
+            request_id: self.request_id,
+            timeout_ms: self.timeout_ms,
+            compress: self.compress,
             correlation_id: id,
             user_fields: if announces { &announcement } else { &[] },
             ..RequestHead::default()
         };
-        baidu_std::encode_request(buffer, &head, request.body, request.attachment)?;
+        baidu_std::encode_request(buffer, &head, self.body, self.attachment)?;
         if announces {
-            local.announce_push.set(false);
+            pushes.set_announced();
         }
         Ok(())
     }
 }
 
-/// A [`Request`] that owns what it says, in one piece.
-pub(super) struct Parcel {
+/// A [`Request`] that owns its parts, in one allocation.
+pub(super) struct OwnedRequest {
     bytes: Vec<u8>,
     service: usize,
     method: usize,
@@ -75,12 +75,12 @@ pub(super) struct Parcel {
     timeout_ms: Option<i32>,
 }
 
-impl Parcel {
+impl OwnedRequest {
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn new(request: &Request<'_>) -> Parcel {
+    pub(super) fn new(request: &Request<'_>) -> OwnedRequest {
         let parts = [
             request.service.as_bytes(),
             request.method.as_bytes(),
@@ -89,7 +89,7 @@ impl Parcel {
             request.attachment,
         ];
         let [service, method, request_id, body, _] = parts.map(<[u8]>::len);
-        Parcel {
+        OwnedRequest {
             bytes: parts.concat(),
             service,
             method,
