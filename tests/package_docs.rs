@@ -1,4 +1,4 @@
-//! Documents fit the tree: folders, files, links, kinds of tests; each source says what it is.
+//! Documents fit the tree: folders, files, links, kinds of tests, the two READMEs; each source says what it is.
 
 #[path = "common/tree.rs"]
 mod tree;
@@ -130,4 +130,32 @@ fn sources_begin_with_what_they_are() {
         }
     }
     assert!(silent.is_empty(), "no first line says what is in\n{}", silent.join("\n"));
+}
+
+/// README.zh-CN.md has the headings of README.md, in number and level, and its very blocks of code.
+#[test]
+fn the_two_readmes_have_the_same_parts() {
+    let (english, chinese) = (parts("README.md"), parts("README.zh-CN.md"));
+    for (english, chinese) in english.iter().zip(&chinese) {
+        assert_eq!(english, chinese, "README.md, and README.zh-CN.md");
+    }
+    assert_eq!(english.len(), chinese.len(), "headings, blocks and tables");
+}
+
+/// The levels of headings, the blocks of code, and the number of columns of each row of a table.
+fn parts(file: &str) -> Vec<String> {
+    let text = read(file);
+    let mut parts = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with("```") {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            parts.push(format!("{line}\n{}", block.join("\n")));
+        } else if line.starts_with('#') {
+            parts.push(line.chars().take_while(|c| *c == '#').collect());
+        } else if line.starts_with('|') {
+            parts.push(format!("{} columns", line.matches('|').count()));
+        }
+    }
+    parts
 }

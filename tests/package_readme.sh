@@ -25,11 +25,13 @@ main() {
     export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib
     cpp
     echo "ok      the C++ service and its client"
-    cmake_snippet
-    echo "ok      the lines for CMakeLists.txt"
+    static
+    echo "ok      the service with the static library"
+    with_cmake
+    echo "ok      the service by CMake"
     rust
     echo "ok      the Rust service"
-    echo "3 passed, 0 failed"
+    echo "4 passed, 0 failed"
 }
 
 # block LANGUAGE TEXT: README's first block in that language that has the text in it.
@@ -77,15 +79,24 @@ talk() {
     server=
 }
 
-cmake_snippet() {
-    {
-        echo 'cmake_minimum_required(VERSION 3.16)'
-        echo 'project(readme LANGUAGES CXX)'
-        echo 'add_executable(my_service server.cc echo.pb.cc)'
-        block cmake find_package
-    } >"$work/cpp/CMakeLists.txt"
-    cmake -S "$work/cpp" -B "$work/cpp/cmake" -DCMAKE_PREFIX_PATH="$prefix"
-    cmake --build "$work/cpp/cmake"
+static() {
+    block sh libfastrpc.a >"$work/cpp/build-static"
+    rm "$work/cpp/server"
+    (cd "$work/cpp" && bash -e build-static)
+    if readelf -d "$work/cpp/server" | grep -F libfastrpc; then
+        die "the static line links the shared library"
+    fi
+    talk "$work/cpp"
+}
+
+with_cmake() {
+    mkdir -p "$work/cmake"
+    cp "$work/cpp"/{echo.proto,server.cc} "$work/cmake/"
+    block cmake find_package >"$work/cmake/CMakeLists.txt"
+    cmake -S "$work/cmake" -B "$work/cmake/build" -DCMAKE_PREFIX_PATH="$prefix"
+    cmake --build "$work/cmake/build"
+    cp "$work/cmake/build/my_service" "$work/cpp/server"
+    talk "$work/cpp"
 }
 
 rust() {
