@@ -23,7 +23,7 @@ std::string current_exception_type() noexcept {
   return std::string("exception of type ") + (status == 0 ? name.get() : type->name());
 }
 
-void die_of_forced_unwind() noexcept {
+void abort_on_forced_unwind() noexcept {
   static constexpr char kText[] =
       "fastrpc: fatal: pthread_exit or thread cancellation inside a callback: the thread belongs "
       "to the runtime and serves other coroutines\n";

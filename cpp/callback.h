@@ -23,7 +23,7 @@ void run_callback(std::size_t thunk, std::uint8_t* context);
 std::string current_exception_type() noexcept;
 
 // Ends the process and says why.
-[[noreturn]] void die_of_forced_unwind() noexcept;
+[[noreturn]] void abort_on_forced_unwind() noexcept;
 
 }  // namespace fastrpc::ffi
 
@@ -34,7 +34,7 @@ template <typename Try, typename Fail>
 static void trycatch(Try&& call, Fail&& fail) noexcept try {
   call();
 } catch (const abi::__forced_unwind&) {
-  fastrpc::ffi::die_of_forced_unwind();
+  fastrpc::ffi::abort_on_forced_unwind();
 } catch (const std::exception& e) {
   fail(e.what());
 } catch (const std::string& text) {

@@ -52,10 +52,10 @@ pub(super) unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> 
     text.len()
 }
 
-/// Hands out `bytes`: their place, NULL if there are none, and their size.
+/// Returns a pointer to `bytes`, NULL if there are none, and stores their size.
 ///
 /// # Safety
-/// `size` is NULL or a place for a number.
+/// `size` is NULL or a writable pointer.
 pub(super) unsafe fn view(bytes: &[u8], size: *mut usize) -> *const u8 {
     if !size.is_null() {
         // SAFETY: the same contract.

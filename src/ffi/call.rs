@@ -37,7 +37,7 @@ pub unsafe extern "C" fn fastrpc_call_request(
     call: *const fastrpc_call,
     size: *mut usize,
 ) -> *const u8 {
-    // SAFETY: the caller passes NULL or a call it owns, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a call it owns, and NULL or a writable pointer.
     unsafe { view(call, size, Call::request) }
 }
 
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn fastrpc_call_attachment(
     call: *const fastrpc_call,
     size: *mut usize,
 ) -> *const u8 {
-    // SAFETY: the caller passes NULL or a call it owns, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a call it owns, and NULL or a writable pointer.
     unsafe { view(call, size, Call::attachment) }
 }
 
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn fastrpc_call_service(
     call: *const fastrpc_call,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a call it owns, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a call it owns, and NULL or a writable pointer.
     unsafe { view(call, size, |call| call.service().as_bytes()) }.cast()
 }
 
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn fastrpc_call_method(
     call: *const fastrpc_call,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a call it owns, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a call it owns, and NULL or a writable pointer.
     unsafe { view(call, size, |call| call.method().as_bytes()) }.cast()
 }
 
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn fastrpc_call_request_id(
     call: *const fastrpc_call,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a call it owns, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a call it owns, and NULL or a writable pointer.
     unsafe { view(call, size, |call| call.request_id().unwrap_or_default().as_bytes()) }.cast()
 }
 
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn fastrpc_call_is_canceled(call: *const fastrpc_call) -> 
 }
 
 /// # Safety
-/// `call` as in [`get`]; `size` is NULL or a place for a number.
+/// `call` as in [`get`]; `size` is NULL or a writable pointer.
 unsafe fn view(
     call: *const fastrpc_call,
     size: *mut usize,

@@ -36,14 +36,14 @@ pub(super) fn call_out(call: impl FnOnce()) -> Result<(), String> {
         .map_err(|exception| exception.what().to_owned())
 }
 
-/// [`call_out`] for callbacks whose end somebody may wait for, or not: an exception is logged too.
-pub(super) fn call_out_told(what: &str, call: impl FnOnce()) -> Result<(), String> {
+/// [`call_out`] for callbacks that somebody may wait for: logs the exception too.
+pub(super) fn call_out_logged(what: &str, call: impl FnOnce()) -> Result<(), String> {
     call_out(call).inspect_err(|text| log::error!("an exception left {what}: {text}"))
 }
 
-/// [`call_out`] for callbacks nobody waits for: an exception is logged.
-pub(super) fn call_out_logged(what: &str, call: impl FnOnce()) {
-    let _ = call_out_told(what, call);
+/// [`call_out`] for callbacks that nobody waits for: logs the exception.
+pub(super) fn call_out_detached(what: &str, call: impl FnOnce()) {
+    let _ = call_out_logged(what, call);
 }
 
 /// User data and the function that frees it.
@@ -74,7 +74,7 @@ impl Drop for UserData {
         if let Some(free) = self.drop {
             let data = self.data;
             // SAFETY: the user gave `free` for this very data, and this is the only call.
-            call_out_logged("a drop callback", || unsafe { free(data) });
+            call_out_detached("a drop callback", || unsafe { free(data) });
         }
     }
 }

@@ -114,9 +114,9 @@ pub unsafe extern "C" fn fastrpc_client_new(
     out: *mut *mut fastrpc_client,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         let out = unsafe { Out::new(out) }?;
         // SAFETY: the caller passes NULL or options with a right size field.
         let options = unsafe { arg::options(options) }?;
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn fastrpc_client_connect(
     timeout: i64,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live client.
         unsafe { need(client) }?.connect(deadline(timeout))?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::rpc::{self, CallHandle, CallOptions, Response};
 
 use super::arg::{self, Options};
-use super::callback::{UserData, call_out_logged, fastrpc_drop};
+use super::callback::{UserData, call_out_detached, fastrpc_drop};
 use super::cancellation::fastrpc_cancellation;
 use super::client::fastrpc_client;
 use super::error::{ErrorOut, Failure, fastrpc_error};
@@ -100,11 +100,11 @@ pub unsafe extern "C" fn fastrpc_client_call(
     out: *mut *mut fastrpc_response,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live client.
         let client = unsafe { need(client) }?;
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         let out = unsafe { Out::new(out) }?;
         // SAFETY: the caller passes readable bytes.
         let service = unsafe { arg::text(service, service_size) }?;
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn fastrpc_client_call_async(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live client.
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn fastrpc_client_call_async(
             end_call(outcome, function, &user);
         });
         if !out.is_null() {
-            // SAFETY: the caller passes NULL or a place for the pointer.
+            // SAFETY: the caller passes NULL or a writable pointer.
             unsafe { Out::new(out) }?.store(give(handle));
         }
         Ok(())
@@ -197,7 +197,7 @@ fn end_call(outcome: Result<Response, rpc::Error>, function: Done, user: &UserDa
     };
     let user = user.get();
     // SAFETY: the user gave this function for this data; it owns the objects.
-    call_out_logged("the callback of a call", || unsafe { function(user, response, error) });
+    call_out_detached("the callback of a call", || unsafe { function(user, response, error) });
 }
 
 /// The request of a call and what goes with it, all still the caller's.

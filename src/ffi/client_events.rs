@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::callback::{UserData, call_out_logged, fastrpc_drop};
+use super::callback::{UserData, call_out_detached, fastrpc_drop};
 use super::client::fastrpc_client;
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::guard;
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn fastrpc_client_on_push(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live client.
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn fastrpc_client_on_push(
             let (text, bytes) = (name.as_ptr().cast(), body.as_ptr());
             // SAFETY: the user gave this function for this data.
             let call = || unsafe { function(user, text, name.len(), bytes, body.len()) };
-            call_out_logged("the handler of pushes", call);
+            call_out_detached("the handler of pushes", call);
         });
         Ok(())
     })
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn fastrpc_client_on_close(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live client.
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn fastrpc_client_on_close(
             let error = Failure::from(why.clone()).into_object();
             // SAFETY: the user gave this function for this data; it owns the error.
             let call = || unsafe { function(user, error) };
-            call_out_logged("the handler of lost connections", call);
+            call_out_detached("the handler of lost connections", call);
         });
         Ok(())
     })

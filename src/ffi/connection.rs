@@ -7,7 +7,7 @@ use crate::rpc::{Call, Connection};
 
 use super::arg;
 use super::call::fastrpc_call;
-use super::callback::{UserData, call_out_logged, fastrpc_drop};
+use super::callback::{UserData, call_out_detached, fastrpc_drop};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::own::{Opaque, OwnedBox, give, look, need, take};
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn fastrpc_connection_push(
     body_size: usize,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live connection.
         let connection = unsafe { need(connection) }?;
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn fastrpc_connection_push_raw(
     size: usize,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live connection.
         let connection = unsafe { need(connection) }?;
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn fastrpc_connection_close(
     connection: *const fastrpc_connection,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live connection.
         Ok(unsafe { need(connection) }?.close()?)
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn fastrpc_server_push(
     body_size: usize,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live server.
         let server = unsafe { need(server) }?;
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn fastrpc_server_push_raw(
     size: usize,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live server.
         let server = unsafe { need(server) }?;
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn fastrpc_server_close_connection(
     connection: u64,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live server.
         Ok(unsafe { need(server) }?.close_connection(connection)?)
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn fastrpc_server_on_close(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live server.
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn fastrpc_server_on_close(
             let user = user.get();
             // SAFETY: the user gave this function for this data.
             let call = || unsafe { function(user, connection) };
-            call_out_logged("the handler of closed connections", call);
+            call_out_detached("the handler of closed connections", call);
         });
         Ok(())
     })

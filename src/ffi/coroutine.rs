@@ -8,7 +8,7 @@ use crate::rt::{self, JoinHandle};
 use crate::sync::WaitGroup;
 
 use super::arg::{self, FOREVER, Options, deadline, is_try};
-use super::callback::{UserData, call_out_told, fastrpc_drop, fastrpc_function};
+use super::callback::{UserData, call_out_logged, fastrpc_drop, fastrpc_function};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn fastrpc_spawn(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or options with a right size field.
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn fastrpc_spawn(
         let end = body.end.clone();
         let handle = builder.spawn(move || body.run())?;
         if !out.is_null() {
-            // SAFETY: the caller passes NULL or a place for the pointer.
+            // SAFETY: the caller passes NULL or a writable pointer.
             unsafe { Out::new(out) }?.store(give(Spawned {
                 id: handle.id(),
                 end,
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn fastrpc_coroutine_join(
     timeout: i64,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live coroutine.
         unsafe { need(coroutine) }?.join(timeout)
@@ -269,7 +269,7 @@ impl Body {
         let (function, user) = (self.function, self.user.take());
         let data = user.as_ref().map_or(ptr::null_mut(), UserData::get);
         // SAFETY: the user gave this function for this data, which `user` keeps alive.
-        let outcome = call_out_told("a coroutine", || unsafe { function(data) });
+        let outcome = call_out_logged("a coroutine", || unsafe { function(data) });
         drop(user);
         let _ = self.end.outcome.set(outcome);
     }

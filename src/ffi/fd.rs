@@ -43,7 +43,7 @@ pub unsafe extern "C" fn fastrpc_wait_fd(
     ready: *mut i32,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let interest = match events {
             FASTRPC_READABLE => Interest::Read,
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn fastrpc_wait_fd(
         };
         let bits = rt::wait_fd(fd, interest, deadline(timeout))?;
         if !ready.is_null() {
-            // SAFETY: the caller passes NULL or a place for the bits.
+            // SAFETY: the caller passes NULL or a writable pointer.
             unsafe { Out::new(ready) }?.store(bits.into());
         }
         Ok(())
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn fastrpc_poll_fds(
     ready: *mut usize,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         if count > MAX_FDS || (fds.is_null() && count != 0) {
             return Err(Failure::invalid("fds: the pointer is NULL, or the count is impossible"));
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn fastrpc_poll_fds(
         };
         let found = rt::poll_fds(fds, deadline(timeout))?;
         if !ready.is_null() {
-            // SAFETY: the caller passes NULL or a place for the number.
+            // SAFETY: the caller passes NULL or a writable pointer.
             unsafe { Out::new(ready) }?.store(found);
         }
         match found {

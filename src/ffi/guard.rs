@@ -18,7 +18,7 @@ pub(super) fn guard(error: ErrorOut, body: impl FnOnce() -> Result<(), Failure>)
     error.store(catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(internal())))
 }
 
-/// The body of an export that cannot fail; a panic gives `otherwise`.
+/// The body of an export that cannot fail; returns `otherwise` after a panic.
 pub(super) fn guard_value<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }

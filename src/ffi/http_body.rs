@@ -39,11 +39,11 @@ pub unsafe extern "C" fn fastrpc_http_body(
     size: *mut usize,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         let body = unsafe { Out::new(body) }?;
-        // SAFETY: the caller passes NULL or a place for the size.
+        // SAFETY: the caller passes NULL or a writable pointer.
         let size = unsafe { Out::new(size) }?;
         // SAFETY: the caller passes NULL or a live exchange.
         unsafe { need(exchange) }?.with(|inner| {
@@ -68,9 +68,9 @@ pub unsafe extern "C" fn fastrpc_http_read(
     count: *mut usize,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
-        // SAFETY: the caller passes NULL or a place for the count.
+        // SAFETY: the caller passes NULL or a writable pointer.
         let count = unsafe { Out::new(count) }?;
         if buffer.is_null() && size > 0 {
             return Err(Failure::invalid("the buffer is NULL"));
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn fastrpc_http_form(
     error: *mut *mut fastrpc_error,
 ) -> *const c_char {
     let mut found = (ptr::null(), 0);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     let _ = guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes readable bytes.
         let name = unsafe { arg::text(name, name_size) }?;
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn fastrpc_http_form(
         })
     });
     if !size.is_null() {
-        // SAFETY: the caller passes NULL or a place for the size.
+        // SAFETY: the caller passes NULL or a writable pointer.
         unsafe { size.write(found.1) };
     }
     found.0.cast()
@@ -138,12 +138,12 @@ pub unsafe extern "C" fn fastrpc_http_form_at(
     error: *mut *mut fastrpc_error,
 ) -> bool {
     let mut found = false;
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     let _ = guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live exchange.
         unsafe { need(exchange) }?.with(|inner| {
             if let Some(pair) = inner.form()?.get(index) {
-                // SAFETY: the caller passes places for the results.
+                // SAFETY: the caller passes writable pointers.
                 unsafe { store_pair(pair.bytes(), name, name_size, value, value_size) }?;
                 found = true;
             }

@@ -20,7 +20,7 @@ pub unsafe extern "C" fn fastrpc_http_method(
     exchange: *const fastrpc_http_exchange,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a live exchange, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a live exchange, and NULL or a writable pointer.
     unsafe { view(exchange, size, |inner| Some(inner.request.method().as_str().as_bytes())) }
 }
 
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn fastrpc_http_path(
     exchange: *const fastrpc_http_exchange,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a live exchange, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a live exchange, and NULL or a writable pointer.
     unsafe { view(exchange, size, |inner| Some(inner.request.path().as_bytes())) }
 }
 
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn fastrpc_http_query_string(
     exchange: *const fastrpc_http_exchange,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a live exchange, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a live exchange, and NULL or a writable pointer.
     unsafe { view(exchange, size, |inner| inner.request.uri().query().map(str::as_bytes)) }
 }
 
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn fastrpc_http_head(
     exchange: *const fastrpc_http_exchange,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a live exchange, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a live exchange, and NULL or a writable pointer.
     unsafe { view(exchange, size, |inner| Some(inner.request.raw_head())) }
 }
 
@@ -87,8 +87,8 @@ pub unsafe extern "C" fn fastrpc_http_header(
     index: usize,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a place for
-    // the size.
+    // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a
+    // writable pointer.
     unsafe {
         view_named(exchange, name, name_size, size, |inner, name| {
             let values = inner.request.headers().get_all(name);
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn fastrpc_http_header_at(
     value: *mut *const c_char,
     value_size: *mut usize,
 ) -> bool {
-    // SAFETY: the caller passes NULL or a live exchange, and places for the results.
+    // SAFETY: the caller passes NULL or a live exchange, and writable pointers.
     unsafe {
         pair_at(exchange, name, name_size, value, value_size, |inner| {
             let (name, value) = inner.headers().get(index)?;
@@ -131,8 +131,8 @@ pub unsafe extern "C" fn fastrpc_http_param(
     name_size: usize,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a place for
-    // the size.
+    // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a
+    // writable pointer.
     unsafe {
         view_named(exchange, name, name_size, size, |inner, name| {
             inner.request.param(name).map(str::as_bytes)
@@ -150,8 +150,8 @@ pub unsafe extern "C" fn fastrpc_http_query(
     name_size: usize,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a place for
-    // the size.
+    // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a
+    // writable pointer.
     unsafe {
         view_named(exchange, name, name_size, size, |inner, name| Pair::find(inner.queries(), name))
     }
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn fastrpc_http_query_at(
     value: *mut *const c_char,
     value_size: *mut usize,
 ) -> bool {
-    // SAFETY: the caller passes NULL or a live exchange, and places for the results.
+    // SAFETY: the caller passes NULL or a live exchange, and writable pointers.
     unsafe {
         pair_at(exchange, name, name_size, value, value_size, |inner| {
             inner.queries().get(index).map(Pair::bytes)
@@ -188,8 +188,8 @@ pub unsafe extern "C" fn fastrpc_http_cookie(
     name_size: usize,
     size: *mut usize,
 ) -> *const c_char {
-    // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a place for
-    // the size.
+    // SAFETY: the caller passes NULL or a live exchange, readable bytes, and NULL or a
+    // writable pointer.
     unsafe {
         view_named(exchange, name, name_size, size, |inner, name| {
             inner.request.cookie(name).map(str::as_bytes)
@@ -277,7 +277,7 @@ impl Inner {
 }
 
 /// # Safety
-/// `exchange` is NULL or live; `size` is NULL or a place for a number.
+/// `exchange` is NULL or live; `size` is NULL or a writable pointer.
 unsafe fn view(
     exchange: *const fastrpc_http_exchange,
     size: *mut usize,
@@ -321,7 +321,7 @@ unsafe fn view_named(
 /// Stores the name and the value that `part` finds, if it finds any.
 ///
 /// # Safety
-/// `exchange` is NULL or live; the others are NULL (nothing is found) or places for the results.
+/// `exchange` is NULL or live; the others are NULL (nothing is found) or writable.
 unsafe fn pair_at(
     exchange: *const fastrpc_http_exchange,
     name: *mut *const c_char,
@@ -343,7 +343,7 @@ unsafe fn pair_at(
 }
 
 /// # Safety
-/// The pointers are NULL (an error) or places for the results.
+/// The pointers are NULL (an error) or writable.
 pub(super) unsafe fn store_pair(
     pair: (&[u8], &[u8]),
     name: *mut *const c_char,

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn fastrpc_key_new(
     out: *mut *mut fastrpc_key,
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         unsafe { Out::new(out) }?.store(give(Stored { key: Key::new(), drop }));
         Ok(())
     })

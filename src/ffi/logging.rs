@@ -52,7 +52,7 @@ pub unsafe extern "C" fn fastrpc_set_log(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let level = level_filter(level)
             .ok_or_else(|| Failure::invalid("the level must be one of the FASTRPC_LOG_ numbers"))?;

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use crate::rpc::Compress;
 
 use super::arg;
-use super::callback::call_out_told;
+use super::callback::call_out_logged;
 use super::error::Failure;
 use super::status::*;
 
@@ -57,7 +57,7 @@ pub(super) unsafe fn message<'a>(
         return Err(Failure::new(FASTRPC_ENOMEM, "no memory for a message of this size"));
     }
     buffer.resize(size, 0);
-    let outcome = call_out_told("the function that fills a message", || {
+    let outcome = call_out_logged("the function that fills a message", || {
         // SAFETY: the user gave this function for this data; the buffer has `size` bytes.
         unsafe { fill(user, buffer.as_mut_ptr(), size) }
     });
@@ -81,7 +81,7 @@ impl Drop for Scratch {
             return;
         }
         buffer.clear();
-        // At the end of a thread there may be no place any more.
+        // At the end of a thread its pool may be gone.
         let _ = SCRATCH.try_with(|kept| {
             let mut kept = kept.borrow_mut();
             if kept.len() < MAX_KEPT {

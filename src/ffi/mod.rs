@@ -8,9 +8,10 @@
 // Of these the public API alone: `tests/ffi_outside` compiles this folder outside of the crate.
 //
 // What holds: it converts, guards and calls, without logic of its own. Every export is written out
-// with one closure as its body: `guard` catches panics and refuses calls in a forked child. Pointers
-// from C become Rust values only through `own` (opaque handles) and `arg` (bytes, text, options); the
-// user's callbacks run only through `callback`, the one place where Rust calls C or C++.
+// with one closure as its body: `guard` catches panics and refuses calls in a forked child.
+// Pointers from C become Rust values only through `own` (opaque handles) and `arg` (bytes, text,
+// options); the user's callbacks run only through `callback`, the one place where Rust calls C or
+// C++.
 //
 // What it must never do: let a panic or an exception cross the border; forget to call a `drop`.
 

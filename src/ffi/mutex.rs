@@ -26,7 +26,7 @@ impl Opaque for fastrpc_mutex {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_mutex_new(out: *mut *mut fastrpc_mutex) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         unsafe { Out::new(out) }?.store(give(RawMutex::new()));
         Ok(())
     })
@@ -92,7 +92,7 @@ impl Opaque for fastrpc_condvar {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fastrpc_condvar_new(out: *mut *mut fastrpc_condvar) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         unsafe { Out::new(out) }?.store(give(Condvar::new()));
         Ok(())
     })

@@ -13,13 +13,13 @@ pub(super) trait Opaque {
     type Ownership;
 }
 
-/// C owns the value, through its one pointer, and gives it back to the type's `_free`.
+/// C owns the value, through its one pointer, and passes it to the type's `_free`.
 pub(super) enum OwnedBox {}
 
 /// C owns a share of the value, through its one pointer; Rust keeps others.
 pub(super) enum SharedArc {}
 
-/// C gives the memory, all zero at first, and owns the value in it, which has the same layout.
+/// C provides the memory, all zero at first, and owns the value in it, which has the same layout.
 pub(super) enum InPlace {}
 
 /// Hands `value` to C.

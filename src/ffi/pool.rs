@@ -7,7 +7,7 @@ use crate::pool::{self, JobError, ThreadPool};
 
 use super::arg::{self, FOREVER, Options, deadline};
 use super::callback::{
-    UserData, call_out, call_out_logged, call_out_told, fastrpc_drop, fastrpc_function,
+    UserData, call_out, call_out_detached, call_out_logged, fastrpc_drop, fastrpc_function,
 };
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
@@ -94,9 +94,9 @@ pub unsafe extern "C" fn fastrpc_pool_new(
     out: *mut *mut fastrpc_pool,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         let out = unsafe { Out::new(out) }?;
         // SAFETY: the caller passes NULL or options with a right size field.
         let options = unsafe { arg::options(options) }?;
@@ -126,14 +126,14 @@ pub unsafe extern "C" fn fastrpc_pool_run(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live pool.
         let pool = unsafe { need(pool) }?;
         let job = move || {
             // SAFETY: the user gave this function for this data.
-            call_out_told("a job of a thread pool", || unsafe { function(user.get()) })
+            call_out_logged("a job of a thread pool", || unsafe { function(user.get()) })
         };
         let ended = if timeout < 0 { pool.run(job) } else { pool.run_by(deadline(timeout), job) };
         ended?.map_err(|exception| Failure::new(FASTRPC_EEXCEPTION, exception))
@@ -154,13 +154,13 @@ pub unsafe extern "C" fn fastrpc_pool_post(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live pool.
         unsafe { need(pool) }?.execute(move || {
             // SAFETY: the user gave this function for this data.
-            call_out_logged("a job of a thread pool", || unsafe { function(user.get()) });
+            call_out_detached("a job of a thread pool", || unsafe { function(user.get()) });
         })?;
         Ok(())
     })
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn fastrpc_pool_shutdown(
     timeout: i64,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live pool.
         unsafe { need(pool) }?.shutdown(deadline(timeout))?;
@@ -225,7 +225,7 @@ pub unsafe extern "C" fn fastrpc_blocking(
     user: *mut c_void,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the user gave this function for this data.

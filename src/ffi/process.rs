@@ -79,9 +79,9 @@ pub unsafe extern "C" fn fastrpc_prefork_new(
     out: *mut *mut fastrpc_prefork,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         let out = unsafe { Out::new(out) }?;
         // SAFETY: the caller passes NULL or options with a right size field.
         let options = unsafe { arg::options(options) }?;
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn fastrpc_prefork_run(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live object.
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn fastrpc_prefork_run(
             code
         })?;
         if !signal.is_null() {
-            // SAFETY: the caller passes NULL or a place for the number.
+            // SAFETY: the caller passes NULL or a writable pointer.
             unsafe { Out::new(signal) }?.store(number);
         }
         Ok(())

@@ -37,7 +37,7 @@ pub unsafe extern "C" fn fastrpc_queue_new(
         if capacity == 0 {
             return Err(Failure::invalid("the capacity must be at least 1"));
         }
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         unsafe { Out::new(out) }?.store(give(Stored { items: Queue::new(capacity), drop }));
         Ok(())
     })
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn fastrpc_queue_pop(
     guard(ErrorOut::NONE, || {
         // SAFETY: the caller passes NULL or a live queue.
         let items = &unsafe { need(queue) }?.items;
-        // SAFETY: the caller passes NULL or a place for the item.
+        // SAFETY: the caller passes NULL or a writable pointer.
         let out = unsafe { Out::new(item) }?;
         let item = if is_try(timeout) { items.try_pop() } else { items.pop_by(deadline(timeout)) };
         out.store(item?.get());

@@ -80,7 +80,7 @@ pub unsafe extern "C" fn fastrpc_call_reply_with(
     options: *const fastrpc_reply_options,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a call it owns and gives up.
         let handle = unsafe { CallHandle::take(call) }?;

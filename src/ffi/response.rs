@@ -31,7 +31,7 @@ pub unsafe extern "C" fn fastrpc_response_body(
     response: *const fastrpc_response,
     size: *mut usize,
 ) -> *const u8 {
-    // SAFETY: the caller passes NULL or a live response, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a live response, and NULL or a writable pointer.
     unsafe { view(response, size, |r| r.body()) }
 }
 
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn fastrpc_response_attachment(
     response: *const fastrpc_response,
     size: *mut usize,
 ) -> *const u8 {
-    // SAFETY: the caller passes NULL or a live response, and NULL or a place for the size.
+    // SAFETY: the caller passes NULL or a live response, and NULL or a writable pointer.
     unsafe { view(response, size, Response::attachment) }
 }
 
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn fastrpc_response_free(response: *mut fastrpc_response) 
 }
 
 /// # Safety
-/// `response` is NULL or live; `size` is NULL or a place for a number.
+/// `response` is NULL or live; `size` is NULL or a writable pointer.
 unsafe fn view(
     response: *const fastrpc_response,
     size: *mut usize,

@@ -54,7 +54,7 @@ pub unsafe extern "C" fn fastrpc_runtime_configure(
     options: *const fastrpc_runtime_options,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or options with a right size field.
         let options = unsafe { arg::options(options) }?;

@@ -30,7 +30,7 @@ pub unsafe extern "C" fn fastrpc_semaphore_new(
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
         check_count(permits)?;
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         unsafe { Out::new(out) }?.store(give(Semaphore::new(permits)));
         Ok(())
     })
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn fastrpc_wait_group_new(
     out: *mut *mut fastrpc_wait_group,
 ) -> fastrpc_status {
     guard(ErrorOut::NONE, || {
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         unsafe { Out::new(out) }?.store(give(WaitGroup::new()));
         Ok(())
     })

@@ -151,11 +151,11 @@ pub unsafe extern "C" fn fastrpc_server_new(
     out: *mut *mut fastrpc_server,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or options with a right size field.
         let options = unsafe { arg::options(options) }?;
-        // SAFETY: the caller passes NULL or a place for the pointer.
+        // SAFETY: the caller passes NULL or a writable pointer.
         unsafe { Out::new(out) }?.store(give(Server::new(options.to_rust())));
         Ok(())
     })
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn fastrpc_server_add_method(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live server.
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn fastrpc_server_listen(
     address_size: usize,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live server.
         let server = unsafe { need(server) }?;
@@ -230,7 +230,7 @@ pub unsafe extern "C" fn fastrpc_server_listen_fd(
     fd: c_int,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live server.
         let server = unsafe { need(server) }?;
@@ -323,13 +323,13 @@ pub unsafe extern "C" fn fastrpc_server_run_until_signal(
     signal: *mut i32,
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         // SAFETY: the caller passes NULL or a live server.
         let server = unsafe { need(server) }?;
         let number = server.run_until_signal(arg::duration(grace).unwrap_or(FOREVER))?;
         if !signal.is_null() {
-            // SAFETY: the caller passes NULL or a place for the number.
+            // SAFETY: the caller passes NULL or a writable pointer.
             unsafe { Out::new(signal) }?.store(number);
         }
         Ok(())

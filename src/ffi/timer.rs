@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use crate::rt::Timer;
 
 use super::arg;
-use super::callback::{UserData, call_out_logged, fastrpc_drop, fastrpc_function};
+use super::callback::{UserData, call_out_detached, fastrpc_drop, fastrpc_function};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, take};
@@ -37,16 +37,16 @@ pub unsafe extern "C" fn fastrpc_timer_after(
     error: *mut *mut fastrpc_error,
 ) -> fastrpc_status {
     let user = UserData::new(user, drop);
-    // SAFETY: the caller passes NULL or a place for the error.
+    // SAFETY: the caller passes NULL or a writable pointer.
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         let delay = arg::duration(delay).ok_or_else(|| Failure::invalid("the delay is below 0"))?;
         let timer = Timer::after(delay, move || {
             // SAFETY: the user gave this function for this data.
-            call_out_logged("a timer", || unsafe { function(user.get()) });
+            call_out_detached("a timer", || unsafe { function(user.get()) });
         })?;
         if !out.is_null() {
-            // SAFETY: the caller passes NULL or a place for the pointer.
+            // SAFETY: the caller passes NULL or a writable pointer.
             unsafe { Out::new(out) }?.store(give(timer));
         }
         Ok(())
