@@ -143,9 +143,15 @@ impl From<io::Error> for Failure {
             (io::ErrorKind::WouldBlock, _) => FASTRPC_EAGAIN,
             _ => FASTRPC_EIO,
         };
-        let code = e.raw_os_error().unwrap_or(status);
+        let code = os_error(&e).unwrap_or(status);
         Failure::new(status, e.to_string()).with_code(code)
     }
+}
+
+/// The system's number of an error, or of the one that is the cause of its text.
+fn os_error(e: &io::Error) -> Option<i32> {
+    let cause = || e.get_ref()?.source()?.downcast_ref::<io::Error>()?.raw_os_error();
+    e.raw_os_error().or_else(cause)
 }
 
 impl From<sync::Error> for Failure {

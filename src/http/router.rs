@@ -1,5 +1,6 @@
 //! Routes: which handler serves a method and a path.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,6 +11,18 @@ use super::handler::Handler;
 use super::{Method, Request, Responder, Response};
 
 /// Handlers by method and path. Routes may be added at any time, by any thread.
+///
+/// ```
+/// use fastrpc::http::Router;
+///
+/// # fn main() -> Result<(), fastrpc::http::RouteError> {
+/// let router = Router::new();
+/// router
+///     .route("GET", "/hello/:name", |request| format!("hello {}", request.param("name").unwrap()))?
+///     .route("GET", "/files/*path", |_| "a file")?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// A path is matched as it came, percent-encoded. In a pattern `:name` stands for one segment and
 /// `*name`, at the end, for all that is left; [`Request::param`] gives what they stood for,
@@ -70,8 +83,8 @@ impl Router {
         self.add(method, path, Handler::Later(Box::new(handler)))
     }
 
-    /// Sets the handler of the requests that no route fits, whatever their method. Without one
-    /// they are answered with 404, or 405 if the path has routes of other methods.
+    /// Sets the handler of the requests whose path no route matches, whatever their method. Without
+    /// one they are answered with 404. A path that has routes of other methods is 405 in any case.
     ///
     /// # Errors
     /// When there is one already.
@@ -99,7 +112,7 @@ impl Router {
             text: format!("{method} {path}: {why}"),
             is_conflict,
         };
-        let name = Method::from_bytes(method.as_bytes()).map_err(|e| error(&e, false))?;
+        let name = self::method(method).map_err(|e| error(&e, false))?;
         let pattern = pattern(path).map_err(|e| error(&e, false))?;
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let index = match table.indices.get(&pattern) {
@@ -125,9 +138,9 @@ impl Router {
 
     pub(super) fn find(&self, method: &Method, path: &str) -> Found {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let fallback = || table.fallback.clone().map(|handler| Found::Handler(handler, Vec::new()));
         let Ok(found) = table.paths.at(path) else {
-            return fallback().unwrap_or(Found::Nothing);
+            let fallback = table.fallback.clone();
+            return fallback.map_or(Found::Nothing, |handler| Found::Handler(handler, Vec::new()));
         };
         let entry = &table.entries[*found.value];
         let of = |method: &Method| entry.iter().find(|(m, _)| m == method);
@@ -142,16 +155,28 @@ impl Router {
                 let params = params.map(|(key, value)| (key.to_owned(), decode(value))).collect();
                 Found::Handler(handler.clone(), params)
             }
-            None => fallback().unwrap_or_else(|| {
+            None => {
                 let methods: Vec<&str> = entry.iter().map(|(method, _)| method.as_str()).collect();
                 Found::OtherMethods(methods.join(", "))
-            }),
+            }
         }
     }
 }
 
-/// The pattern as matchit writes it: braces around names, and braces that are meant doubled.
-fn pattern(path: &str) -> Result<String, &'static str> {
+/// The method of a route. Methods are case-sensitive, and those that are known are upper case.
+fn method(name: &str) -> Result<Method, Cow<'static, str>> {
+    let upper = name.to_ascii_uppercase();
+    if upper != name && KNOWN_METHODS.contains(&&*upper) {
+        return Err(format!("write the method as \"{upper}\"").into());
+    }
+    Method::from_bytes(name.as_bytes()).map_err(|_| "the method is not a token".into())
+}
+
+const KNOWN_METHODS: [&str; 9] =
+    ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+
+/// The pattern as matchit writes it: braces around names.
+fn pattern(path: &str) -> Result<String, Cow<'static, str>> {
     let rest = path.strip_prefix('/').ok_or("a path begins with '/'")?;
     let mut pattern = String::new();
     for segment in rest.split('/') {
@@ -159,18 +184,34 @@ fn pattern(path: &str) -> Result<String, &'static str> {
         match (segment.strip_prefix(':'), segment.strip_prefix('*')) {
             (Some(name), _) => pattern.push_str(&format!("{{{}}}", variable(name)?)),
             (_, Some(name)) => pattern.push_str(&format!("{{*{}}}", variable(name)?)),
-            _ => pattern.push_str(&segment.replace('{', "{{").replace('}', "}}")),
+            _ if segment.contains(['{', '}', '<', '>']) => return Err(foreign(segment).into()),
+            _ => pattern.push_str(segment),
         }
     }
     Ok(pattern)
 }
 
+/// What to write instead of a variable in the syntax of other routers: `{id}`, `{*rest}`, `<id>`.
+/// Such characters come percent-encoded in a path, and so can match nothing else.
+fn foreign(segment: &str) -> String {
+    let inner = segment.trim_matches(['{', '}', '<', '>']);
+    let name: String =
+        inner.trim_start_matches(['*', ':']).chars().take_while(|&c| is_word(c)).collect();
+    let name = if name.is_empty() { "name" } else { &name };
+    let is_rest = inner.contains(['*', '.']) || inner.contains("path:");
+    let variable = if is_rest { format!("*{name}") } else { format!(":{name}") };
+    format!("write a variable as '{variable}', not '{segment}'")
+}
+
 fn variable(name: &str) -> Result<&str, &'static str> {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(is_word) {
         return Err("a variable is named by letters, digits and '_'");
     }
     Ok(name)
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Why a route could not be added.
@@ -222,7 +263,6 @@ mod tests {
             ("GET", "/users/:id"),
             ("GET", "/users/me"),
             ("GET", "/files/*path"),
-            ("GET", "/{x}"),
         ]);
         let param = |path: &str| {
             find(&router, "GET", path).map(|p| p.into_iter().map(|p| p.1).collect::<Vec<_>>())
@@ -232,7 +272,6 @@ mod tests {
         assert_eq!(param("/users/a%2Fb%20c").unwrap(), ["a/b c"]);
         assert_eq!(param("/users/me").unwrap(), [""; 0]);
         assert_eq!(param("/files/a/b").unwrap(), ["a/b"]);
-        assert_eq!(param("/{x}").unwrap(), [""; 0]);
         for path in ["/users", "/users/", "/users/1/2", "/files", "*", "/x"] {
             assert_eq!(param(path), None, "{path}");
         }
@@ -249,7 +288,7 @@ mod tests {
         }
         router.fallback(|_, _| {}).unwrap();
         assert!(router.fallback(|_, _| {}).is_err());
-        assert!(find(&router, "PUT", "/a").is_some());
+        assert!(find(&router, "PUT", "/a").is_none(), "a method that is not allowed stays so");
         assert!(find(&router, "PUT", "/z").is_some());
     }
 
@@ -268,5 +307,22 @@ mod tests {
             let added = router.route(method, path, |_| "");
             assert!(added.is_err(), "{method} {path}");
         }
+    }
+
+    #[test]
+    fn the_syntax_of_other_routers_is_refused_with_ours() {
+        for (method, path, advice) in [
+            ("get", "/a", "get /a: write the method as \"GET\""),
+            ("GET", "/a/{id}", "GET /a/{id}: write a variable as ':id', not '{id}'"),
+            ("GET", "/{*rest}", "GET /{*rest}: write a variable as '*rest', not '{*rest}'"),
+            ("GET", "/{rest...}", "GET /{rest...}: write a variable as '*rest', not '{rest...}'"),
+            ("GET", "/<id>", "GET /<id>: write a variable as ':id', not '<id>'"),
+            ("GET", "/{}", "GET /{}: write a variable as ':name', not '{}'"),
+        ] {
+            let error = Router::new().route(method, path, |_| "").map(drop).unwrap_err();
+            assert_eq!((error.to_string().as_str(), error.is_conflict()), (advice, false));
+        }
+        // Methods of one's own are whatever one says.
+        Router::new().route("purge", "/a", |_| "").unwrap();
     }
 }

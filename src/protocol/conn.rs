@@ -147,6 +147,7 @@ impl Conn {
     /// A request was taken. It is in flight until this is dropped, after its answer was written.
     pub fn begin_request(self: &Arc<Self>) -> InFlight {
         self.requests_began(1);
+        self.publish();
         InFlight { conn: self.clone(), is_error: Cell::new(false), on_worker: PhantomData }
     }
 
@@ -292,10 +293,11 @@ impl Conn {
 
     /// The protocol is known: counts the connection there.
     pub(crate) fn count_at(&self, counters: &Arc<Counters>) {
-        self.publish();
         let before = self.local().counters.replace(counters.clone());
         before.connections.fetch_sub(1, Ordering::Relaxed);
         counters.connections.fetch_add(1, Ordering::Relaxed);
+        // With what was read to find out.
+        self.publish();
     }
 
     /// The server is stopping.

@@ -15,13 +15,12 @@
 
 mod accept;
 mod detect;
+mod listen;
 mod options;
 mod stats;
 mod stop;
 
 use std::fmt;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -33,11 +32,9 @@ pub use crate::protocol::{
 };
 
 use crate::http::{self, Http1, Router};
-use crate::net::{self, Addr, Listener, ToAddr};
+use crate::net::Listener;
 use crate::protocol::{Connections, Counters};
 use crate::rpc::{self, BaiduStd, Call, Original, Registry, Rpc, Service};
-use crate::rt;
-use crate::sync::lock;
 
 /// A server: methods by name, HTTP routes, and the addresses it listens on.
 ///
@@ -189,47 +186,6 @@ impl Server {
         let mut protocols = self.shared.protocols.write().unwrap_or_else(PoisonError::into_inner);
         let added = Spoken::new(Arc::new(protocol));
         *protocols = std::iter::once(added).chain(protocols.iter().cloned()).collect();
-    }
-
-    // ---- where ----
-
-    /// Listens on `addr`: `"host:port"`, where port 0 takes a free one, or `"unix:/path"`. May be
-    /// called several times. Returns the address bound.
-    ///
-    /// # Errors
-    /// When the address cannot be bound, or the server has stopped.
-    pub fn listen(&self, addr: impl ToAddr) -> io::Result<Addr> {
-        let addr = addr.to_addr().parse()?;
-        self.listen_with(Listener::bind(&addr, &net::ListenOptions::default())?)
-    }
-
-    /// Serves on a socket that listens already, TCP or Unix: one that was inherited, or that
-    /// [`Prefork`](crate::process::Prefork) gave. Returns its address.
-    ///
-    /// # Errors
-    /// `InvalidInput` for an fd that does not listen, and when the server has stopped.
-    pub fn listen_fd(&self, fd: OwnedFd) -> io::Result<Addr> {
-        self.listen_with(Listener::from_fd(fd)?)
-    }
-
-    fn listen_with(&self, listener: Listener) -> io::Result<Addr> {
-        let local = listener.local_addr().clone();
-        let listener = Arc::new(listener);
-        {
-            let mut listeners = lock(&self.shared.listeners);
-            if self.shared.connections.is_stopping() {
-                return Err(io::Error::other("the server has stopped"));
-            }
-            listeners.push(listener.clone());
-        }
-        let shared = self.shared.clone();
-        rt::Builder::new().name("accept").spawn(move || shared.accept(&listener))?;
-        Ok(local)
-    }
-
-    /// The first address that [`listen`](Server::listen) bound.
-    pub fn local_addr(&self) -> Option<Addr> {
-        Some(lock(&self.shared.listeners).first()?.local_addr().clone())
     }
 
     // ---- connections ----
