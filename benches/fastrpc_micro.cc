@@ -2,7 +2,7 @@
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/hook.hpp>
 #include <fastrpc/sync.hpp>
-#include <fastrpc/thread_pool.hpp>
+#include <fastrpc/tp_mgr.hpp>
 
 #include <dlfcn.h>
 #include <sys/socket.h>

@@ -28,7 +28,7 @@ std::string outcome(const fastrpc::CliController& controller, const echo::EchoRe
   return "error " + std::to_string(controller.ErrorCode()) + ": " + controller.ErrorText();
 }
 
-void done_asynchronously(fastrpc::wait_group* group) {
+void done_asynchronously(fastrpc::WaitGroup* group) {
   group->done();
 }
 
@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
     auto start = Clock::now();
     fastrpc::CliController controller;
     echo::EchoResponse response;
-    fastrpc::wait_group group;
+    fastrpc::WaitGroup group;
     group.add(1);
     stub.Echo(&controller, &request, &response,
               google::protobuf::NewCallback(&done_asynchronously, &group));

@@ -38,7 +38,7 @@ int main() {
   std::cout << "sync:  " << response.response() << '\n';
 
   // With one it returns at once, and `done` runs in a coroutine when the answer is there.
-  fastrpc::wait_group answered(1);
+  fastrpc::WaitGroup answered(1);
   echo::EchoResponse later;
   stub.Echo(nullptr, &request, &later, fastrpc::pbext::NewCallback([&] { answered.done(); }));
   std::cout << "async: on its way\n";

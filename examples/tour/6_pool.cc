@@ -32,7 +32,7 @@ int main() {
   }
 
   // A job that nobody waits for.
-  fastrpc::wait_group ended(1);
+  fastrpc::WaitGroup ended(1);
   pool.TPAsynRun([&] { ended.done(); });
   ended.wait();
   return sum == 42 && ticks > 5 ? 0 : 1;

@@ -35,7 +35,7 @@ int main() {
   server.add_service(service);
   server.listen();
 
-  fastrpc::wait_group wanted(5);
+  fastrpc::WaitGroup wanted(5);
   fastrpc::RpcClient client("127.0.0.1", server.port());
   client.on_push([&](std::string_view type, std::string_view bytes) {
     auto message = fastrpc::create_message(std::string(type));

@@ -24,7 +24,7 @@ int main() {
   Slow service;
   auto server = std::make_unique<fastrpc::RpcServer>("127.0.0.1", 0);
   server->add_service(service);
-  fastrpc::wait_group closed(1);
+  fastrpc::WaitGroup closed(1);
   server->on_close([&](std::uint64_t connection) {
     std::cout << "server: connection " << connection << " has ended\n";
     closed.done();
@@ -39,7 +39,7 @@ int main() {
   // A server that leaves, with a call in flight.
   closed.add();
   fastrpc::RpcClient client("127.0.0.1", port);
-  fastrpc::wait_group lost(1);
+  fastrpc::WaitGroup lost(1);
   client.on_close([&](const fastrpc::Error& why) {
     std::cout << "client: " << why.text() << '\n';
     lost.done();

@@ -43,9 +43,9 @@ void ask(int port) {
 }
 
 int main() {
-  fastrpc::ProcessOptions options;
+  fastrpc::PreforkOptions options;
   options.processes = 2;
-  fastrpc::prefork group("127.0.0.1", 0, options);
+  fastrpc::Prefork group("127.0.0.1", 0, options);
 
   pid_t client = fork();
   if (client == 0) {

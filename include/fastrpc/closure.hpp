@@ -1,7 +1,10 @@
-// Closures: a function or method with some of its arguments, as the original passes them around.
+// Closures of 2016: a function or method with some of its arguments, and coroutines that run them.
 //
 //   Closure<void, int>* closure = NewClosure(this, &Server::Add, 1);  // void Add(int, int)
 //   closure->Run(2);
+//   AsynRun(&work, 7);  // in a new coroutine
+//
+// Today lambdas do the same: see fastrpc/coroutine.hpp.
 #pragma once
 
 #include <fastrpc/coroutine.hpp>
@@ -13,7 +16,7 @@
 namespace fastrpc {
 
 // Something to run with arguments. Whoever has the pointer owns it: run it, which frees one of
-// NewClosure(), or delete it. One thread at a time.
+// NewClosure(), or delete it. Not thread-safe.
 template <typename R, typename... Args>
 class Closure {
  public:
@@ -130,13 +133,29 @@ template <typename Object, typename Method, typename... Given,
 }
 
 // Runs a function or method in a new coroutine, with arguments as NewClosure() takes them. An
-// exception that leaves it is logged. Throws an Error if there is no coroutine to be had.
+// exception that leaves it is logged. Throws an Error if no coroutine can be made.
 template <typename... Given>
 void AsynRun(Given&&... given) {
   auto* closure = NewClosure(std::forward<Given>(given)...);
   auto run = [owned = std::unique_ptr<std::remove_pointer_t<decltype(closure)>>(
                   closure)]() mutable { owned.release()->Run(); };
   spawn_detached(std::move(run));
+}
+
+// Runs `work`, a callable or a pointer to a Closure (whose Run() is called), in a new coroutine and
+// returns true; or, in a coroutine, runs it right here and returns false. An exception that leaves
+// a new coroutine is logged.
+template <typename Work>
+bool ProcessWithNewCro(Work work) {
+  auto run = [work = std::move(work)]() mutable {
+    if constexpr (std::is_invocable_v<Work&>) {
+      work();
+    } else {
+      work->Run();
+    }
+  };
+  if (this_coroutine::exists()) return run(), false;
+  return spawn_detached(std::move(run)), true;
 }
 
 }  // namespace fastrpc

@@ -1,34 +1,47 @@
 // Coroutines: plain blocking code, a real stack each, bound to one thread for life.
 //
-//   auto c = fastrpc::spawn([] { return answer(); });
-//   int n = c.join();
+//   auto coroutine = fastrpc::spawn([] { return fetch("http://..."); });
+//   fastrpc::sleep_for(100ms);  // the other coroutines of this worker run meanwhile
+//   std::string page = coroutine.join();
+//
+// A coroutine runs on a worker of the runtime: that of the coroutine that spawned it, or, spawned
+// by a plain thread, one after the other. Its stack is fixed in size: see SpawnOptions. Functions
+// that wait say so; they suspend a coroutine and block a plain thread.
 #pragma once
 
 #include <fastrpc/detail/outcome.hpp>
 #include <fastrpc/runtime.hpp>
 
+#include <chrono>
 #include <memory>
 
 namespace fastrpc {
 
+namespace detail {
+inline const fastrpc_spawn_options& spawn_defaults() {
+  return defaults<fastrpc_spawn_options, fastrpc_spawn_options_init>();
+}
+}  // namespace detail
+
+// How a coroutine is made. The defaults are those of the C ABI's fastrpc_spawn_options.
 struct SpawnOptions {
   // For messages.
-  std::string_view name = {};
+  std::string_view name = {detail::spawn_defaults().name, detail::spawn_defaults().name_size};
   // Bytes; 0 takes the runtime's default.
-  std::size_t stack_size = 0;
+  std::size_t stack_size = detail::spawn_defaults().stack_size;
   // From 0; -1 takes the spawning coroutine's own, or, in a thread, one after the other.
-  std::int64_t worker = -1;
+  std::int64_t worker = detail::spawn_defaults().worker;
 };
 
-// A coroutine that gives a T. Destroying it does not end the coroutine: see detach(). One thread at
-// a time.
+// Owns the result of a coroutine. Destroying it neither ends the coroutine nor waits: that is
+// detach(). Not thread-safe.
 template <typename T>
 class [[nodiscard]] Coroutine {
  public:
   Coroutine() = default;
 
-  // Waits for the end. Gives the result, or rethrows the exception that left the function; if
-  // nobody joins, that is logged. Throws an Error if the wait was cancelled, or if it was joined
+  // Waits for the end. Returns the result, or rethrows the exception that left the function; if
+  // nobody joins, that is logged. Throws an Error if the wait was canceled, or if it was joined
   // before.
   T join() {
     wait(detail::kNever).value();
@@ -39,14 +52,21 @@ class [[nodiscard]] Coroutine {
     return outcome_->take(std::nothrow);
   }
 
-  // Waits for the end, but no longer than that. Whether it has ended.
+  // Waits for the end, but no longer than that. Returns whether it has ended.
   template <typename Rep, typename Period>
   [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> time) {
     return detail::check_timed(wait_status(detail::nanoseconds(time)));
   }
+  template <typename Rep, typename Period>
+  Result<void> wait_for(std::chrono::duration<Rep, Period> time, std::nothrow_t) {
+    return detail::check(wait_status(detail::nanoseconds(time)));
+  }
 
-  // Makes its waits fail from now on, with FASTRPC_ECANCELED. Nothing is unwound.
-  void cancel() { detail::check(fastrpc_coroutine_cancel(handle_.get())).value(); }
+  // Makes its waits fail from now on, with Status::canceled. Nothing is unwound.
+  void cancel() { cancel(std::nothrow).value(); }
+  Result<void> cancel(std::nothrow_t) {
+    return detail::check(fastrpc_coroutine_cancel(handle_.get()));
+  }
 
   // Lets it run on with nobody to join it.
   void detach() { *this = Coroutine(); }
@@ -57,8 +77,7 @@ class [[nodiscard]] Coroutine {
 
  private:
   template <typename F>
-  friend auto spawn(const SpawnOptions& options, F function, std::nothrow_t)
-      -> Result<Coroutine<std::invoke_result_t<F&>>>;
+  friend auto spawn(const SpawnOptions& options, F function, std::nothrow_t);
 
   fastrpc_status wait_status(std::int64_t timeout) {
     return fastrpc_coroutine_join(handle_.get(), timeout, nullptr);
@@ -75,8 +94,7 @@ class [[nodiscard]] Coroutine {
 namespace detail {
 
 inline fastrpc_spawn_options to_c(const SpawnOptions& options) {
-  fastrpc_spawn_options c;
-  fastrpc_spawn_options_init(&c, sizeof c);
+  fastrpc_spawn_options c = spawn_defaults();
   c.name = options.name.data();
   c.name_size = options.name.size();
   c.stack_size = options.stack_size;
@@ -84,14 +102,23 @@ inline fastrpc_spawn_options to_c(const SpawnOptions& options) {
   return c;
 }
 
+// Says what spawn() and its kin want, where they get something else.
+template <typename F>
+constexpr void check_coroutine_function() {
+  static_assert(std::is_invocable_v<F&>,
+                "fastrpc::spawn(f): f is called without arguments; let it capture what it needs: "
+                "[x] { return work(x); }");
+  static_assert(!std::is_reference_v<ResultOf<F&>>,
+                "fastrpc::spawn(f): f returns a value or a pointer, not a reference");
+}
+
 }  // namespace detail
 
-// Runs `function()` in a new coroutine.
+// Runs `function()` in a new coroutine. Returns a Coroutine<T> for its result, a T. Never suspends.
 template <typename F>
-auto spawn(const SpawnOptions& options, F function, std::nothrow_t)
-    -> Result<Coroutine<std::invoke_result_t<F&>>> {
-  using T = std::invoke_result_t<F&>;
-  static_assert(!std::is_reference_v<T>, "return a value or a pointer");
+auto spawn(const SpawnOptions& options, F function, std::nothrow_t) {
+  detail::check_coroutine_function<F>();
+  using T = detail::ResultOf<F&>;
   using Shared = std::shared_ptr<detail::Job<F, T>>;
   auto job = std::make_shared<detail::Job<F, T>>("a coroutine", std::move(function));
   Coroutine<T> coroutine;
@@ -103,21 +130,27 @@ auto spawn(const SpawnOptions& options, F function, std::nothrow_t)
   fastrpc_status status = fastrpc_spawn(&c, run, new Shared(std::move(job)),
                                         detail::delete_user<Shared>, &handle, error.out());
   coroutine.handle_.reset(handle);
-  if (auto spawned = error.check(status); !spawned) return spawned.error();
-  return coroutine;
+  if (auto spawned = error.check(status); !spawned) return Result<Coroutine<T>>(spawned.error());
+  return Result<Coroutine<T>>(std::move(coroutine));
 }
 template <typename F>
 auto spawn(const SpawnOptions& options, F function) {
   return spawn(options, std::move(function), std::nothrow).value();
 }
 template <typename F>
+auto spawn(F function, std::nothrow_t) {
+  return spawn(SpawnOptions{}, std::move(function), std::nothrow);
+}
+template <typename F>
 auto spawn(F function) {
-  return spawn(SpawnOptions{}, std::move(function));
+  return spawn(SpawnOptions{}, std::move(function), std::nothrow).value();
 }
 
 // Runs `function()` in a new coroutine that nobody joins. An exception that leaves it is logged.
+// Never suspends.
 template <typename F>
 Result<void> spawn_detached(const SpawnOptions& options, F function, std::nothrow_t) {
+  detail::check_coroutine_function<F>();
   auto run = [](void* user) { (*static_cast<F*>(user))(); };
   fastrpc_spawn_options c = detail::to_c(options);
   detail::ErrorSlot error;
@@ -125,16 +158,27 @@ Result<void> spawn_detached(const SpawnOptions& options, F function, std::nothro
                                    nullptr, error.out()));
 }
 template <typename F>
+void spawn_detached(const SpawnOptions& options, F function) {
+  spawn_detached(options, std::move(function), std::nothrow).value();
+}
+template <typename F>
+Result<void> spawn_detached(F function, std::nothrow_t) {
+  return spawn_detached(SpawnOptions{}, std::move(function), std::nothrow);
+}
+template <typename F>
 void spawn_detached(F function) {
   spawn_detached(SpawnOptions{}, std::move(function), std::nothrow).value();
 }
 
-// Lets the other coroutines of this worker run.
+// Lets the other coroutines of this worker run, or, in a plain thread, the other threads.
+inline Result<void> yield(std::nothrow_t) {
+  return detail::check(fastrpc_yield());
+}
 inline void yield() {
-  detail::check(fastrpc_yield()).value();
+  yield(std::nothrow).value();
 }
 
-// Suspends the coroutine, or blocks the thread. Throws an Error if the coroutine is cancelled.
+// Waits. Fails with Status::canceled if the coroutine is canceled.
 template <typename Rep, typename Period>
 Result<void> sleep_for(std::chrono::duration<Rep, Period> time, std::nothrow_t) {
   return detail::check(fastrpc_sleep(detail::nanoseconds(time)));
@@ -144,47 +188,57 @@ void sleep_for(std::chrono::duration<Rep, Period> time) {
   sleep_for(time, std::nothrow).value();
 }
 template <typename Clock, typename Duration>
+Result<void> sleep_until(std::chrono::time_point<Clock, Duration> time, std::nothrow_t) {
+  while (Clock::now() < time)
+    if (auto slept = sleep_for(time - Clock::now(), std::nothrow); !slept) return slept;
+  return {};
+}
+template <typename Clock, typename Duration>
 void sleep_until(std::chrono::time_point<Clock, Duration> time) {
-  while (Clock::now() < time) sleep_for(time - Clock::now());
+  sleep_until(time, std::nothrow).value();
 }
 
 namespace this_coroutine {
 
-// Whether the caller is a coroutine.
+// Returns whether the caller is a coroutine.
 [[nodiscard]] inline bool exists() {
   return fastrpc_is_coroutine();
 }
 
-// Its number; 0 in a plain thread.
+// Returns its number; 0 in a plain thread.
 [[nodiscard]] inline std::uint64_t id() {
   return fastrpc_current_id();
 }
 
-// Its name; empty in a plain thread.
+// Returns its name; empty in a plain thread.
 [[nodiscard]] inline std::string name() {
   std::string text(fastrpc_current_name(nullptr, 0), '\0');
   if (!text.empty()) fastrpc_current_name(text.data(), text.size() + 1);
   return text;
 }
 
-// The number of its worker, from 0; -1 in a plain thread.
+// Returns the number of its worker, from 0; -1 in a plain thread.
 [[nodiscard]] inline std::int64_t worker() {
   return fastrpc_worker_index();
 }
 
 }  // namespace this_coroutine
 
-// One T per coroutine, and per thread outside of coroutines, made at its first use and destroyed
-// when its coroutine ends. For variables that live as long as the program: `static local<T> x;`.
-// (A thread_local variable is shared by all coroutines of a worker.)
+// One T per coroutine, and per plain thread, made lazily and destroyed when its coroutine or thread
+// ends. Mirrors thread_local, which all coroutines of a worker share. For variables that live as
+// long as the program:
+//
+//   static fastrpc::coroutine_local<Session> session;
+//   session->user = "ann";
 template <typename T>
-class local {
+class coroutine_local {
  public:
-  local() { detail::check(fastrpc_key_new(detail::delete_user<T>, out())).value(); }
-  local(const local&) = delete;
-  local& operator=(const local&) = delete;
-  ~local() { fastrpc_key_free(key_); }
+  coroutine_local() { detail::check(fastrpc_key_new(detail::delete_user<T>, out())).value(); }
+  coroutine_local(const coroutine_local&) = delete;
+  coroutine_local& operator=(const coroutine_local&) = delete;
+  ~coroutine_local() { fastrpc_key_free(key_); }
 
+  // Access the caller's, and make it if it is not there.
   [[nodiscard]] T& operator*() {
     if (T* value = get()) return *value;
     auto value = std::make_unique<T>();
@@ -193,7 +247,7 @@ class local {
   }
   [[nodiscard]] T* operator->() { return &**this; }
 
-  // The caller's, if it is there already.
+  // Returns the caller's, or NULL if it is not there.
   [[nodiscard]] T* get() const { return static_cast<T*>(fastrpc_key_get(key_)); }
 
  private:
@@ -201,21 +255,5 @@ class local {
 
   fastrpc_key* key_ = nullptr;
 };
-
-// The original's spelling: runs `work`, a callable or a pointer to a Closure (whose Run() is
-// called), in a new coroutine and gives true; or, in a coroutine, runs it right here and gives
-// false.
-template <typename Work>
-bool ProcessWithNewCro(Work work) {
-  auto run = [work = std::move(work)]() mutable {
-    if constexpr (std::is_invocable_v<Work&>) {
-      work();
-    } else {
-      work->Run();
-    }
-  };
-  if (this_coroutine::exists()) return run(), false;
-  return spawn_detached(std::move(run)), true;
-}
 
 }  // namespace fastrpc

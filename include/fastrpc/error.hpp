@@ -268,6 +268,18 @@ inline Result<void> check(fastrpc_status status) {
   return Error(status);
 }
 
+// Tag of constructors that leave the C object out, for those of make(..., std::nothrow).
+struct Empty {};
+
+// Makes a C object by its _new function.
+template <auto New, typename Owner, typename... Args>
+Result<void> make(Owner& owner, Args... arguments) {
+  typename Owner::pointer made = nullptr;
+  fastrpc_status status = New(arguments..., &made);
+  owner.reset(made);
+  return check(status);
+}
+
 // The place for a call's error object: `slot.check(fastrpc_x(..., slot.out()))`.
 class ErrorSlot {
  public:

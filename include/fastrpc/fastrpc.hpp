@@ -1,4 +1,5 @@
-// All of fastrpc that needs no protobuf. RPC is in rpc_server.hpp and rpc_client.hpp.
+// All of fastrpc that needs no protobuf; services and stubs of protobuf are in rpc_server.hpp and
+// rpc_client.hpp.
 #pragma once
 
 #include <fastrpc/closure.hpp>
@@ -12,7 +13,9 @@
 #include <fastrpc/que_mgr.hpp>
 #include <fastrpc/resource_pool.hpp>
 #include <fastrpc/runtime.hpp>
+#include <fastrpc/start_with_mult_proc.hpp>
 #include <fastrpc/sync.hpp>
 #include <fastrpc/thread_pool.hpp>
 #include <fastrpc/timer.hpp>
 #include <fastrpc/timer_mgr.hpp>
+#include <fastrpc/tp_mgr.hpp>

@@ -5,6 +5,9 @@
 //     fastrpc::hook::Guard hooked;                            // until the end of the block
 //     redisContext* redis = redisConnect("127.0.0.1", 6379);  // other coroutines run meanwhile
 //   });
+//
+// Each coroutine has its own switch; new ones begin with RuntimeOptions::hook. To switch never
+// suspends.
 #pragma once
 
 #include <fastrpc/error.hpp>
@@ -15,7 +18,7 @@
 namespace fastrpc::hook {
 
 // Turns the hooks of the calling coroutine on, until it ends or turns them off. Fails in a plain
-// thread, and with a library that was built without hooks: FASTRPC_ESTATE, and a text that says
+// thread, and with a library that was built without hooks: Status::bad_state, and a text that says
 // what to do.
 inline Result<void> enable(std::nothrow_t) {
   detail::ErrorSlot error;
@@ -33,7 +36,7 @@ inline void disable() {
   disable(std::nothrow).value();
 }
 
-// Whether blocking libc calls suspend the caller; false in a plain thread.
+// Returns whether blocking libc calls suspend the caller; false in a plain thread.
 [[nodiscard]] inline bool is_enabled() {
   return fastrpc_hook_is_enabled();
 }

@@ -1,68 +1,139 @@
-// Waits on file descriptors: the coroutine suspends, a plain thread blocks. The descriptors stay
-// yours, blocking or not.
+// Waits on file descriptors: sockets, pipes and what else poll(2) takes.
+//
+//   while (fastrpc::wait_readable(fd, 5s)) {
+//     ssize_t n = ::read(fd, buffer, sizeof buffer);
+//     if (n <= 0) break;
+//   }
+//
+// The coroutine suspends, a plain thread blocks. The descriptors stay yours, blocking or not; any
+// number of coroutines and threads may wait on one. Waits fail with Status::canceled when their
+// coroutine is canceled, and with Status::closed after notify_close().
 #pragma once
 
 #include <poll.h>
 
 #include <fastrpc/error.hpp>
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
 namespace fastrpc {
 
-// Waits until `fd` is ready for one of `events` (FASTRPC_READABLE, FASTRPC_WRITABLE) and gives the
-// POLL bits of poll(2) that hold. `timeout` in nanoseconds; -1 never ends.
-inline Result<std::int32_t> wait_fd(int fd, std::int32_t events, std::int64_t timeout,
-                                    std::nothrow_t) {
-  std::int32_t ready = 0;
-  detail::ErrorSlot error;
-  fastrpc_status status = fastrpc_wait_fd(fd, events, timeout, &ready, error.out());
-  if (auto waited = error.check(status); !waited) return waited.error();
-  return ready;
-}
+// What to wait for.
+enum class Interest : std::int32_t {
+  // Something to read, to accept, or the end.
+  readable = FASTRPC_READABLE,
+  // Room to write, or the end of a connect.
+  writable = FASTRPC_WRITABLE,
+  either = FASTRPC_READABLE | FASTRPC_WRITABLE,
+};
 
 namespace detail {
 
-inline bool wait_fd_timed(int fd, std::int32_t events, std::int64_t timeout) {
-  auto ready = wait_fd(fd, events, timeout, std::nothrow);
-  if (!ready && ready.error().is_timeout()) return false;
-  return ready.value() != 0;
+inline Result<int> wait_fd_in(int fd, Interest interest, std::int64_t timeout) {
+  std::int32_t ready = 0;
+  ErrorSlot error;
+  auto events = static_cast<std::int32_t>(interest);
+  auto waited = error.check(fastrpc_wait_fd(fd, events, timeout, &ready, error.out()));
+  if (!waited) return waited.error();
+  return ready;
+}
+
+// Throws, but for the end of the time: 0.
+template <typename T>
+T value_or_timeout(const Result<T>& waited) {
+  return !waited && waited.error().is_timeout() ? T() : waited.value();
+}
+
+inline Result<void> without_value(const Result<int>& waited) {
+  return waited ? Result<void>() : waited.error();
+}
+
+inline Result<std::size_t> poll_in(pollfd* fds, std::size_t count, std::int64_t timeout) {
+  static_assert(sizeof(pollfd) == sizeof(fastrpc_pollfd), "one layout");
+  std::size_t ready = 0;
+  ErrorSlot error;
+  auto* array = reinterpret_cast<fastrpc_pollfd*>(fds);
+  auto waited = error.check(fastrpc_poll_fds(array, count, timeout, &ready, error.out()));
+  if (!waited) return waited.error();
+  return ready;
 }
 
 }  // namespace detail
 
-// Waits until there is something to read, to accept, or the end. Throws an Error: is_canceled(),
-// is_closed().
+// Waits until `fd` is ready. Returns the POLL bits of poll(2) that hold; 0 when the time has
+// passed.
+inline int wait_fd(int fd, Interest interest) {
+  return detail::wait_fd_in(fd, interest, detail::kNever).value();
+}
+inline Result<int> wait_fd(int fd, Interest interest, std::nothrow_t) {
+  return detail::wait_fd_in(fd, interest, detail::kNever);
+}
+template <typename Rep, typename Period>
+int wait_fd(int fd, Interest interest, std::chrono::duration<Rep, Period> time) {
+  return detail::value_or_timeout(detail::wait_fd_in(fd, interest, detail::nanoseconds(time)));
+}
+template <typename Rep, typename Period>
+Result<int> wait_fd(int fd, Interest interest, std::chrono::duration<Rep, Period> time,
+                    std::nothrow_t) {
+  return detail::wait_fd_in(fd, interest, detail::nanoseconds(time));
+}
+
+// Waits until there is something to read, to accept, or the end. Returns false when the time has
+// passed.
 inline void wait_readable(int fd) {
-  detail::wait_fd_timed(fd, FASTRPC_READABLE, detail::kNever);
+  wait_fd(fd, Interest::readable);
+}
+inline Result<void> wait_readable(int fd, std::nothrow_t) {
+  return detail::without_value(wait_fd(fd, Interest::readable, std::nothrow));
 }
 template <typename Rep, typename Period>
 [[nodiscard]] bool wait_readable(int fd, std::chrono::duration<Rep, Period> time) {
-  return detail::wait_fd_timed(fd, FASTRPC_READABLE, detail::nanoseconds(time));
+  return wait_fd(fd, Interest::readable, time) != 0;
+}
+template <typename Rep, typename Period>
+Result<void> wait_readable(int fd, std::chrono::duration<Rep, Period> time, std::nothrow_t) {
+  return detail::without_value(wait_fd(fd, Interest::readable, time, std::nothrow));
 }
 
-// Waits until there is room to write, or a connect has ended.
+// Waits until there is room to write, or a connect has ended. Returns false when the time has
+// passed.
 inline void wait_writable(int fd) {
-  detail::wait_fd_timed(fd, FASTRPC_WRITABLE, detail::kNever);
+  wait_fd(fd, Interest::writable);
+}
+inline Result<void> wait_writable(int fd, std::nothrow_t) {
+  return detail::without_value(wait_fd(fd, Interest::writable, std::nothrow));
 }
 template <typename Rep, typename Period>
 [[nodiscard]] bool wait_writable(int fd, std::chrono::duration<Rep, Period> time) {
-  return detail::wait_fd_timed(fd, FASTRPC_WRITABLE, detail::nanoseconds(time));
+  return wait_fd(fd, Interest::writable, time) != 0;
+}
+template <typename Rep, typename Period>
+Result<void> wait_writable(int fd, std::chrono::duration<Rep, Period> time, std::nothrow_t) {
+  return detail::without_value(wait_fd(fd, Interest::writable, time, std::nothrow));
 }
 
-// poll(2): waits until one of `fds` is ready, sets their `revents` and gives how many are; 0 when
-// the time has passed. `timeout` in nanoseconds; -1 never ends.
-inline std::size_t poll(pollfd* fds, std::size_t count, std::int64_t timeout) {
-  static_assert(sizeof(pollfd) == sizeof(fastrpc_pollfd), "one layout");
-  std::size_t ready = 0;
-  detail::ErrorSlot error;
-  auto* array = reinterpret_cast<fastrpc_pollfd*>(fds);
-  auto waited = error.check(fastrpc_poll_fds(array, count, timeout, &ready, error.out()));
-  if (!waited && waited.error().is_timeout()) return 0;
-  waited.value();
-  return ready;
+// Waits until one of `fds` is ready and sets their `revents`, as poll(2). Returns how many are
+// ready; 0 when the time has passed.
+inline std::size_t poll(pollfd* fds, std::size_t count) {
+  return detail::poll_in(fds, count, detail::kNever).value();
+}
+inline Result<std::size_t> poll(pollfd* fds, std::size_t count, std::nothrow_t) {
+  return detail::poll_in(fds, count, detail::kNever);
+}
+template <typename Rep, typename Period>
+std::size_t poll(pollfd* fds, std::size_t count, std::chrono::duration<Rep, Period> time) {
+  return detail::value_or_timeout(detail::poll_in(fds, count, detail::nanoseconds(time)));
+}
+template <typename Rep, typename Period>
+Result<std::size_t> poll(pollfd* fds, std::size_t count, std::chrono::duration<Rep, Period> time,
+                         std::nothrow_t) {
+  return detail::poll_in(fds, count, detail::nanoseconds(time));
 }
 
-// To be called before close(2): who waits on `fd` wakes, with an Error that is_closed().
-inline void notify_close(int fd) {
+// Wakes those that wait on `fd` with Status::closed. Call it before close(2). Never suspends.
+inline void notify_close(int fd) noexcept {
   fastrpc_notify_close(fd);
 }
 

@@ -1,6 +1,6 @@
 // Several processes that serve one address.
 //
-//   fastrpc::prefork group("0.0.0.0", 8997);
+//   fastrpc::Prefork group("0.0.0.0", 8997);
 //   group.run([](int, int listen_fd) {
 //     EchoService echo;
 //     fastrpc::RpcServer server(listen_fd);
@@ -29,30 +29,37 @@
 
 namespace fastrpc {
 
-struct ProcessOptions {
-  // How many processes serve, the parent not counted. 0: as many as there are processors.
-  std::size_t processes = 0;
-  // How long they have to end after a SIGTERM; more than what their servers give their calls.
-  std::chrono::nanoseconds grace = std::chrono::seconds(15);
+namespace detail {
+inline const fastrpc_prefork_options& prefork_defaults() {
+  return defaults<fastrpc_prefork_options, fastrpc_prefork_options_init>();
+}
+}  // namespace detail
+
+// How the processes are made. The defaults are those of the C ABI's fastrpc_prefork_options.
+struct PreforkOptions {
+  // How many processes serve, the parent not counted. By default as many as there are processors.
+  std::size_t processes = detail::prefork_defaults().processes;
+  // How long they have to end after a SIGTERM; more than what their servers give their calls. Below
+  // 0 without end.
+  std::chrono::nanoseconds grace = detail::from_c(detail::prefork_defaults().grace);
   // Whether a process that ends is made again.
-  bool restart = true;
+  bool restart = detail::prefork_defaults().restart != 0;
   // Connections that may wait in the queue of each process.
-  int backlog = 4096;
+  int backlog = detail::prefork_defaults().backlog;
 };
 
 // An address, bound, and the processes that are to serve it.
-class prefork {
+class Prefork {
  public:
   // `host`: an address, "" for every address of this machine, or "unix:/path"; `port`: 0 takes a
-  // free one, see port(). Connections wait from here on. Throws if the address cannot be had.
-  prefork(const std::string& host, int port, const ProcessOptions& options = {})
-      : prefork(make(host, port, options, std::nothrow).value()) {}
-  static Result<prefork> make(const std::string& host, int port, const ProcessOptions& options,
+  // free one, see port(). Connections wait from here on. Throws if the address cannot be bound.
+  Prefork(const std::string& host, int port, const PreforkOptions& options = {})
+      : Prefork(make(host, port, options, std::nothrow).value()) {}
+  static Result<Prefork> make(const std::string& host, int port, const PreforkOptions& options,
                               std::nothrow_t) {
-    fastrpc_prefork_options c;
-    fastrpc_prefork_options_init(&c, sizeof c);
-    if (options.processes != 0) c.processes = options.processes;
-    c.grace = detail::nanoseconds(options.grace);
+    fastrpc_prefork_options c = detail::prefork_defaults();
+    c.processes = options.processes;
+    c.grace = detail::to_c(options.grace);
     c.restart = options.restart ? 1 : 0;
     c.backlog = options.backlog;
     std::string address = detail::address_of(host, port);
@@ -60,13 +67,13 @@ class prefork {
     detail::ErrorSlot error;
     auto status = fastrpc_prefork_new(address.data(), address.size(), &c, &made, error.out());
     if (auto bound = error.check(status); !bound) return bound.error();
-    return prefork(made);
+    return Prefork(made);
   }
 
   // Forks the processes, which call `function(index, listen_fd)`: `index` counts from 0, the socket
   // is the function's own, the result, if it has one, is the exit status; 1 if an exception leaves
-  // it, which is logged. Blocks until all have ended, and gives the signal that the parent got; 0
-  // if none is to be made again. A process that does not wait in RpcServer::run_until_signal() or
+  // it, which is logged. Blocks until all have ended. Returns the signal that the parent got; 0 if
+  // none is to be made again. A process that does not wait in RpcServer::run_until_signal() or
   // start() dies of its SIGTERM at once.
   //
   // Once, before the first use of the runtime, and in a program that has no other threads yet; else
@@ -77,6 +84,10 @@ class prefork {
   }
   template <typename F>
   Result<int> run(F function, std::nothrow_t) {
+    static_assert(
+        std::is_invocable_v<F&, int, int>,
+        "fastrpc::Prefork::run(f): f takes (int index, int listen_fd) and returns an exit "
+        "status or nothing");
     auto process = [](void* user, std::size_t index, int listen_fd) -> int {
       F& f = *static_cast<F*>(user);
       if constexpr (std::is_void_v<std::invoke_result_t<F&, int, int>>) {
@@ -94,9 +105,9 @@ class prefork {
     return signal;
   }
 
-  // The port it is bound to; 0 for a Unix socket.
+  // Returns the port it is bound to; 0 for a Unix socket.
   [[nodiscard]] int port() const { return fastrpc_prefork_port(handle_.get()); }
-  // The address it is bound to.
+  // Returns the address it is bound to.
   [[nodiscard]] std::string address() const {
     return detail::copied_text([this](char* buffer, std::size_t size) {
       return fastrpc_prefork_address(handle_.get(), buffer, size);
@@ -104,33 +115,14 @@ class prefork {
   }
 
  private:
-  explicit prefork(fastrpc_prefork* handle) : handle_(handle) {}
+  explicit Prefork(fastrpc_prefork* handle) : handle_(handle) {}
 
   detail::Handle<fastrpc_prefork, fastrpc_prefork_free> handle_;
 };
 
-// The number of this process among those of a prefork, from 0; -1 in any other process.
+// Returns the number of this process among those of a Prefork, from 0; -1 in any other process.
 [[nodiscard]] inline int process_index() {
   return static_cast<int>(fastrpc_process_index());
-}
-
-// The original's spelling: `fun` gets a socket for RpcServer(listen_fd), and gives the exit status.
-// `proc_num`: how many processes; below 1, as many as there are processors. Returns after SIGTERM
-// or SIGINT, 0; or -1 at once, with a record in the log, if it cannot begin.
-using StartFunction = int(int listen_fd);
-inline int StartWithMultProc(std::string ip, unsigned short port, StartFunction* fun,
-                             int proc_num = -1) {
-  ProcessOptions options;
-  if (proc_num > 0) options.processes = static_cast<std::size_t>(proc_num);
-  auto run = [&]() -> Result<int> {
-    if (fun == nullptr) return Error(FASTRPC_EINVAL);
-    auto group = prefork::make(ip, port, options, std::nothrow);
-    if (!group) return group.error();
-    return group.value().run([fun](int, int listen_fd) { return fun(listen_fd); }, std::nothrow);
-  };
-  auto ran = run();
-  if (!ran) fastrpc::log(FASTRPC_LOG_ERROR, "StartWithMultProc: " + ran.error().text());
-  return ran ? 0 : -1;
 }
 
 }  // namespace fastrpc

@@ -1,4 +1,10 @@
-// The original's queue of work for a thread.
+// The queue of work for a thread of 2016.
+//
+//   fastrpc::QueMgr work;
+//   work.PutQueue(fastrpc::NewClosure(&handle, request));
+//   work.GetQueue()->Run();  // in another thread or coroutine
+//
+// Today's spelling is fastrpc::queue, in fastrpc/sync.hpp.
 #pragma once
 
 #include <fastrpc/closure.hpp>
@@ -19,7 +25,7 @@ class QueMgr {
   void PutQueue(Closure<void>* closure) { queue_.push(std::unique_ptr<Closure<void>>(closure)); }
   // Waits for a closure: suspends the coroutine, or blocks the thread. It is the caller's.
   [[nodiscard]] Closure<void>* GetQueue() { return queue_.pop().release(); }
-  // Gives NULL when the time has passed.
+  // Returns NULL when the time has passed.
   template <typename Rep, typename Period>
   [[nodiscard]] Closure<void>* GetQueue(std::chrono::duration<Rep, Period> time) {
     auto closure = queue_.pop_for(time);

@@ -1,27 +1,33 @@
 // A pool of things that are lent out, such as connections to a database.
 //
-//   auto connection = pool.lease();  // waits for one that is free
-//   connection->query("...");        // and goes back at the end of the scope
+//   fastrpc::ResourcePool<Connection> pool;
+//   pool.add(&connection);
+//   auto lease = pool.lease();  // waits for one that is free
+//   lease->query("...");        // and goes back at the end of the scope
+//
+// The things stay yours: the pool deletes none, and must outlive its leases. Any thread and any
+// coroutine may use it; lease() waits: it suspends the coroutine, or blocks the thread.
 #pragma once
 
+#include <fastrpc/detail/original_resource_pool.hpp>
 #include <fastrpc/sync.hpp>
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
 
 namespace fastrpc {
 
-// Lends out what was put in: the last that came back first, to whoever has waited longest. The
-// things stay yours: the pool deletes none, and must outlive its leases. Any thread.
+// Lends out what was put in: the last that came back first, to whoever has waited longest.
 template <typename T>
-class ResourcePool {
+class ResourcePool : public detail::OriginalResourcePool<ResourcePool<T>, T> {
  public:
   // Gives a thing back to its pool.
   class Return {
    public:
     explicit Return(ResourcePool* pool = nullptr) : pool_(pool) {}
-    void operator()(T* resource) const { pool_->Release(resource); }
+    void operator()(T* resource) const { pool_->add(resource); }
 
    private:
     ResourcePool* pool_;
@@ -30,26 +36,8 @@ class ResourcePool {
   // A thing that goes back at the end of the scope.
   using Lease = std::unique_ptr<T, Return>;
 
-  // Waits for a thing: suspends the coroutine, or blocks the thread. Throws an Error if the
-  // coroutine is cancelled; never gives NULL.
-  [[nodiscard]] T* Get() {
-    free_.acquire();
-    return take();
-  }
-  // Gives NULL when the time has passed.
-  template <typename Rep, typename Period>
-  [[nodiscard]] T* Get(std::chrono::duration<Rep, Period> time) {
-    return free_.try_acquire_for(time) ? take() : nullptr;
-  }
-  // The same, and gives it back by itself.
-  [[nodiscard]] Lease lease() { return Lease(Get(), Return(this)); }
-  template <typename Rep, typename Period>
-  [[nodiscard]] Lease lease(std::chrono::duration<Rep, Period> time) {
-    return Lease(Get(time), Return(this));
-  }
-
-  // Gives a thing back, or puts a new one in. False for NULL.
-  bool Release(T* resource) {
+  // Puts a thing in. Returns false for NULL.
+  bool add(T* resource) {
     if (resource == nullptr) return false;
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -59,21 +47,36 @@ class ResourcePool {
     return true;
   }
 
-  // The original's name for putting one in.
-  void PutResQue(T* resource) { Release(resource); }
-  // A thing if one is free and nobody waits for it, else NULL. Does not wait.
-  [[nodiscard]] T* GetResQue() { return free_.try_acquire() ? take() : nullptr; }
+  // Waits for a thing. Never returns an empty lease; throws an Error if the coroutine is canceled.
+  [[nodiscard]] Lease lease() { return lease(std::nothrow).value(); }
+  Result<Lease> lease(std::nothrow_t) { return taken(free_.acquire(std::nothrow)); }
+  // Returns an empty lease when the time has passed.
+  template <typename Rep, typename Period>
+  [[nodiscard]] Lease lease(std::chrono::duration<Rep, Period> time) {
+    return free_.try_acquire_for(time) ? take() : Lease();
+  }
+  template <typename Rep, typename Period>
+  Result<Lease> lease(std::chrono::duration<Rep, Period> time, std::nothrow_t) {
+    return taken(free_.try_acquire_for(time, std::nothrow));
+  }
+  // Returns an empty lease unless one is free and nobody waits for it. Never suspends.
+  [[nodiscard]] Lease try_lease() { return free_.try_acquire() ? take() : Lease(); }
 
-  // How many are free at this moment.
+  // Returns how many are free at this moment.
   [[nodiscard]] std::size_t size() const { return free_.available(); }
 
  private:
-  // With a permit in hand there is one.
-  T* take() {
+  Result<Lease> taken(const Result<void>& acquired) {
+    if (!acquired) return acquired.error();
+    return take();
+  }
+
+  // For who has a permit: there is one.
+  Lease take() {
     std::lock_guard<std::mutex> lock(mutex_);
     T* resource = resources_.front();
     resources_.pop_front();
-    return resource;
+    return Lease(resource, Return(this));
   }
 
   std::mutex mutex_;

@@ -1,36 +1,57 @@
-// The runtime as a whole: set-up, version, log.
+// The runtime as a whole: its options, its version, its log.
+//
+//   fastrpc::RuntimeOptions options;
+//   options.workers = 4;
+//   fastrpc::configure(options);  // before anything else uses the runtime
+//   fastrpc::set_log(fastrpc::LogLevel::info, [](auto level, auto target, auto text) { ... });
+//   fastrpc::log(fastrpc::LogLevel::info, "ready");
+//
+// The runtime starts by its first use and lives as long as the process. Any thread may call these
+// functions; none suspends.
 #pragma once
 
+#include <fastrpc/detail/options.hpp>
 #include <fastrpc/error.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace fastrpc {
 
+namespace detail {
+inline const fastrpc_runtime_options& runtime_defaults() {
+  return defaults<fastrpc_runtime_options, fastrpc_runtime_options_init>();
+}
+}  // namespace detail
+
+// How the runtime is set up. The defaults are those of the C ABI's fastrpc_runtime_options.
 struct RuntimeOptions {
   // Worker threads. Coroutines of one worker never run in parallel. If the program never calls
   // configure(), the environment variable FASTRPC_WORKERS decides.
-  std::size_t workers = 1;
+  std::size_t workers = detail::runtime_defaults().workers;
   // Bytes of stack of a coroutine that does not say; virtual memory, used as it is touched.
-  std::size_t stack_size = 256 * 1024;
+  std::size_t stack_size = detail::runtime_defaults().stack_size;
   // Whether coroutines begin with their hooks on: see fastrpc/hook.hpp.
-  bool hook = false;
-  // Whether waits of coroutines that hold a lock of pthreads, a std::mutex for example, are
-  // logged.
-  bool lock_check = true;
-  // Whether locks and condition variables of pthreads suspend coroutines with hooks on.
-  bool hook_locks = false;
+  bool hook = detail::runtime_defaults().hook != 0;
+  // Whether waits of coroutines that hold a pthread mutex or reader-writer lock, a std::mutex for
+  // example, are logged.
+  bool lock_check = detail::runtime_defaults().lock_check != 0;
+  // Whether pthread mutexes, reader-writer locks and condition variables suspend coroutines with
+  // hooks on.
+  bool hook_locks = detail::runtime_defaults().hook_locks != 0;
 };
 
-// Sets the runtime up; only before its first use.
+// Sets the runtime up. Fails with Status::bad_state once it has started.
 inline Result<void> configure(const RuntimeOptions& options, std::nothrow_t) {
-  fastrpc_runtime_options c;
-  fastrpc_runtime_options_init(&c, sizeof c);
+  fastrpc_runtime_options c = detail::runtime_defaults();
   c.workers = options.workers;
   c.stack_size = options.stack_size;
-  c.hook = options.hook;
-  c.lock_check = options.lock_check;
-  c.hook_locks = options.hook_locks;
+  c.hook = options.hook ? 1 : 0;
+  c.lock_check = options.lock_check ? 1 : 0;
+  c.hook_locks = options.hook_locks ? 1 : 0;
   detail::ErrorSlot error;
   return error.check(fastrpc_runtime_configure(&c, error.out()));
 }
@@ -38,11 +59,12 @@ inline void configure(const RuntimeOptions& options) {
   configure(options, std::nothrow).value();
 }
 
-// The version of the library in use, such as "1.2.3".
+// Returns the version of the library in use, such as "1.2.3".
 [[nodiscard]] inline std::string_view version() {
   return fastrpc_version();
 }
 
+// Returns the number of worker threads, started or not.
 [[nodiscard]] inline std::size_t worker_count() {
   return fastrpc_worker_count();
 }
@@ -72,18 +94,26 @@ inline void log(std::int32_t level, std::string_view text) {
   log(static_cast<LogLevel>(level), text);
 }
 
-// Sends the library's log records up to `level` to `sink(int level, std::string_view target,
-// std::string_view text)`, which is called by several threads at the same time and must not wait.
+// Sends the library's log records up to `level` to `sink(LogLevel level, std::string_view target,
+// std::string_view text)`, which several threads call at the same time and which must not wait.
 template <typename Sink>
-void set_log(std::int32_t level, Sink sink) {
+Result<void> set_log(LogLevel level, Sink sink, std::nothrow_t) {
+  static_assert(std::is_invocable_v<Sink&, LogLevel, std::string_view, std::string_view>,
+                "fastrpc::set_log(level, f): f takes (fastrpc::LogLevel level, std::string_view "
+                "target, std::string_view text)");
   auto call = [](void* user, std::int32_t l, const char* target, std::size_t target_size,
                  const char* text, std::size_t text_size) {
-    (*static_cast<Sink*>(user))(l, std::string_view(target, target_size),
+    (*static_cast<Sink*>(user))(static_cast<LogLevel>(l), std::string_view(target, target_size),
                                 std::string_view(text, text_size));
   };
   detail::ErrorSlot error;
-  auto* user = new Sink(std::move(sink));
-  error.check(fastrpc_set_log(level, call, user, detail::delete_user<Sink>, error.out())).value();
+  return error.check(fastrpc_set_log(static_cast<std::int32_t>(level), call,
+                                     new Sink(std::move(sink)), detail::delete_user<Sink>,
+                                     error.out()));
+}
+template <typename Sink>
+void set_log(LogLevel level, Sink sink) {
+  set_log(level, std::move(sink), std::nothrow).value();
 }
 
 }  // namespace fastrpc

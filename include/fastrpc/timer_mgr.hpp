@@ -1,7 +1,9 @@
-// The original's timers: closures that run once, a number of times, or for ever.
+// The timers of 2016: closures that run once, a number of times, or for ever.
 //
 //   fastrpc::TimerMgr timers;
 //   timers.AddJob(1000, NewPermanentClosure(this, &Service::Push, id), 5);
+//
+// Today's are in fastrpc/timer.hpp.
 #pragma once
 
 #include <fastrpc/closure.hpp>
@@ -117,12 +119,12 @@ class TimerMgr {
   // Does not wait for a run that has begun, which may be the caller.
   unsigned DelJob(unsigned id) {
     auto job = jobs_->find(id);
-    return job != nullptr && job->cancel() ? 1 : 0;
+    return job != nullptr && job->cancel() != detail::TimerJob::Found::over ? 1 : 0;
   }
 
  private:
   static unsigned refuse(const std::string& why) {
-    fastrpc::log(FASTRPC_LOG_ERROR, "a timer job was refused: " + why);
+    fastrpc::log(LogLevel::error, "a timer job was refused: " + why);
     return 0;
   }
 

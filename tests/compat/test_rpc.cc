@@ -182,7 +182,8 @@ void the_fields_are_there_before_the_callback_runs() {
 
 int main() {
   configure_workers();
-  fastrpc::set_log(FASTRPC_LOG_OFF, [](int, std::string_view, std::string_view) {});
+  fastrpc::set_log(fastrpc::LogLevel::off,
+                   [](fastrpc::LogLevel, std::string_view, std::string_view) {});
   RUN(services_are_added_by_slot_or_by_macro);
   RUN(one_http_handler_is_added_and_outlives_its_server);
   RUN(a_client_is_connected_once_it_is_made);

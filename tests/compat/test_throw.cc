@@ -221,7 +221,7 @@ void closures_and_threads() {
 
 int main() {
   configure_workers();
-  records().listen(FASTRPC_LOG_INFO);
+  records().listen(fastrpc::LogLevel::info);
   RUN(services_and_what_calls_back);
   RUN(pushes_and_ends);
   RUN(pages);

@@ -343,7 +343,8 @@ void co_accept_suspends_its_coroutine_alone() {
 
 int main() {
   configure_workers();
-  fastrpc::set_log(FASTRPC_LOG_OFF, [](int, std::string_view, std::string_view) {});
+  fastrpc::set_log(fastrpc::LogLevel::off,
+                   [](fastrpc::LogLevel, std::string_view, std::string_view) {});
   RUN(atomics_give_what_the_original_gave);
   RUN(mutexes_and_semaphores_work_in_threads_and_coroutines);
   RUN(a_monitor_stays_notified);

@@ -15,8 +15,9 @@
 class Records {
  public:
   // Takes the library's records up to `level` from here on.
-  void listen(int level = FASTRPC_LOG_WARN) {
-    fastrpc::set_log(level, [this](int, std::string_view, std::string_view text) { add(text); });
+  void listen(fastrpc::LogLevel level = fastrpc::LogLevel::warn) {
+    fastrpc::set_log(
+        level, [this](fastrpc::LogLevel, std::string_view, std::string_view text) { add(text); });
   }
   // Whether there is a record of these two parts, now or soon; it is forgotten then.
   bool says(std::string_view what, std::string_view why = "") {

@@ -27,7 +27,7 @@ void start_cancel_ends_an_asynchronous_call() {
   echo::EchoRequest request;
   echo::EchoResponse response;
   fastrpc::CliController controller;
-  fastrpc::wait_group ended(1);
+  fastrpc::WaitGroup ended(1);
   int notified = 0;
   controller.NotifyOnCancel(new Function([&notified] { ++notified; }));
   Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&ended] {
@@ -56,7 +56,7 @@ void start_cancel_may_race_with_the_answer() {
   for (int i = 0; i < 500; ++i) {
     echo::EchoResponse response;
     fastrpc::CliController controller;
-    fastrpc::wait_group ended(1);
+    fastrpc::WaitGroup ended(1);
     std::atomic<int> runs{0};
     std::thread canceler([&controller] { controller.StartCancel(); });
     Stub(f.client.get()).Echo(&controller, &request, &response, new Function([&] {
@@ -78,7 +78,7 @@ void the_done_of_a_cancelled_call_may_destroy_its_controller() {
   echo::EchoRequest request;
   for (int i = 0; i < 300; ++i) {
     echo::EchoResponse response;
-    fastrpc::wait_group ended(1);
+    fastrpc::WaitGroup ended(1);
     std::atomic<int> notified{0};
     auto* controller = new fastrpc::CliController;
     controller->NotifyOnCancel(new Function([&notified] { ++notified; }));
@@ -106,7 +106,7 @@ void a_callback_of_notify_on_cancel_may_throw() {
 
   echo::EchoRequest request;
   echo::EchoResponse response;
-  fastrpc::wait_group ended(1);
+  fastrpc::WaitGroup ended(1);
   request.set_message("plain");
   {
     fastrpc::CliController controller, unused;
@@ -264,7 +264,7 @@ void start_cancel_while_it_connects() {
     echo::EchoRequest request;
     echo::EchoResponse response;
     fastrpc::CliController controller;
-    fastrpc::wait_group begun(1);
+    fastrpc::WaitGroup begun(1);
     controller.set_timeout(60s);
     Runner caller(in_caller, [&] {
       begun.done();
@@ -280,7 +280,7 @@ void start_cancel_while_it_connects() {
   echo::EchoRequest request;
   echo::EchoResponse response;
   fastrpc::CliController controller;
-  fastrpc::wait_group ended(1);
+  fastrpc::WaitGroup ended(1);
   Stub(&client).Echo(&controller, &request, &response, new Function([&] { ended.done(); }));
   controller.StartCancel();
   ended.wait();

@@ -207,7 +207,7 @@ void callbacks_of_protobuf_take_any_number_of_arguments() {
 }
 
 struct Work {
-  void run(fastrpc::wait_group* group, std::string text) {
+  void run(fastrpc::WaitGroup* group, std::string text) {
     in_coroutine = fastrpc::this_coroutine::exists() && text == "text";
     group->done();
   }
@@ -216,7 +216,7 @@ struct Work {
 
 void asynchronous_runs_are_in_coroutines_of_their_own() {
   Work work;
-  fastrpc::wait_group group(1);
+  fastrpc::WaitGroup group(1);
   AsynRun(&work, &Work::run, &group, "text");
   group.wait();
   CHECK(work.in_coroutine);
@@ -230,12 +230,12 @@ void asynchronous_runs_are_in_coroutines_of_their_own() {
   CHECK(other);
 }
 
-void run_closure(fastrpc::wait_group* group) {
+void run_closure(fastrpc::WaitGroup* group) {
   group->done();
 }
 
 void closures_run_in_new_coroutines() {
-  fastrpc::wait_group group(2);
+  fastrpc::WaitGroup group(2);
   CHECK(fastrpc::ProcessWithNewCro(NewClosure(&run_closure, &group)));
   CHECK(fastrpc::ProcessWithNewCro(fastrpc::pbext::NewCallback(&run_closure, &group)));
   group.wait();
@@ -243,14 +243,16 @@ void closures_run_in_new_coroutines() {
 
 void an_exception_out_of_an_asynchronous_run_is_logged() {
   fastrpc::queue<std::string> records(16);
-  fastrpc::set_log(FASTRPC_LOG_ERROR, [&records](int, std::string_view, std::string_view text) {
-    std::string copy(text);
-    (void)records.try_push(copy);
-  });
+  fastrpc::set_log(fastrpc::LogLevel::error,
+                   [&records](fastrpc::LogLevel, std::string_view, std::string_view text) {
+                     std::string copy(text);
+                     (void)records.try_push(copy);
+                   });
   AsynRun(&fail, Counted());
   auto record = records.pop_for(20s);
   CHECK(record && record->find("as asked") != std::string::npos);
-  fastrpc::set_log(FASTRPC_LOG_OFF, [](int, std::string_view, std::string_view) {});
+  fastrpc::set_log(fastrpc::LogLevel::off,
+                   [](fastrpc::LogLevel, std::string_view, std::string_view) {});
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ void a_second_done_does_nothing() {
   CHECK(records().says("done->Run() of a call that is over: ignored"));
   CHECK(inside.lives());
 
-  fastrpc::wait_group group(1);
+  fastrpc::WaitGroup group(1);
   Fixture later([&group](auto&, auto&, Closure* done) {
     std::thread([&group, done] {
       done->Run();
@@ -88,7 +88,7 @@ void a_second_done_does_nothing() {
 }
 
 void two_threads_may_race_to_run_done() {
-  fastrpc::wait_group ended;
+  fastrpc::WaitGroup ended;
   Fixture f([&ended](auto&, auto&, Closure* done) {
     for (int i = 0; i < 2; ++i) {
       std::thread([&ended, done] {
@@ -105,9 +105,9 @@ void two_threads_may_race_to_run_done() {
 }
 
 void done_may_run_in_a_thread_pool() {
-  fastrpc::thread_pool pool(2);
+  fastrpc::ThreadPool pool(2);
   Fixture f([&pool](auto&, auto&, Closure* done) {
-    pool.async([done] {
+    pool.post([done] {
       CHECK(!fastrpc::this_coroutine::exists());
       done->Run();
     });
@@ -147,9 +147,9 @@ void an_exception_is_the_answer_also_with_a_guard() {
 }
 
 void an_exception_may_race_with_done() {
-  fastrpc::thread_pool pool(2);
+  fastrpc::ThreadPool pool(2);
   Fixture f([&pool](auto&, auto&, Closure* done) {
-    pool.async([done] { done->Run(); });
+    pool.post([done] { done->Run(); });
     throw std::runtime_error("raced");
   });
   for (int i = 0; i < 300; ++i) {
@@ -194,7 +194,7 @@ void done_may_run_after_the_connection_and_the_server_have_gone() {
 
 void the_end_of_a_server_waits_for_its_methods() {
   std::atomic<bool> ended{false};
-  fastrpc::wait_group entered(1);
+  fastrpc::WaitGroup entered(1);
   Fixture f([&](auto&, auto&, Closure* done) {
     entered.done();
     (void)fastrpc::sleep_for(100ms, std::nothrow);
@@ -251,7 +251,7 @@ void done_of_a_call_that_fails_runs_in_a_coroutine() {
     echo::EchoRequest request;
     echo::EchoResponse response;
     fastrpc::CliController controller;
-    fastrpc::wait_group ended(1);
+    fastrpc::WaitGroup ended(1);
     if (canceled) controller.StartCancel();
     Stub(&nobody).Echo(&controller, &request, &response, new Function([&ended] {
       CHECK(fastrpc::this_coroutine::exists());

@@ -38,7 +38,7 @@ class Service : public echo::EchoService {
     std::exit(7);
   }
 
-  fastrpc::wait_group entered;
+  fastrpc::WaitGroup entered;
   std::atomic<int> ended{0};
 };
 
@@ -72,7 +72,7 @@ struct Pair {
     echo::EchoService::Stub(client.get())
         .Echo(controller, &request, response,
               google::protobuf::NewCallback(done, response, controller));
-    (void)fastrpc::Timer::after(60s, [] {});
+    fastrpc::after(60s, [] {}).detach();
     service->entered.wait();
   }
 
@@ -166,7 +166,7 @@ void anybody_may_exit_with_static_pools_and_timers() {
 void a_thread_may_wait_at_its_very_end() {
   CHECK(status_of_child([] {
           static std::atomic<int> waited{0};
-          static fastrpc::local<int> value;
+          static fastrpc::coroutine_local<int> value;
           struct Waits {
             ~Waits() {
               *value = 5;

@@ -126,10 +126,11 @@ std::string logged;
 // A std::mutex held in a wait is told of once for each pair of places, and the next coroutine that
 // wants it waits for it.
 void locks_held_in_waits_are_told_of() {
-  fastrpc::set_log(FASTRPC_LOG_WARN, [](int, std::string_view, std::string_view text) {
-    std::lock_guard<std::mutex> guard(log_lock);
-    logged.append(text).append("\n");
-  });
+  fastrpc::set_log(fastrpc::LogLevel::warn,
+                   [](fastrpc::LogLevel, std::string_view, std::string_view text) {
+                     std::lock_guard<std::mutex> guard(log_lock);
+                     logged.append(text).append("\n");
+                   });
   std::uint64_t waits = fastrpc::hook::waits_with_locks();
   std::uint64_t deadlocks = fastrpc::hook::deadlocks_averted();
   static std::mutex lock;

@@ -384,9 +384,9 @@ void done_whenever() {
   auto thrown = [](fastrpc::HttpRequest*, Closure*) { throw std::runtime_error("by a handler"); };
   CHECK(has(answer(thrown), "HTTP/1.1 500 "));
   CHECK(records().says("an exception left an HttpHandler: by a handler"));
-  fastrpc::thread_pool pool(1);
+  fastrpc::ThreadPool pool(1);
   auto pooled = [&pool](fastrpc::HttpRequest* request, Closure* done) {
-    pool.async([request, done] {
+    pool.post([request, done] {
       CHECK(!fastrpc::this_coroutine::exists());
       request->response = made("from a pool");
       done->Run();

@@ -42,12 +42,12 @@ void coroutines() {
   CHECK(sleeper.ok());
   sleeper.value().cancel();
   CHECK(sleeper.value().join(std::nothrow).value());
-  fastrpc::wait_group ran(2);
+  fastrpc::WaitGroup ran(2);
   auto run = [&ran] { ran.done(); };
   CHECK(fastrpc::spawn_detached({}, run, std::nothrow).ok());
-  CHECK(fastrpc::Timer::after(1ms, run, std::nothrow).ok());
+  fastrpc::after(1ms, run, std::nothrow).value().detach();
   CHECK(ran.wait(std::nothrow).ok() && ran.wait_for(1ms, std::nothrow).ok());
-  CHECK(!fastrpc::wait_fd(-1, FASTRPC_READABLE, 0, std::nothrow));
+  CHECK(!fastrpc::wait_fd(-1, fastrpc::Interest::readable, 0ms, std::nothrow));
 }
 
 void locks_and_queues() {
@@ -65,11 +65,11 @@ void locks_and_queues() {
 }
 
 void a_pool() {
-  auto pool = fastrpc::thread_pool::make({}, std::nothrow);
+  auto pool = fastrpc::ThreadPool::make({}, std::nothrow);
   CHECK(pool.ok());
   CHECK(pool.value().run([] { return 7; }, std::nothrow).value() == 7);
   CHECK(pool.value().shutdown(std::nothrow).ok());
-  CHECK(pool.value().async([] {}, std::nothrow).error().is_closed());
+  CHECK(pool.value().post([] {}, std::nothrow).error().is_closed());
   fastrpc::TPMgr mgr(1);
   CHECK(mgr.TPRun([](int n) { return n + 1; }, 2) == 3);
 }

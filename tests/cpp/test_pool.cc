@@ -71,7 +71,7 @@ void everywhere(F f) {
 
 void results_and_exceptions_come_back() {
   everywhere([] {
-    fastrpc::thread_pool pool(2);
+    fastrpc::ThreadPool pool(2);
     std::string text = "a";
     auto id = pool.run([&] {
       text += "b";
@@ -103,7 +103,7 @@ void results_and_exceptions_come_back() {
 
 void a_time_out_leaves_what_has_begun() {
   everywhere([] {
-    fastrpc::thread_pool pool(1);
+    fastrpc::ThreadPool pool(1);
     auto gate = std::make_shared<Gate>();
     auto result = pool.run_for(
         20ms, [gate] { gate->pass(); }, std::nothrow);
@@ -197,9 +197,11 @@ void nested_jobs_run_right_there() {
 
 void the_log_says_what_left_a_job() {
   auto seen = std::make_shared<std::atomic<bool>>(false);
-  fastrpc::set_log(FASTRPC_LOG_WARN, [seen](int, std::string_view, std::string_view text) {
-    if (text.find("thread pool") != text.npos && text.find("lonely") != text.npos) *seen = true;
-  });
+  fastrpc::set_log(fastrpc::LogLevel::warn,
+                   [seen](fastrpc::LogLevel, std::string_view, std::string_view text) {
+                     if (text.find("thread pool") != text.npos && text.find("lonely") != text.npos)
+                       *seen = true;
+                   });
   fastrpc::TPMgr mgr(1);
   mgr.TPAsynRun([] { throw std::runtime_error("lonely"); });
   eventually([&] { return seen->load(); });
@@ -211,19 +213,19 @@ void shutdown_runs_what_was_accepted() {
   everywhere([] {
     auto ran = std::make_shared<std::atomic<int>>(0);
     {
-      fastrpc::thread_pool pool(2);
-      for (int i = 0; i < 50; ++i) pool.async([ran] { ++*ran; });
+      fastrpc::ThreadPool pool(2);
+      for (int i = 0; i < 50; ++i) pool.post([ran] { ++*ran; });
     }
     CHECK(*ran == 50 && ran.use_count() == 1);
 
     Gate gate;
-    fastrpc::thread_pool pool(1);
-    pool.async([&gate] { gate.pass(); });
+    fastrpc::ThreadPool pool(1);
+    pool.post([&gate] { gate.pass(); });
     gate.wait_for(1);
-    pool.async([ran] { ++*ran; });
+    pool.post([ran] { ++*ran; });
     CHECK(!pool.shutdown_for(10ms));
     CHECK(*ran == 50 && ran.use_count() == 1);
-    CHECK(pool.async([] {}, std::nothrow).error().is_closed());
+    CHECK(pool.post([] {}, std::nothrow).error().is_closed());
     CHECK(pool.run([] {}, std::nothrow).error().is_closed());
     gate.open();
     pool.shutdown();
@@ -232,15 +234,15 @@ void shutdown_runs_what_was_accepted() {
 }
 
 void its_own_job_cannot_wait_for_it() {
-  auto pool = std::make_unique<fastrpc::thread_pool>(1);
+  auto pool = std::make_unique<fastrpc::ThreadPool>(1);
   auto status = pool->run([&] { return pool->shutdown(std::nothrow).error().status(); });
   CHECK(status == FASTRPC_EBUSY);
   // A job may destroy it all the same: the threads end by themselves.
-  fastrpc::wait_group gone;
+  fastrpc::WaitGroup gone;
   gone.add(1);
   Gate gate;
   auto* owned = pool.release();
-  owned->async([owned, &gate, &gone] {
+  owned->post([owned, &gate, &gone] {
     gate.pass();
     delete owned;
     gone.done();
@@ -250,7 +252,7 @@ void its_own_job_cannot_wait_for_it() {
 }
 
 void a_cancelled_coroutine_waits_for_what_has_begun() {
-  fastrpc::thread_pool pool(1);
+  fastrpc::ThreadPool pool(1);
   Gate gate;
   auto waiter = fastrpc::spawn([&] {
     int lent = 0;
@@ -272,12 +274,12 @@ void a_full_pool_says_so() {
   options.threads = 1;
   options.extra_threads = 0;
   options.queue_size = 1;
-  fastrpc::thread_pool pool(options);
+  fastrpc::ThreadPool pool(options);
   Gate gate;
-  pool.async([&gate] { gate.pass(); });
+  pool.post([&gate] { gate.pass(); });
   gate.wait_for(1);
-  pool.async([] {});
-  CHECK(pool.async([] {}, std::nothrow).error().status() == FASTRPC_ELIMIT);
+  pool.post([] {});
+  CHECK(pool.post([] {}, std::nothrow).error().status() == FASTRPC_ELIMIT);
   gate.open();
   bool refused = false;
   try {
@@ -289,9 +291,9 @@ void a_full_pool_says_so() {
 }
 
 void a_marked_call_gives_its_place_up() {
-  fastrpc::thread_pool pool(1);
+  fastrpc::ThreadPool pool(1);
   Gate gate;
-  pool.async([&gate] { CHECK(fastrpc::blocking([&gate] { return gate.pass(), 4; }) == 4); });
+  pool.post([&gate] { CHECK(fastrpc::blocking([&gate] { return gate.pass(), 4; }) == 4); });
   gate.wait_for(1);
   pool.run([&gate] { gate.open(); });
   std::string what;
@@ -302,6 +304,85 @@ void a_marked_call_gives_its_place_up() {
   }
   CHECK(what == "inside" && fastrpc::blocking([] { return 3; }) == 3);
   CHECK(pool.stats().peak_threads == 2);
+}
+
+void a_handle_gets_the_result_later() {
+  everywhere([] {
+    fastrpc::ThreadPool pool(1);
+    Gate gate;
+    fastrpc::JobHandle<std::string> text = pool.submit([&gate] {
+      gate.pass();
+      return std::string("later");
+    });
+    CHECK(text.valid() && !text.wait_for(0ms) && !text.wait_for(1ms));
+    CHECK(text.wait_for(1ms, std::nothrow).error().is_timeout());
+    gate.open();
+    CHECK(text.wait_for(30s));
+    fastrpc::JobHandle<std::string> moved = std::move(text);
+    CHECK(!text.valid() && moved.valid());
+    CHECK_EQ(moved.get(), "later");
+    CHECK(!moved.valid());
+    CHECK_EQ(moved.get(std::nothrow).error().status(), fastrpc::Status::bad_state);
+    // What only moves goes both ways.
+    auto number = pool.submit([n = std::make_unique<int>(7)]() mutable { return std::move(n); });
+    CHECK_EQ(*number.get(), 7);
+    pool.submit([] {}).get();
+  });
+  static_assert(!std::is_copy_constructible_v<fastrpc::JobHandle<int>>);
+}
+
+void exceptions_travel_to_who_gets_the_result() {
+  fastrpc::ThreadPool pool(1);
+  auto failing = pool.submit([]() -> int { throw std::runtime_error("inside"); });
+  std::string what;
+  try {
+    failing.get();
+  } catch (const std::runtime_error& error) {
+    what = error.what();
+  }
+  CHECK_EQ(what, "inside");
+  auto failed = pool.submit([] { throw std::runtime_error("again"); }).get(std::nothrow);
+  CHECK_EQ(failed.error().status(), fastrpc::Status::exception);
+  CHECK_EQ(failed.error().text(), "again");
+}
+
+void a_handle_that_goes_waits_for_nothing() {
+  fastrpc::ThreadPool pool(1);
+  Gate gate;
+  auto ran = std::make_shared<std::atomic<bool>>(false);
+  {
+    auto dropped = pool.submit([&gate, ran] { gate.pass(), *ran = true; });
+  }
+  CHECK(!*ran);
+  gate.open();
+  pool.shutdown();
+  CHECK(*ran);
+}
+
+void a_job_that_never_begins_ends_its_handle() {
+  Gate gate;
+  auto held = std::make_shared<int>(1);
+  auto pool = std::make_unique<fastrpc::ThreadPool>(1);
+  pool->post([&gate] { gate.pass(); });
+  gate.wait_for(1);
+  auto waiting = pool->submit([held] { return 1; });
+  CHECK(!pool->shutdown_for(1ms));
+  CHECK(waiting.get(std::nothrow).error().is_closed());
+  CHECK_EQ(held.use_count(), 1);
+  CHECK(pool->submit([] {}, std::nothrow).error().is_closed());
+  gate.open();
+}
+
+void a_canceled_wait_leaves_the_handle_whole() {
+  fastrpc::ThreadPool pool(1);
+  Gate gate;
+  auto job = pool.submit([&gate] { return gate.pass(), 5; });
+  gate.wait_for(1);
+  auto waiter = fastrpc::spawn([&job] { return job.get(std::nothrow).error().is_canceled(); });
+  waiter.cancel();
+  CHECK(waiter.join());
+  gate.open();
+  CHECK_EQ(job.get(), 5);
 }
 
 // Echo answers from a job; SlowEcho waits in the handler.
@@ -376,6 +457,11 @@ int main() {
   RUN(a_cancelled_coroutine_waits_for_what_has_begun);
   RUN(a_full_pool_says_so);
   RUN(a_marked_call_gives_its_place_up);
+  RUN(a_handle_gets_the_result_later);
+  RUN(exceptions_travel_to_who_gets_the_result);
+  RUN(a_handle_that_goes_waits_for_nothing);
+  RUN(a_job_that_never_begins_ends_its_handle);
+  RUN(a_canceled_wait_leaves_the_handle_whole);
   RUN(calls_are_answered_and_made_from_pool_threads);
   google::protobuf::ShutdownProtobufLibrary();
 }

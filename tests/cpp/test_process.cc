@@ -3,6 +3,7 @@
 #include <fastrpc/process.hpp>
 #include <fastrpc/rpc_client.hpp>
 #include <fastrpc/rpc_server.hpp>
+#include <fastrpc/start_with_mult_proc.hpp>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,9 +117,9 @@ void wait_until_it_catches(int pid) {
 }
 
 void processes_share_a_port_and_are_made_again() {
-  fastrpc::ProcessOptions options;
+  fastrpc::PreforkOptions options;
   options.processes = 2;
-  fastrpc::prefork group("127.0.0.1", 0, options);
+  fastrpc::Prefork group("127.0.0.1", 0, options);
   int port = group.port();
   CHECK(port > 0 && group.address() == "127.0.0.1:" + std::to_string(port));
   Parent parent([&] {
@@ -148,7 +149,7 @@ void processes_share_a_port_and_are_made_again() {
 
 void calls_in_flight_are_answered() {
   // Bound and given up again: the original's function takes a port of the program's choice.
-  int port = fastrpc::prefork("127.0.0.1", 0).port();
+  int port = fastrpc::Prefork("127.0.0.1", 0).port();
   Parent parent([port] {
     configure_workers();
     return fastrpc::StartWithMultProc("127.0.0.1", static_cast<unsigned short>(port), serve, 2);
@@ -159,11 +160,11 @@ void calls_in_flight_are_answered() {
     echo::EchoRequest request;
     echo::EchoResponse response;
     fastrpc::CliController controller;
-    fastrpc::wait_group ended(1);
+    fastrpc::WaitGroup ended(1);
     struct Done : Closure {
-      explicit Done(fastrpc::wait_group& group) : group_(group) {}
+      explicit Done(fastrpc::WaitGroup& group) : group_(group) {}
       void Run() override { group_.done(); }
-      fastrpc::wait_group& group_;
+      fastrpc::WaitGroup& group_;
     } answered(ended);
     echo::EchoService::Stub(&client).SlowEcho(&controller, &request, &response, &answered);
     int pid = pid_of(client);
@@ -179,10 +180,10 @@ void calls_in_flight_are_answered() {
 
 void a_unix_socket_and_its_exceptions() {
   std::string address = "unix:@fastrpc-test-process-" + std::to_string(getpid());
-  fastrpc::ProcessOptions options;
+  fastrpc::PreforkOptions options;
   options.processes = 2;
   Parent parent([&] {
-    fastrpc::prefork group(address, 0, options);
+    fastrpc::Prefork group(address, 0, options);
     CHECK(group.port() == 0 && group.address() == address);
     return group.run([](int index, int listen_fd) {
       if (index == 1) throw std::runtime_error("as the test wants it");
@@ -203,7 +204,7 @@ int fail_or_serve(int listen_fd) {
   return serve(listen_fd);
 }
 void an_exception_is_logged_and_the_process_made_again() {
-  int port = fastrpc::prefork("127.0.0.1", 0).port();
+  int port = fastrpc::Prefork("127.0.0.1", 0).port();
   std::FILE* log = std::tmpfile();
   CHECK(log != nullptr);
   Parent parent([&] {
@@ -233,11 +234,11 @@ void an_exception_is_logged_and_the_process_made_again() {
 }
 
 void processes_may_end_by_themselves() {
-  fastrpc::ProcessOptions options;
+  fastrpc::PreforkOptions options;
   options.processes = 3;
   options.restart = false;
   CHECK(Parent([&] {
-          fastrpc::prefork group("", 0, options);
+          fastrpc::Prefork group("", 0, options);
           CHECK(group.run([](int, int) {}) == 0);
           auto again = group.run([](int, int) {}, std::nothrow);
           CHECK(!again && again.error().status() == FASTRPC_ESTATE);
@@ -247,7 +248,7 @@ void processes_may_end_by_themselves() {
 
 void it_is_too_late_once_the_runtime_has_started() {
   in_child([] {
-    fastrpc::prefork group("127.0.0.1", 0);
+    fastrpc::Prefork group("127.0.0.1", 0);
     fastrpc::spawn([] {}).join();
     auto late = group.run([](int, int) { return 5; }, std::nothrow);
     CHECK(!late && late.error().status() == FASTRPC_ESTATE);
@@ -258,13 +259,13 @@ void it_is_too_late_once_the_runtime_has_started() {
 }
 
 void what_cannot_be_bound_is_an_error() {
-  fastrpc::prefork first("127.0.0.1", 0);
-  auto second = fastrpc::prefork::make("127.0.0.1", first.port(), {}, std::nothrow);
+  fastrpc::Prefork first("127.0.0.1", 0);
+  auto second = fastrpc::Prefork::make("127.0.0.1", first.port(), {}, std::nothrow);
   CHECK(!second && second.error().code() == EADDRINUSE);
   CHECK(fastrpc::StartWithMultProc("127.0.0.1", 0, nullptr) == -1);
-  fastrpc::ProcessOptions many;
+  fastrpc::PreforkOptions many;
   many.processes = 100000;
-  auto none = fastrpc::prefork::make("127.0.0.1", 0, many, std::nothrow);
+  auto none = fastrpc::Prefork::make("127.0.0.1", 0, many, std::nothrow);
   CHECK(!none && none.error().status() == FASTRPC_EINVAL);
 }
 

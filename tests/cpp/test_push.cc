@@ -152,10 +152,10 @@ void pushes_from_anywhere() {
     CHECK(text_of(seen.next()) == "from a thread");
     fastrpc::spawn([c = connection] { c.push(news("from a coroutine")); }).join();
     CHECK(text_of(seen.next()) == "from a coroutine");
-    fastrpc::thread_pool pool(1);
+    fastrpc::ThreadPool pool(1);
     pool.run([c = connection] { c.push(news("from a pool")); });
     CHECK(text_of(seen.next()) == "from a pool");
-    auto timer = fastrpc::Timer::after(1ms, [c = connection] { c.push(news("from a timer")); });
+    auto timer = fastrpc::after(1ms, [c = connection] { c.push(news("from a timer")); });
     CHECK(text_of(seen.next()) == "from a timer");
     f.server->push(connection.id(), news("by number"));
     CHECK(text_of(seen.next()) == "by number");
@@ -491,7 +491,7 @@ void handlers_may_destroy_their_client() {
       Fixture f(protocol);
       // Kept by the handlers, which may go on for longer than all this.
       auto gone = std::make_shared<Seen<int>>();
-      auto may_destroy = std::make_shared<fastrpc::wait_group>(1);
+      auto may_destroy = std::make_shared<fastrpc::WaitGroup>(1);
       auto destroy = [gone, may_destroy, client = &f.client] {
         may_destroy->wait();
         client->reset();

@@ -141,14 +141,14 @@ void a_timeout_ends_the_call_and_nothing_else() {
   CHECK(!f.controller.Failed() && f.response.response() == "next");
 }
 
-void count_down(fastrpc::wait_group* group) {
+void count_down(fastrpc::WaitGroup* group) {
   group->done();
 }
 
 void asynchronous_calls_run_their_done_once() {
   Fixture f;
   constexpr int kCalls = 200;
-  fastrpc::wait_group group;
+  fastrpc::WaitGroup group;
   group.add(kCalls);
   std::vector<fastrpc::CliController> controllers(kCalls);
   std::vector<echo::EchoResponse> responses(kCalls);

@@ -173,7 +173,7 @@ void locals_are_destroyed_with_their_coroutine() {
     ~Counted() { --alive; }
     int value = 0;
   };
-  static fastrpc::local<Counted> slot;
+  static fastrpc::coroutine_local<Counted> slot;
   for (int i = 0; i < 3; ++i) {
     fastrpc::spawn([i] {
       CHECK(slot.get() == nullptr);
@@ -199,7 +199,7 @@ void cancelling_ends_waits_with_an_error() {
 }
 
 void the_original_spelling_runs_inline_in_a_coroutine() {
-  fastrpc::wait_group group;
+  fastrpc::WaitGroup group;
   group.add(1);
   CHECK(fastrpc::ProcessWithNewCro([&group] {
     int ran = 0;
@@ -230,7 +230,7 @@ void locks_and_queues_keep_their_time() {
   permits.release(2);
   CHECK(permits.available() == 2);
 
-  fastrpc::wait_group group(1);
+  fastrpc::WaitGroup group(1);
   CHECK(!group.wait_for(5ms));
   group.done();
   CHECK(group.wait_for(5ms));
@@ -264,9 +264,9 @@ void a_condition_is_told_between_a_thread_and_a_coroutine() {
 }
 
 void timers_run_once_or_are_cancelled() {
-  fastrpc::wait_group ran(1);
+  fastrpc::WaitGroup ran(1);
   auto start = std::chrono::steady_clock::now();
-  auto timer = fastrpc::Timer::after(10ms, [&ran] {
+  auto timer = fastrpc::after(10ms, [&ran] {
     CHECK(fastrpc::this_coroutine::exists());
     ran.done();
   });
@@ -274,7 +274,7 @@ void timers_run_once_or_are_cancelled() {
   CHECK(std::chrono::steady_clock::now() - start >= 10ms);
   CHECK(!timer.cancel());
   auto held = std::make_shared<int>(1);
-  auto later = fastrpc::Timer::after(100s, [held] {});
+  auto later = fastrpc::after(100s, [held] {});
   CHECK(later.cancel() && !later.cancel());
   CHECK(held.use_count() == 1);
 }
@@ -292,13 +292,13 @@ void fds_wake_those_who_wait() {
   CHECK(write(fds[1], "x", 1) == 1);
   CHECK(reader.join());
   pollfd both[] = {{fds[0], POLLIN, 0}, {fds[1], POLLOUT, 0}};
-  CHECK(fastrpc::poll(both, 2, -1) == 1 && both[1].revents == POLLOUT);
-  CHECK(fastrpc::poll(both, 1, 5'000'000) == 0);
+  CHECK(fastrpc::poll(both, 2) == 1 && both[1].revents == POLLOUT);
+  CHECK(fastrpc::poll(both, 1, 5ms) == 0);
 
   std::atomic<bool> waits{false};
   auto left_alone = fastrpc::spawn({"", 0, 0}, [&] {
     waits = true;
-    auto ready = fastrpc::wait_fd(fds[0], FASTRPC_READABLE, -1, std::nothrow);
+    auto ready = fastrpc::wait_fd(fds[0], fastrpc::Interest::readable, std::nothrow);
     return !ready && ready.error().is_closed();
   });
   // From another coroutine of the same worker: by then the first one waits.
@@ -335,11 +335,12 @@ struct Odd {};
 void the_log_goes_where_it_is_sent() {
   // Kept until the library has let go of the sink.
   auto text = std::make_shared<std::string>();
-  fastrpc::set_log(FASTRPC_LOG_WARN, [text](int level, std::string_view, std::string_view line) {
-    *text += std::to_string(level) + ' ' + std::string(line) + ';';
+  fastrpc::set_log(fastrpc::LogLevel::warn, [text](fastrpc::LogLevel level, std::string_view,
+                                                   std::string_view line) {
+    *text += std::to_string(static_cast<int>(level)) + ' ' + std::string(line) + ';';
   });
-  fastrpc::log(FASTRPC_LOG_INFO, "not wanted");
-  fastrpc::log(FASTRPC_LOG_WARN, "wanted");
+  fastrpc::log(fastrpc::LogLevel::info, "not wanted");
+  fastrpc::log(fastrpc::LogLevel::warn, "wanted");
   // Through the C ABI: there the library itself catches what a callback throws.
   fastrpc_coroutine* coroutine = nullptr;
   auto odd = [](void*) { throw Odd{}; };

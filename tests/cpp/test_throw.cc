@@ -82,7 +82,7 @@ void coroutines() {
   CHECK(joined.join(std::nothrow).error().text() == "c-6");
   CHECK(records().says("a coroutine", "c-6"));
   // Nobody joins: before its end, and after it.
-  fastrpc::wait_group left(1);
+  fastrpc::WaitGroup left(1);
   (void)fastrpc::spawn([&left] {
     left.wait();
     throw std::runtime_error("c-7");
@@ -106,7 +106,7 @@ void timers() {
   CHECK(fastrpc_timer_cancel(timer));
   fastrpc_timer_free(timer);
   CHECK(records().says("a drop callback", "t-2"));
-  auto later = fastrpc::Timer::after(1ms, [] { throw std::runtime_error("t-3"); });
+  fastrpc::after(1ms, [] { throw std::runtime_error("t-3"); }).detach();
   CHECK(records().says("a timer", "t-3"));
   auto once = fastrpc::after(1ms, [] { throw std::runtime_error("t-4"); });
   CHECK(records().says("a timer", "t-4"));
@@ -121,7 +121,7 @@ struct Lingering {
     gate.wait();
   }
   std::atomic<bool> begun{false};
-  fastrpc::wait_group gate{1};
+  fastrpc::WaitGroup gate{1};
 };
 
 void pools() {
@@ -151,11 +151,11 @@ void pools() {
   fastrpc_error_free(error);
   fastrpc_pool_free(pool);
 
-  fastrpc::thread_pool threads(1);
+  fastrpc::ThreadPool threads(1);
   auto failing = [](const char* why) { return [why] { throw std::runtime_error(why); }; };
   CHECK(threads.run(failing("p-4"), std::nothrow).error().text() == "p-4");
   CHECK(records().says("a job of a thread pool", "p-4"));
-  threads.async(failing("p-5"));
+  threads.post(failing("p-5"));
   CHECK(records().says("a job of a thread pool", "p-5"));
   Lingering second;
   auto slow = [&second] {
@@ -363,7 +363,7 @@ void protobuf_services() {
 // told.
 void other_encodings() {
   constexpr const char* kGbk = "g-1 \xc4\xe3\xba\xc3 end";
-  fastrpc::log(FASTRPC_LOG_ERROR, kGbk);
+  fastrpc::log(fastrpc::LogLevel::error, kGbk);
   CHECK(records().says("g-1 ", " end"));
   fastrpc::spawn_detached([=] { throw std::runtime_error(kGbk); });
   CHECK(records().says("a coroutine: g-1 ", " end"));
@@ -410,8 +410,8 @@ void the_log_itself() {
     throw_it(user);
   };
   CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, sink, text("l-1"), throw_it, nullptr) == FASTRPC_OK);
-  fastrpc::log(FASTRPC_LOG_WARN, "something");
-  fastrpc::spawn([] { fastrpc::log(FASTRPC_LOG_WARN, "something in a coroutine"); }).join();
+  fastrpc::log(fastrpc::LogLevel::warn, "something");
+  fastrpc::spawn([] { fastrpc::log(fastrpc::LogLevel::warn, "something in a coroutine"); }).join();
   CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, nullptr, nullptr, nullptr, nullptr) == FASTRPC_OK);
   CHECK(dup2(saved, STDERR_FILENO) >= 0);
   std::rewind(file);
@@ -428,7 +428,7 @@ void the_log_itself() {
 
 int main() {
   configure_workers();
-  records().listen(FASTRPC_LOG_INFO);
+  records().listen(fastrpc::LogLevel::info);
   RUN(coroutines);
   RUN(timers);
   RUN(pools);

@@ -183,7 +183,7 @@ void destroying_the_manager_waits_for_running_jobs() {
 
 void a_job_may_destroy_its_manager() {
   auto* timers = new TimerMgr;
-  fastrpc::wait_group others(1);
+  fastrpc::WaitGroup others(1);
   std::atomic<bool> other_ended{false};
   timers->AddJob(0, NewClosure([&] {
                    others.done();
@@ -206,10 +206,11 @@ void a_job_may_destroy_its_manager() {
 
 void exceptions_are_logged_and_the_job_goes_on() {
   fastrpc::queue<std::string> records(64);
-  fastrpc::set_log(FASTRPC_LOG_ERROR, [&records](int, std::string_view, std::string_view text) {
-    std::string copy(text);
-    (void)records.try_push(copy);
-  });
+  fastrpc::set_log(fastrpc::LogLevel::error,
+                   [&records](fastrpc::LogLevel, std::string_view, std::string_view text) {
+                     std::string copy(text);
+                     (void)records.try_push(copy);
+                   });
   {
     std::atomic<int> runs{0};
     TimerMgr timers;
@@ -231,11 +232,12 @@ void exceptions_are_logged_and_the_job_goes_on() {
     CHECK(Token::alive == 0);
     CHECK(timers.AddJob(1, static_cast<fastrpc::Closure<void>*>(nullptr)) == 0);
   }
-  fastrpc::set_log(FASTRPC_LOG_OFF, [](int, std::string_view, std::string_view) {});
+  fastrpc::set_log(fastrpc::LogLevel::off,
+                   [](fastrpc::LogLevel, std::string_view, std::string_view) {});
 }
 
 void closures_that_give_something_are_jobs_too() {
-  fastrpc::wait_group group(1);
+  fastrpc::WaitGroup group(1);
   TimerMgr timers;
   timers.AddJob(0, NewClosure([&group] {
                   group.done();
@@ -250,7 +252,7 @@ void a_handle_stops_its_timer() {
     auto timer = fastrpc::every(1ms, [&runs, token = Token()] { ++runs; });
     CHECK(timer.is_active());
     CHECK(soon([&] { return runs > 5; }));
-    fastrpc::ScopedTimer moved = std::move(timer);
+    fastrpc::Timer moved = std::move(timer);
     CHECK(!timer.is_active() && moved.is_active());
     moved = fastrpc::after(1h, [token = Token()] { CHECK(false); });
     CHECK(Token::alive == 1);
@@ -279,13 +281,13 @@ void a_handle_can_be_let_go_or_cancelled() {
   auto timer = fastrpc::after(1h, [token = Token()] {});
   CHECK(timer.cancel() && Token::alive == 0);
   CHECK(!timer.cancel() && !timer.is_active());
-  CHECK(!fastrpc::ScopedTimer().cancel());
+  CHECK(!fastrpc::Timer().cancel());
   auto refused = fastrpc::every(
       0ms, [] {}, std::nothrow);
   CHECK(!refused && refused.error().status() == FASTRPC_EINVAL);
   // A timer that ends itself; of the same worker as this, so that the handle is there by then.
   fastrpc::spawn([] {
-    auto self = std::make_shared<fastrpc::ScopedTimer>();
+    auto self = std::make_shared<fastrpc::Timer>();
     int runs = 0;
     *self = fastrpc::every(1ms, [&runs, self] {
       ++runs;

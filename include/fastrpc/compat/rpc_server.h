@@ -1,8 +1,8 @@
 // The original's server: see fastrpc/rpc_server.hpp.
 #pragma once
 
-#include <fastrpc/process.hpp>
 #include <fastrpc/rpc_server.hpp>
+#include <fastrpc/start_with_mult_proc.hpp>
 
 #include "http_util.h"
 #include "rpc_client.h"

@@ -1,11 +1,11 @@
 // The original's timers, thread pools, queues of work and messages by name: see
-// fastrpc/timer_mgr.hpp, thread_pool.hpp, que_mgr.hpp, pb_mgr.hpp.
+// fastrpc/timer_mgr.hpp, tp_mgr.hpp, que_mgr.hpp, pb_mgr.hpp.
 #pragma once
 
 #include <fastrpc/pb_mgr.hpp>
 #include <fastrpc/que_mgr.hpp>
-#include <fastrpc/thread_pool.hpp>
 #include <fastrpc/timer_mgr.hpp>
+#include <fastrpc/tp_mgr.hpp>
 
 #include "coroutine.h"
 #include "pbext.h"

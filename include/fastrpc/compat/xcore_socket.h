@@ -55,7 +55,7 @@ class XSocket : XNoncopyable {
     ahead_.clear();
     if (::connect(m_sock, address(addr), sizeof(sockaddr_in)) == 0) return 1;
     if (errno != EINPROGRESS && errno != EINTR) return errno == EISCONN ? 1 : -1;
-    int ready = wait(FASTRPC_WRITABLE, deadline(timeout_ms));
+    int ready = wait(fastrpc::Interest::writable, deadline(timeout_ms));
     if (ready <= 0) return ready == 0 ? -2 : -1;
     int error = 0;
     socklen_t size = sizeof error;
@@ -116,9 +116,11 @@ class XSocket : XNoncopyable {
 
   // Waits until there is something to receive or accept, or the end.
   bool can_recv(int timeout_ms = -1) {
-    return !ahead_.empty() || wait(FASTRPC_READABLE, deadline(timeout_ms)) > 0;
+    return !ahead_.empty() || wait(fastrpc::Interest::readable, deadline(timeout_ms)) > 0;
   }
-  bool can_send(int timeout_ms = -1) { return wait(FASTRPC_WRITABLE, deadline(timeout_ms)) > 0; }
+  bool can_send(int timeout_ms = -1) {
+    return wait(fastrpc::Interest::writable, deadline(timeout_ms)) > 0;
+  }
 
   // These do not wait. The bytes that were sent or received; 0 if there would be a wait, -1 for an
   // error or, receiving, the end of the connection.
@@ -152,12 +154,12 @@ class XSocket : XNoncopyable {
   // error or the end of the connection.
   int send_n(const void* buf, int len, int timeout_ms = -1) {
     auto* bytes = static_cast<const char*>(buf);
-    return all_of(len, timeout_ms, FASTRPC_WRITABLE,
+    return all_of(len, timeout_ms, fastrpc::Interest::writable,
                   [&](int done) { return send(bytes + done, len - done); });
   }
   int recv_n(void* buf, int len, int timeout_ms = -1) {
     auto* bytes = static_cast<char*>(buf);
-    return all_of(len, timeout_ms, FASTRPC_READABLE,
+    return all_of(len, timeout_ms, fastrpc::Interest::readable,
                   [&](int done) { return recv(bytes + done, len - done); });
   }
   bool send_v(const iovec* iov, int cnt) {
@@ -190,7 +192,7 @@ class XSocket : XNoncopyable {
         return give(buffer.size(), std::move(buffer), one_http);
       }
       if (result(got) < 0) return -1;
-      int ready = wait(FASTRPC_READABLE, end);
+      int ready = wait(fastrpc::Interest::readable, end);
       if (ready > 0) continue;
       ahead_ = std::move(buffer);
       return ready;
@@ -215,12 +217,12 @@ class XSocket : XNoncopyable {
   }
 
   // 1 if it is ready, 0 when the time has passed, -1 if it cannot be waited for.
-  int wait(std::int32_t events, Clock::time_point end) {
+  int wait(fastrpc::Interest interest, Clock::time_point end) {
     bool never = end == Clock::time_point::max();
-    std::int64_t time = never ? fastrpc::detail::kNever : fastrpc::detail::nanoseconds_until(end);
-    auto ready = fastrpc::wait_fd(m_sock, events, time, std::nothrow);
+    auto ready = never ? fastrpc::wait_fd(m_sock, interest, std::nothrow)
+                       : fastrpc::wait_fd(m_sock, interest, end - Clock::now(), std::nothrow);
     if (ready) return 1;
-    return ready.error().is_timeout() || ready.error().status() == FASTRPC_EAGAIN ? 0 : -1;
+    return ready.error().is_timeout() || ready.error().is_would_block() ? 0 : -1;
   }
 
   static int result(ssize_t done) {
@@ -229,7 +231,7 @@ class XSocket : XNoncopyable {
   }
 
   template <typename Step>
-  int all_of(int len, int timeout_ms, std::int32_t events, Step step) {
+  int all_of(int len, int timeout_ms, fastrpc::Interest interest, Step step) {
     auto end = deadline(timeout_ms);
     int done = 0;
     while (done < len) {
@@ -237,7 +239,7 @@ class XSocket : XNoncopyable {
       if (now < 0) return -1;
       done += now;
       if (now > 0) continue;
-      int ready = wait(events, end);
+      int ready = wait(interest, end);
       if (ready < 0) return -1;
       if (ready == 0) break;
     }

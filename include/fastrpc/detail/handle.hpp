@@ -1,7 +1,8 @@
-// Machinery of the C++ layer: owned C objects, times, exceptions or not.
+// Machinery of the C++ layer: owned C objects, times, whether there are exceptions.
 #pragma once
 
 #include <fastrpc/fastrpc.h>
+#include <fastrpc/detail/cxx17.hpp>
 
 #include <chrono>
 #include <cstdint>

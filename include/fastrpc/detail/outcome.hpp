@@ -1,4 +1,4 @@
-// Machinery of Coroutine<T> and thread_pool: the function to run, and what became of it.
+// Machinery of Coroutine<T> and ThreadPool: the function to run, and what became of it.
 #pragma once
 
 #include <fastrpc/runtime.hpp>
@@ -17,6 +17,18 @@
 #endif
 
 namespace fastrpc::detail {
+
+// What an F returns that is called without arguments; void if it cannot be, which callers report.
+template <typename F, bool = std::is_invocable_v<F>>
+struct CallResult {
+  using Type = void;
+};
+template <typename F>
+struct CallResult<F, true> {
+  using Type = std::invoke_result_t<F>;
+};
+template <typename F>
+using ResultOf = typename CallResult<F>::Type;
 
 // The result of a function run elsewhere: its value, or the exception that left it. The exception
 // is in the log in any case: as news of level INFO when somebody takes it, as an error when nobody

@@ -74,13 +74,18 @@ class TimerJob : public std::enable_shared_from_this<TimerJob> {
     id_ = id;
   }
 
-  // No run begins from now on. Does not wait for one that has begun. False if it was over.
-  bool cancel() {
+  // What cancel() found: nothing left, the last run under way, or a run to come.
+  enum class Found { over, last_run, next_run };
+
+  // Lets no run begin from now on. Does not wait for one that has begun.
+  Found cancel() {
     TimerHandle timer;
     std::unique_ptr<TimerTask> task;
+    Found found;
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      if (std::exchange(over_, true)) return false;
+      if (std::exchange(over_, true)) return Found::over;
+      found = runner_ != 0 && left_ == 1 ? Found::last_run : Found::next_run;
       timer = std::move(timer_);
       // A run that has begun takes it along.
       if (runner_ == 0) task = std::move(task_);
@@ -88,23 +93,23 @@ class TimerJob : public std::enable_shared_from_this<TimerJob> {
     // Outside of the lock: the task may own anything.
     fastrpc_timer_cancel(timer.get());
     if (task != nullptr) finish(std::move(task), nullptr);
-    return true;
+    return found;
   }
 
   // Waits for a run that has begun, unless it is the caller. Only after cancel().
   void wait_idle() {
-    std::shared_ptr<wait_group> idle;
+    std::shared_ptr<WaitGroup> idle;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       if (runner_ == 0 || runner_ == this_coroutine::id()) return;
-      if (idle_ == nullptr) idle_ = std::make_shared<wait_group>(1);
+      if (idle_ == nullptr) idle_ = std::make_shared<WaitGroup>(1);
       idle = idle_;
     }
     for (;;) {
       Result<void> waited = idle->wait(std::nothrow);
       // After fork() the run is the parent's.
-      if (waited || waited.error().status() == FASTRPC_EFORKED) return;
-      // In a cancelled coroutine no wait succeeds; to go on before the run has ended would be worse
+      if (waited || waited.error().status() == Status::forked) return;
+      // In a canceled coroutine no wait succeeds; to go on before the run has ended would be worse
       // than to be busy.
       fastrpc_yield();
     }
@@ -156,7 +161,7 @@ class TimerJob : public std::enable_shared_from_this<TimerJob> {
     }
     // It still counts as running: who waits for the end waits for the task to be gone as well.
     task.reset();
-    std::shared_ptr<wait_group> idle;
+    std::shared_ptr<WaitGroup> idle;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       runner_ = 0;
@@ -178,11 +183,11 @@ class TimerJob : public std::enable_shared_from_this<TimerJob> {
       armed = arm();
       if (armed) runner_ = 0;
     }
-    if (!armed) fastrpc::log(FASTRPC_LOG_ERROR, "a timer cannot repeat: " + armed.error().text());
+    if (!armed) fastrpc::log(LogLevel::error, "a timer cannot repeat: " + armed.error().text());
     return armed.ok();
   }
 
-  void finish(std::unique_ptr<TimerTask> task, std::shared_ptr<wait_group> idle) {
+  void finish(std::unique_ptr<TimerTask> task, std::shared_ptr<WaitGroup> idle) {
     task.reset();
     if (auto owner = owner_.lock()) owner->job_over(id_);
     if (idle != nullptr) idle->done();
@@ -200,7 +205,7 @@ class TimerJob : public std::enable_shared_from_this<TimerJob> {
   std::uint64_t runner_ = 0;
   bool over_ = false;
   TimerHandle timer_;
-  std::shared_ptr<wait_group> idle_;
+  std::shared_ptr<WaitGroup> idle_;
 };
 
 }  // namespace fastrpc::detail
