@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
     if (arguments.Text("style") == "handler") {
       server.RegiHttpHandler(&hello);
     } else {
-      server.route("GET", "/", [](fastrpc::http::request&, fastrpc::http::response& response) {
+      server.route("GET", "/", [](fastrpc::http::Request&, fastrpc::http::Response& response) {
         response.text("hello");
       });
     }

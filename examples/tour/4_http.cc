@@ -27,14 +27,14 @@ int main() {
   fastrpc::RpcClient client("127.0.0.1", server.port());
   echo::EchoService::Stub stub(&client);
 
-  server.route("GET", "/echo/:word", [&](http::request& request, http::response& response) {
+  server.route("GET", "/echo/:word", [&](http::Request& request, http::Response& response) {
     echo::EchoRequest call;
     echo::EchoResponse answer;
     call.set_message(std::string(request.param("word")) + " " + std::string(request.query("kk")));
     stub.Echo(nullptr, &call, &answer, nullptr);  // suspends this request alone
     response.text(answer.response() + "\n");
   });
-  server.route("POST", "/form", [](http::request& request, http::response& response) {
+  server.route("POST", "/form", [](http::Request& request, http::Response& response) {
     response.html("<p>hello " + std::string(request.form("name")) + "</p>\n");
   });
 

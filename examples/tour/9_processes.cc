@@ -24,7 +24,7 @@ class WhoAmI : public echo::EchoService {
 // What each of the two does, until the parent tells it to stop.
 void serve(int /*index*/, int listen_fd) {
   WhoAmI service;
-  fastrpc::RpcServer server(listen_fd);
+  auto server = fastrpc::RpcServer::from_socket(listen_fd);
   server.add_service(service);
   server.run_until_signal();
 }

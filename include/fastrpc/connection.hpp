@@ -1,55 +1,29 @@
 // A server's connections: messages pushed to clients, and their end.
+//
+//   fastrpc::Connection connection = call.connection();
+//   connection.push(news);  // any protobuf message, also after the call
 #pragma once
 
-#include <google/protobuf/message.h>
-#include <unistd.h>
-
-#include <fastrpc/detail/address.hpp>
-#include <fastrpc/detail/message.hpp>
+#include <fastrpc/detail/bytes.hpp>
 #include <fastrpc/error.hpp>
-#include <fastrpc/runtime.hpp>
 
-#include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <limits>
 #include <memory>
-#include <mutex>
+#include <new>
 #include <string>
 #include <string_view>
 
 namespace fastrpc {
 
-class CASyncSvr;
-class Controller;
-class RpcServer;
-
 namespace detail {
 
-// The name and the bytes of a message to push.
-struct Pushed {
-  explicit Pushed(const google::protobuf::Message& message)
-      : name(name_of(message.GetDescriptor()->full_name())),
-        whole(message.SerializeToString(&body)) {}
-
-  [[nodiscard]] Error error() const {
-    return {FASTRPC_EINVAL, FASTRPC_EINVAL, "the message is not whole: " + std::string(name)};
-  }
-
-  std::string_view name;
-  std::string body;
-  bool whole;
-};
-
-inline const std::uint8_t* bytes_of(std::string_view text) {
-  return reinterpret_cast<const std::uint8_t*>(text.data());
-}
-
-// A connection's number in the 32 bits that the original has for it. 0 names nobody: no number is
-// given twice, so that a server whose 4,294,967,295 numbers are used up has no more of them. The
-// 64 bits of Connection last.
-inline unsigned flow_of(std::uint64_t connection) {
-  return connection <= std::numeric_limits<unsigned>::max() ? static_cast<unsigned>(connection) : 0;
+// Pushes a protobuf message by `push(name, body)`.
+template <typename Message, typename Push>
+Result<void> push_message(const Message& message, Push push) {
+  std::string name(message.GetTypeName()), body;
+  if (!message.SerializeToString(&body))
+    return Error(FASTRPC_EINVAL, FASTRPC_EINVAL, "the message is not whole: " + name);
+  return push(name, body);
 }
 
 }  // namespace detail
@@ -65,18 +39,25 @@ class Connection {
  public:
   // None: its pushes fail.
   Connection() = default;
+  // Takes over a C object.
+  explicit Connection(fastrpc_connection* handle)
+      : handle_(handle, [](fastrpc_connection* c) { fastrpc_connection_free(c); }) {}
 
-  // Its number: counted up from 1 by each server, never used again; 0 for none.
+  // Returns its number: counted up from 1 by each server, never used again; 0 for none.
   [[nodiscard]] std::uint64_t id() const { return fastrpc_connection_id(handle_.get()); }
-  // Whether messages can still be sent, as far as is known.
+  // Returns whether messages can still be sent, as far as is known.
   [[nodiscard]] bool is_open() const { return fastrpc_connection_is_open(handle_.get()); }
 
-  // Sends a message, by the name of its type.
-  void push(const google::protobuf::Message& message) const { push(message, std::nothrow).value(); }
-  Result<void> push(const google::protobuf::Message& message, std::nothrow_t) const {
-    detail::Pushed pushed(message);
-    if (!pushed.whole) return pushed.error();
-    return push(pushed.name, pushed.body, std::nothrow);
+  // Sends a protobuf message, by the name of its type.
+  template <typename Message, detail::EnableIfMessage<Message> = 0>
+  void push(const Message& message) const {
+    push(message, std::nothrow).value();
+  }
+  template <typename Message, detail::EnableIfMessage<Message> = 0>
+  Result<void> push(const Message& message, std::nothrow_t) const {
+    return detail::push_message(message, [this](std::string_view name, std::string_view body) {
+      return push(name, body, std::nothrow);
+    });
   }
   // Sends bytes under a name.
   void push(std::string_view name, std::string_view body) const {
@@ -96,9 +77,9 @@ class Connection {
   }
 
   // Closes the connection, once what was answered and pushed on it before has been sent. Calls that
-  // are still in flight are cancelled, and what answers them later is dropped; but a request of
-  // HTTP is answered first. The handler of closed connections runs when the client has closed its
-  // side too, or a second later. Fails with FASTRPC_ECLOSED when the connection is gone.
+  // are still in flight are canceled, and what answers them later is dropped; but an HTTP request
+  // is answered first. The handler of closed connections runs when the client has closed its side
+  // too, or a second later. Fails with FASTRPC_ECLOSED when the connection is gone.
   void close() const { close(std::nothrow).value(); }
   Result<void> close(std::nothrow_t) const {
     detail::ErrorSlot error;
@@ -106,91 +87,7 @@ class Connection {
   }
 
  private:
-  friend class Controller;
-
-  explicit Connection(fastrpc_connection* handle)
-      : handle_(handle, [](fastrpc_connection* c) { fastrpc_connection_free(c); }) {}
-
   std::shared_ptr<fastrpc_connection> handle_;
-};
-
-// What CASyncSvr::SendBack() does with the connection.
-enum : unsigned { SEND_NORMAL = 0, SEND_AND_CLOSE = 2 };
-
-// The original's name for a server, as its handlers see it. Lives as long as the RpcServer.
-class CASyncSvr {
- public:
-  // For a server that was asked to listen on `address`.
-  CASyncSvr(fastrpc_server* server, const std::string& address) : server_(server) {
-    set_address(address);
-  }
-  CASyncSvr(const CASyncSvr&) = delete;
-  CASyncSvr& operator=(const CASyncSvr&) = delete;
-
-  // Sends bytes as they are: whole frames of what the client speaks, which must not be HTTP. With
-  // SEND_AND_CLOSE, and if there are none, closes the connection after what was sent on it, as
-  // Connection::close(). Nothing happens if the connection is gone; other failures are logged.
-  // Any thread; does not wait.
-  void SendBack(unsigned cli_flow, const char* data, unsigned len,
-                unsigned op = SEND_NORMAL) const {
-    bool is_empty = data == nullptr || len == 0;
-    if (!is_empty) {
-      std::string_view bytes(data, len);
-      detail::ErrorSlot error;
-      log_failure(error.check(fastrpc_server_push_raw(server_, cli_flow, detail::bytes_of(bytes),
-                                                      bytes.size(), error.out())));
-    }
-    if (!is_empty && op != SEND_AND_CLOSE) return;
-    detail::ErrorSlot error;
-    log_failure(error.check(fastrpc_server_close_connection(server_, cli_flow, error.out())));
-  }
-
-  // The number of the process.
-  const unsigned _svr_id = static_cast<unsigned>(getpid());
-  // The address that the server listens on; as it was asked for, and of a socket that was handed
-  // over none, until it listens. Of a Unix socket "unix:/path", and port 0.
-  std::string _svr_ip;
-  int _svr_port = 0;
-
-  // The same with the address that it listens on, for a handler that it is about to run.
-  CASyncSvr* listening() {
-    if (!listens_.load(std::memory_order_acquire)) look_at_address();
-    return this;
-  }
-
- private:
-  friend class RpcServer;
-
-  static void log_failure(const Result<void>& sent) {
-    if (!sent && !sent.error().is_closed())
-      fastrpc::log(FASTRPC_LOG_WARN, "SendBack() failed: " + sent.error().text());
-  }
-
-  void look_at_address() {
-    std::lock_guard<std::mutex> guard(lock_);
-    if (listens_.load(std::memory_order_relaxed)) return;
-    std::string address = detail::copied_text([this](char* buffer, std::size_t size) {
-      return fastrpc_server_address(server_, buffer, size);
-    });
-    if (address.empty()) return;
-    set_address(address);
-    listens_.store(true, std::memory_order_release);
-  }
-
-  void set_address(const std::string& address) {
-    auto colon = address.rfind(':');
-    if (colon == std::string::npos || address.rfind("unix:", 0) == 0) {
-      _svr_ip = address;
-      return;
-    }
-    bool v6 = colon >= 2 && address.front() == '[';
-    _svr_ip = v6 ? address.substr(1, colon - 2) : address.substr(0, colon);
-    _svr_port = static_cast<int>(std::strtol(address.c_str() + colon + 1, nullptr, 10));
-  }
-
-  fastrpc_server* server_;
-  std::mutex lock_;
-  std::atomic<bool> listens_{false};
 };
 
 }  // namespace fastrpc

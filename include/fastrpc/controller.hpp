@@ -1,16 +1,14 @@
-// What a call says beside its messages: errors, timeouts, attachments, cancellation.
+// What a call of a protobuf service says beside its messages: errors, timeouts, attachments,
+// cancellation.
 #pragma once
 
 #include <google/protobuf/service.h>
 
-#include <fastrpc/connection.hpp>
-#include <fastrpc/detail/address.hpp>
+#include <fastrpc/call.hpp>
 #include <fastrpc/detail/cancellation.hpp>
-#include <fastrpc/error.hpp>
+#include <fastrpc/detail/original_controller.hpp>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -24,27 +22,18 @@ namespace detail {
 class ClientCall;
 class ServerCall;
 
-// The numbers of the protocol that this layer uses itself.
-constexpr std::int32_t kBadRequest = 1003;
-constexpr std::int32_t kInternal = 2001;
-constexpr std::int32_t kBadResponse = 2002;
-
-inline std::string_view view(const void* bytes, std::size_t size) {
-  return {static_cast<const char*>(bytes), size};
-}
-
 // What both sides' controllers have: whether the call failed, and attachments.
 class ControllerBase : public google::protobuf::RpcController {
  public:
   [[nodiscard]] bool Failed() const override { return code_ != 0; }
   [[nodiscard]] std::string ErrorText() const override { return text_; }
-  // The number of the error, 0 if there is none.
+  // Returns the code of the error, 0 if there is none.
   [[nodiscard]] std::int32_t ErrorCode() const { return code_; }
 
-  // Makes the call fail with number 2001, or with a number of your own.
-  void SetFailed(const std::string& reason) override { SetFailed(kInternal, reason); }
+  // Makes the call fail with code 2001, or with a code of your own.
+  void SetFailed(const std::string& reason) override { SetFailed(FASTRPC_CODE_EINTERNAL, reason); }
   void SetFailed(std::int32_t code, std::string reason) {
-    code_ = code != 0 ? code : kInternal;
+    code_ = code != 0 ? code : FASTRPC_CODE_EINTERNAL;
     text_ = std::move(reason);
   }
 
@@ -62,37 +51,32 @@ class ControllerBase : public google::protobuf::RpcController {
 }  // namespace detail
 
 // The server's side of a call: what a service method gets. Lives until `done` has run.
-class Controller : public detail::ControllerBase {
+class Controller : public detail::ControllerBase, public detail::OriginalController {
  public:
-  // Where the call came from, such as "10.0.0.7:4711".
-  [[nodiscard]] std::string remote_side() const {
-    return detail::copied_text(
-        [this](char* buffer, std::size_t size) { return fastrpc_call_peer(call_, buffer, size); });
-  }
-  // The number the client gave the call for logs, 0 if none.
-  [[nodiscard]] std::int64_t log_id() const { return fastrpc_call_log_id(call_); }
-  // The name the client gave the request, empty if none.
-  [[nodiscard]] std::string_view request_id() const { return part(fastrpc_call_request_id); }
-  [[nodiscard]] std::string_view request_attachment() const {
-    return part(fastrpc_call_attachment);
-  }
+  // Returns where the call came from, such as "10.0.0.7:4711".
+  [[nodiscard]] std::string remote_side() const { return call_.peer(); }
+  // Returns the number that the client gave the call for logs, 0 if none.
+  [[nodiscard]] std::int64_t log_id() const { return call_.log_id(); }
+  // Returns the name that the client gave the request, empty if none.
+  [[nodiscard]] std::string_view request_id() const { return call_.request_id(); }
+  [[nodiscard]] std::string_view request_attachment() const { return call_.attachment(); }
   // Bytes to send beside the response.
-  [[nodiscard]] std::string& response_attachment() { return response_attachment_; }
-  // The connection it came on, to push messages to.
-  [[nodiscard]] Connection connection() const { return Connection(fastrpc_call_connection(call_)); }
-  // How long the client will still wait; nothing if it did not say.
+  [[nodiscard]] std::string& response_attachment() { return call_.response_attachment(); }
+  // Returns the connection that it came on, to push messages to.
+  [[nodiscard]] Connection connection() const { return call_.connection(); }
+  // Returns how long the client will still wait; nothing if it did not say.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> time_left() const {
-    std::int64_t left = fastrpc_call_time_left(call_);
-    if (left < 0) return std::nullopt;
-    return std::chrono::nanoseconds(left);
+    return call_.time_left();
   }
-  // How the response is compressed: a FASTRPC_COMPRESS_ number.
-  void set_response_compress(std::int32_t compress) { compress_ = compress; }
+  // Sets how the response is compressed; by default it is not.
+  void set_response_compression(Compression compression) {
+    call_.set_response_compression(compression);
+  }
 
-  // Whether nobody waits for the answer any more: the client or the connection has gone, or the
-  // server's stop ran out of time.
-  [[nodiscard]] bool IsCanceled() const override { return fastrpc_call_is_canceled(call_); }
-  // Runs `callback` exactly once: at once if the call is cancelled already, or else when it has
+  // Returns whether nobody waits for the answer any more: the client or the connection has gone, or
+  // the server's stop ran out of time.
+  [[nodiscard]] bool IsCanceled() const override { return call_.is_canceled(); }
+  // Runs `callback` exactly once: at once if the call is canceled already, or else when it has
   // been answered, where that is done. At most once per call. An exception that leaves it is
   // logged.
   void NotifyOnCancel(google::protobuf::Closure* callback) override {
@@ -104,27 +88,14 @@ class Controller : public detail::ControllerBase {
   void Reset() override {}
   void StartCancel() override {}
 
-  // The original's way to a connection: for RpcServer::PushToClient(), also after the call.
-  CASyncSvr* _svr;
-  unsigned _cli_flow;
-
  private:
   friend class detail::ServerCall;
 
-  Controller(fastrpc_call* call, CASyncSvr* server)
-      : _svr(server), _cli_flow(detail::flow_of(fastrpc_call_connection_id(call))), call_(call) {}
+  Controller(fastrpc_call* handle, CASyncSvr* server)
+      : OriginalController(server, fastrpc_call_connection_id(handle)), call_(handle) {}
 
-  template <typename T>
-  std::string_view part(T* (*get)(const fastrpc_call*, std::size_t*)) const {
-    std::size_t size = 0;
-    const void* bytes = get(call_, &size);
-    return detail::view(bytes, size);
-  }
-
-  fastrpc_call* call_;
+  Call call_;
   google::protobuf::Closure* on_end_ = nullptr;
-  std::string response_attachment_;
-  std::int32_t compress_ = FASTRPC_COMPRESS_NONE;
 };
 
 // The original's name.
@@ -135,29 +106,31 @@ using RpcController = Controller;
 // may destroy it. Meanwhile it belongs to the call: other threads may use only what says so.
 class CliController : public detail::ControllerBase {
  public:
-  // How long the call may take; without it, as long as the client's options say.
+  // Sets how long the call may take; without it, as long as the client's options say.
   template <typename Rep, typename Period>
   void set_timeout(std::chrono::duration<Rep, Period> time) {
     // 0 means "not set" to the C ABI.
     timeout_ = std::max<std::int64_t>(detail::nanoseconds(time), 1);
   }
-  // A number for the server's logs.
+  // Sets a number for the server's logs.
   void set_log_id(std::int64_t log_id) { log_id_ = log_id; }
-  // A name for the request.
+  // Sets a name for the request.
   void set_request_id(std::string request_id) { request_id_ = std::move(request_id); }
   // Bytes to send beside the request.
   [[nodiscard]] std::string& request_attachment() { return request_attachment_; }
-  // How the request is compressed: a FASTRPC_COMPRESS_ number.
-  void set_request_compress(std::int32_t compress) { compress_ = compress; }
+  // Sets how the request is compressed; by default it is not.
+  void set_request_compression(Compression compression) { compression_ = compression; }
 
-  // The bytes that came beside the response.
+  // Bytes that came beside the response.
   [[nodiscard]] std::string& response_attachment() { return response_attachment_; }
-  // Who answered; empty if nobody did.
+  // Returns who answered; empty if nobody did.
   [[nodiscard]] const std::string& remote_side() const { return remote_side_; }
-  // Whether the call failed because its time ran out.
-  [[nodiscard]] bool IsTimeOut() const { return status_ == FASTRPC_ETIMEDOUT; }
-  // The FASTRPC_E number of what went wrong; FASTRPC_EREMOTE if the server said so.
-  [[nodiscard]] fastrpc_status status() const { return status_; }
+  // Returns whether the call failed because its time ran out.
+  [[nodiscard]] bool IsTimeOut() const { return status_ == Status::timed_out; }
+  // Returns what kind of failure it was; Status::remote if the server answered with it.
+  [[nodiscard]] Status status() const { return status_; }
+  // Returns whether the service chose the error, with a code of its own.
+  [[nodiscard]] bool is_service_error() const { return service_error_; }
 
   // Ends the call in flight, synchronous or not, with FASTRPC_ECANCELED, unless its end is on the
   // way; a call that begins later fails with it at once, until Reset(). The server is not told.
@@ -174,20 +147,22 @@ class CliController : public detail::ControllerBase {
     cancellation_.notify(callback);
   }
 
-  // Back to new; not during a call.
+  // Makes it as it was when it was new; not during a call.
   void Reset() override {
     clear_error();
     timeout_ = log_id_ = 0;
-    compress_ = FASTRPC_COMPRESS_NONE;
-    status_ = FASTRPC_OK;
+    compression_ = Compression::none;
+    status_ = Status::ok;
+    service_error_ = false;
     for (std::string* text :
          {&request_id_, &request_attachment_, &response_attachment_, &remote_side_})
       text->clear();
     cancellation_.reset();
   }
-  // Takes the error of another one over.
+  // Takes over the error of another one.
   void CopyFrom(const CliController& other) {
     status_ = other.status_;
+    service_error_ = other.service_error_;
     if (other.Failed()) SetFailed(other.ErrorCode(), other.ErrorText());
     if (!other.Failed()) clear_error();
   }
@@ -197,8 +172,9 @@ class CliController : public detail::ControllerBase {
 
   std::int64_t timeout_ = 0;
   std::int64_t log_id_ = 0;
-  std::int32_t compress_ = FASTRPC_COMPRESS_NONE;
-  fastrpc_status status_ = FASTRPC_OK;
+  Compression compression_ = Compression::none;
+  Status status_ = Status::ok;
+  bool service_error_ = false;
   std::string request_id_;
   std::string request_attachment_;
   std::string response_attachment_;

@@ -18,8 +18,9 @@ inline int copy_text(std::string_view text, char* buffer, int size) {
   return static_cast<int>(text.size());
 }
 
-// For the value of a field: without what would end its line.
-inline std::string one_line(std::string_view text) {
+// Removes what would end a line of the head, so that a value cannot add fields or a body of its own
+// (header injection).
+inline std::string strip_line_breaks(std::string_view text) {
   auto ends = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
   std::string line(text);
   line.erase(std::remove_if(line.begin(), line.end(), ends), line.end());
@@ -70,7 +71,7 @@ inline std::string http_response(std::string_view status, std::string_view conte
   response.reserve(128 + status.size() + content_type.size() + add_head.size() + content.size());
   response.append("HTTP/1.1 ").append(status);
   response.append("\r\nContent-Length: ").append(std::to_string(content.size()));
-  response.append("\r\nContent-Type: ").append(one_line(content_type));
+  response.append("\r\nContent-Type: ").append(strip_line_breaks(content_type));
   response.append(";charset=utf-8\r\n").append(add_head);
   bool ended = add_head.empty() || add_head.substr(add_head.size() - 1) == "\n";
   response += ended ? "\r\n" : "\r\n\r\n";
@@ -106,7 +107,7 @@ class CHttpResponseMaker {
   // Sends the client to `location`; `move_to` is what people read.
   static void make_302_error(const std::string& location, const std::string& move_to,
                              std::string& response) {
-    std::string line = detail::one_line(location);
+    std::string line = detail::strip_line_breaks(location);
     std::string text = detail::html_escape(move_to);
     response =
         detail::http_response("302 Found", "text/html", "Location: " + line + "\r\n",
@@ -183,8 +184,9 @@ class CHttpMaker : public CHttpParamStringMaker {
   static std::string head(const char* method, const std::string& host, unsigned short port,
                           const std::string& uri) {
     std::string target = detail::escape_unprintable(uri.empty() ? "/" : uri);
-    return std::string(method) + " " + target + " HTTP/1.1\r\nHost: " + detail::one_line(host) +
-           ":" + std::to_string(port) + "\r\n";
+    return std::string(method) + " " + target +
+           " HTTP/1.1\r\nHost: " + detail::strip_line_breaks(host) + ":" + std::to_string(port) +
+           "\r\n";
   }
 };
 

@@ -3,7 +3,7 @@
 //   fastrpc::Prefork group("0.0.0.0", 8997);
 //   group.run([](int, int listen_fd) {
 //     EchoService echo;
-//     fastrpc::RpcServer server(listen_fd);
+//     auto server = fastrpc::RpcServer::from_socket(listen_fd);
 //     server.add_service(echo);
 //     server.run_until_signal();
 //   });

@@ -222,7 +222,7 @@ void a_service_may_look_at_the_call() {
   fastrpc::CliController controller;
   controller.set_request_id("r-1");
   controller.set_timeout(5s);
-  controller.set_request_compress(FASTRPC_COMPRESS_GZIP);
+  controller.set_request_compression(fastrpc::Compression::gzip);
   Stub(f.client.get()).Echo(&controller, &request, &response, nullptr);
   CHECK(response.response() == "r-1");
 }

@@ -27,8 +27,8 @@
 #include "workers.hpp"
 
 using fastrpc::RpcServer;
-using fastrpc::http::request;
-using fastrpc::http::response;
+using fastrpc::http::Request;
+using fastrpc::http::Response;
 using google::protobuf::Closure;
 using namespace std::chrono_literals;
 
@@ -106,29 +106,29 @@ bool ends_with(const std::string& text, std::string_view end) {
 
 void routes() {
   RpcServer server("127.0.0.1", 0);
-  server.route("GET", "/hello/:name", [](request& req, response& res) {
+  server.route("GET", "/hello/:name", [](Request& req, Response& res) {
     res.text("hello " + std::string(req.param("name")));
   });
-  server.route("POST", "/see/*rest", [](request& req, response& res) {
+  server.route("POST", "/see/*rest", [](Request& req, Response& res) {
     std::string text(req.method());
     for (std::string_view part :
          {req.path(), req.query_string(), req.param("rest"), req.query("q"), req.query("none"),
           req.cookie("b"), req.header("x-one"), req.header("X-One", 1), req.form("k")})
       text.append("|").append(part);
     int fields = 0;
-    req.each_header([&](std::string_view name, std::string_view) { fields += name == "x-one"; });
+    for (auto [name, value] : req.headers()) fields += name == "x-one" && !value.empty();
     CHECK(fields == 2 && req.has_header("host") && !req.has_header("x-none"));
     CHECK(req.version() == 11 && req.peer().rfind("127.0.0.1:", 0) == 0);
-    CHECK(req.connection() > 0 && req.content_length() == 7u);
+    CHECK(req.connection_id() > 0 && req.content_length() == 7u);
     CHECK(req.head().rfind("POST /see", 0) == 0 && req.body() == "k=v%21a");
     res.status(201).header("X-Two", "2").json(text);
   });
-  server.route("GET", "/old", [](request&, response& res) { res.redirect("/hello/new"); });
-  server.route("GET", "/throw", [](request&, response& res) {
+  server.route("GET", "/old", [](Request&, Response& res) { res.redirect("/hello/new"); });
+  server.route("GET", "/throw", [](Request&, Response& res) {
     res.text("not sent");
     throw std::runtime_error("on purpose");
   });
-  server.route("GET", "/split", [](request&, response& res) {
+  server.route("GET", "/split", [](Request&, Response& res) {
     CHECK(!res.header("X", "a\r\nb: c", std::nothrow).ok());
     res.header("X", "a\r\nb: c");
   });
@@ -150,25 +150,25 @@ void routes() {
   CHECK(records().says("an exception left the handler of GET /throw: on purpose"));
   CHECK(has(ask(server, "GET", "/split"), "HTTP/1.1 500 "));
 
-  auto nothing = [](request&, response&) {};
+  auto nothing = [](Request&, Response&) {};
   CHECK(server.route("GET", "/old", nothing, std::nothrow).error().status() == FASTRPC_ESTATE);
   CHECK(server.route("GET", "old", nothing, std::nothrow).error().status() == FASTRPC_EINVAL);
-  server.route_others([](request& req, response& res) { res.status(404).text(req.path()); });
+  server.fallback([](Request& req, Response& res) { res.status(404).text(req.path()); });
   CHECK(ends_with(ask(server, "GET", "/nothing"), "/nothing"));
 }
 
 void streams() {
   RpcServer server("127.0.0.1", 0);
-  server.route("POST", "/echo", [](request& req, response& res) {
+  server.route("POST", "/echo", [](Request& req, Response& res) {
     char buffer[100];
     while (std::size_t count = req.read(buffer, sizeof buffer)) res.write({buffer, count});
   });
-  server.route("GET", "/sized", [](request&, response& res) {
+  server.route("GET", "/sized", [](Request&, Response& res) {
     res.length(4).write("ab");
     res.write("cd");
     CHECK(!res.write("e", std::nothrow).ok());
   });
-  server.route("GET", "/half", [](request&, response& res) {
+  server.route("GET", "/half", [](Request&, Response& res) {
     res.write("half");
     throw std::runtime_error("half way");
   });
@@ -193,15 +193,15 @@ void streams() {
 
 void answers_later() {
   RpcServer server("127.0.0.1", 0);
-  server.route("GET", "/thread", [](request&, response& res) {
-    auto later = std::make_shared<fastrpc::http::deferred>(res.defer());
+  server.route("GET", "/thread", [](Request&, Response& res) {
+    auto later = std::make_shared<fastrpc::http::Deferred>(res.defer());
     std::thread([later] {
       later->response().text("from a thread: " + std::string(later->request().path()));
       later->send();
     }).detach();
   });
-  server.route("GET", "/coroutine", [](request&, response& res) {
-    auto later = std::make_shared<fastrpc::http::deferred>(res.defer());
+  server.route("GET", "/coroutine", [](Request&, Response& res) {
+    auto later = std::make_shared<fastrpc::http::Deferred>(res.defer());
     fastrpc::spawn_detached([later] {
       later->response().write("from ");
       fastrpc::sleep_for(1ms);
@@ -209,11 +209,11 @@ void answers_later() {
       later->send();
     });
   });
-  server.route("GET", "/dropped", [](request&, response& res) {
+  server.route("GET", "/dropped", [](Request&, Response& res) {
     auto later = res.defer();
     later.response().text("not sent");
   });
-  server.route("GET", "/thrown", [](request&, response& res) {
+  server.route("GET", "/thrown", [](Request&, Response& res) {
     auto later = res.defer();
     throw std::runtime_error("with a deferred answer");
   });
@@ -227,7 +227,7 @@ void answers_later() {
   CHECK(records().says("GET /thrown: with a deferred answer"));
 }
 
-void size(request& req, response& res) {
+void size(Request& req, Response& res) {
   auto body = req.body(std::nothrow);
   res.text(body ? std::to_string(body.value().size()) : body.error().text());
 }
@@ -239,7 +239,7 @@ void limits() {
   RpcServer server("127.0.0.1", 0, options);
   server.route("POST", "/size", size);
   // Lets the failure of the body leave the handler.
-  server.route("POST", "/body", [](request& req, response& res) { res.text(req.body()); });
+  server.route("POST", "/body", [](Request& req, Response& res) { res.text(req.body()); });
   server.listen();
   CHECK(ends_with(ask(server, "POST", "/size", "", "0123456789"), "\r\n\r\n10"));
   CHECK(has(ask(server, "POST", "/size", "", "0123456789a"), "HTTP/1.1 413 "));
@@ -359,7 +359,7 @@ void the_original_handler() {
   fastrpc::HttpHandler nothing;
   RpcServer server("127.0.0.1", 0);
   CHECK(server.RegiHttpHandler(&nothing));
-  server.route("GET", "/route", [](request&, response& res) { res.text("route"); });
+  server.route("GET", "/route", [](Request&, Response& res) { res.text("route"); });
   server.listen();
   CHECK(has(ask(server, "GET", "/"), "HTTP/1.1 500 "));
   CHECK(ends_with(ask(server, "GET", "/route"), "route"));
@@ -420,7 +420,7 @@ void done_never() {
   Handler handler([&kept](fastrpc::HttpRequest*, Closure* done) { kept.push(done); });
   auto server = std::make_unique<RpcServer>("127.0.0.1", 0);
   CHECK(server->RegiHttpHandler(&handler));
-  server->route("GET", "/other", [](request&, response& res) { res.text("served"); });
+  server->route("GET", "/other", [](Request&, Response& res) { res.text("served"); });
   server->listen();
   Peer peer(*server);
   peer.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -48,7 +48,7 @@ class Service : public echo::EchoService {
 // Serves until a signal.
 int serve(int listen_fd) {
   Service service;
-  fastrpc::RpcServer server(listen_fd);
+  auto server = fastrpc::RpcServer::from_socket(listen_fd);
   server.add_service(service);
   return server.start() ? 0 : 3;
 }
@@ -272,7 +272,7 @@ void what_cannot_be_bound_is_an_error() {
 void a_server_wants_a_socket_that_listens() {
   in_child([] {
     for (int fd : {-1, 0, 1000000}) {
-      fastrpc::RpcServer server(fd);
+      auto server = fastrpc::RpcServer::from_socket(fd);
       auto listening = server.listen(std::nothrow);
       CHECK(!listening && listening.error().status() == FASTRPC_EINVAL);
       CHECK(!server.start());

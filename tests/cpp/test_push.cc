@@ -344,7 +344,7 @@ void the_address_of_a_server() {
   if (access("/proc/net/if_inet6", R_OK) == 0) CHECK(seen(v6, "::1", 0) == "::1 1");
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   CHECK(fd >= 0 && listen(fd, 8) == 0);
-  fastrpc::RpcServer given(fd);
+  auto given = fastrpc::RpcServer::from_socket(fd);
   CHECK(seen(given, "127.0.0.1", 0) == "0.0.0.0 1");
 }
 

@@ -27,8 +27,9 @@ class RpcClient : public fastrpc::RpcClient {
     (void)multi_thread_mode;
     auto connected = connect(kConnectTime, std::nothrow);
     if (!connected)
-      fastrpc::log(FASTRPC_LOG_ERROR, "cannot connect to " + host + ":" + std::to_string(port) +
-                                          ": " + connected.error().text());
+      fastrpc::log(fastrpc::LogLevel::error, "cannot connect to " + host + ":" +
+                                                 std::to_string(port) + ": " +
+                                                 connected.error().text());
   }
 
   // Runs a closure of RpcMgr::PutOutSideQueue() here, waiting for one for `msec` milliseconds at

@@ -26,7 +26,7 @@ class RpcServer : public fastrpc::RpcServer {
   RpcServer(const std::string& host, int port)
       : fastrpc::RpcServer(host, port), host_(host), port_(port) {}
   // For the socket that a process of StartWithMultProc() got.
-  explicit RpcServer(int listen_fd) : fastrpc::RpcServer(listen_fd) {}
+  explicit RpcServer(int listen_fd) : fastrpc::RpcServer(from_socket(listen_fd)) {}
 
   // Adds a service for one of the `rpc_size` threads that handle calls. False if there is no such
   // one, or if it is there already.

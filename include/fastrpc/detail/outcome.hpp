@@ -1,20 +1,14 @@
 // Machinery of Coroutine<T> and ThreadPool: the function to run, and what became of it.
 #pragma once
 
+#include <fastrpc/detail/exceptions.hpp>
 #include <fastrpc/runtime.hpp>
 
-#include <cstdlib>
 #include <exception>
-#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
-
-#ifdef __GLIBCXX__
-#include <cxxabi.h>
-#endif
 
 namespace fastrpc::detail {
 
@@ -48,19 +42,8 @@ class Outcome {
 
   template <typename F>
   void run(F& function) {
-#if FASTRPC_HAS_EXCEPTIONS
-    try {
-      store(function);
-#ifdef __GLIBCXX__
-    } catch (const abi::__forced_unwind&) {
-      throw;  // The library deals with pthread_exit: it may not be stopped here.
-#endif
-    } catch (...) {
-      exception_ = std::current_exception();
-    }
-#else
-    store(function);
-#endif
+    run_catching([&] { store(function); },
+                 [this](std::exception_ptr exception) { exception_ = std::move(exception); });
   }
 
   // Moves the value out, or rethrows.
@@ -98,38 +81,6 @@ class Outcome {
   std::optional<Stored> value_;
   std::exception_ptr exception_;
 };
-
-// The exception being handled, which says nothing, by its type.
-inline std::string current_exception_type() {
-#ifdef __GLIBCXX__
-  if (const std::type_info* type = abi::__cxa_current_exception_type()) {
-    std::unique_ptr<char, void (*)(void*)> name(
-        abi::__cxa_demangle(type->name(), nullptr, nullptr, nullptr), std::free);
-    return std::string("exception of type ") + (name ? name.get() : type->name());
-  }
-#endif
-  return "an exception that is no std::exception";
-}
-
-// What an exception says.
-inline std::string describe(const std::exception_ptr& exception) {
-#if FASTRPC_HAS_EXCEPTIONS
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& e) {
-    return e.what();
-  } catch (const std::string& text) {
-    return text;
-  } catch (const char* text) {
-    return text != nullptr ? text : current_exception_type();
-  } catch (...) {
-    return current_exception_type();
-  }
-#else
-  (void)exception;
-  return "an exception";
-#endif
-}
 
 template <typename T>
 void Outcome<T>::tell(std::int32_t level) const {
