@@ -12,7 +12,7 @@ for folder in "${CARGO_HOME:-$HOME/.cargo}/bin" /usr/sbin; do
     [[ :$PATH: == *":$folder:"* ]] || PATH=$PATH:$folder
 done
 
-# shellcheck disable=SC2034 # not every script uses every colour
+# shellcheck disable=SC2034 # not every script uses every color
 bold='' green='' red='' yellow='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
     # shellcheck disable=SC2034
