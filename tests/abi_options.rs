@@ -149,6 +149,12 @@ const MIRRORS: &[Mirror] = &[
     },
 ];
 
+/// Options whose default C++ writes down, and why.
+const LITERALS: &[(&str, &str)] = &[
+    ("ServerOptions::destructor_grace", "C has no destructors"),
+    ("CallOptions::log_id", "0 is no number"),
+];
+
 #[test]
 fn c_has_each_field_of_rust_and_no_other() {
     for mirror in MIRRORS {
@@ -197,6 +203,55 @@ fn texts_tell_the_defaults() {
         }
     }
     assert!(compared > 60, "only {compared} defaults were compared");
+}
+
+/// C++ reads defaults from C, so that a field that it does not name cannot be set or seen.
+#[test]
+fn cpp_has_each_field_of_c() {
+    let mut missing = Vec::new();
+    for mirror in MIRRORS {
+        let files = cpp_headers();
+        let files: Vec<_> = files.iter().filter(|text| text.contains(mirror.c)).collect();
+        for field in c_fields(mirror.c).iter().filter(|f| !["size", "reserved"].contains(&&*f.name))
+        {
+            let named = format!(".{}", field.name);
+            let is_named = |text: &&String| {
+                let mut after = text.split(&named).skip(1);
+                after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+            };
+            if !files.iter().any(|text| is_named(text)) {
+                missing.push(format!("{}.{}", mirror.c, field.name));
+            }
+        }
+    }
+    assert_eq!(missing, [] as [String; 0], "no C++ header names these");
+}
+
+/// A default that C++ wrote down itself would go its own way.
+#[test]
+fn options_of_cpp_have_no_literals() {
+    let mut found = Vec::new();
+    for text in cpp_headers() {
+        for options in text.split("\nstruct ").skip(1) {
+            let (name, after) = options.split_once([' ', ';']).unwrap();
+            if !name.ends_with("Options") {
+                continue;
+            }
+            let body = after.split("\n};").next().unwrap();
+            let code: String = body.lines().filter(|l| !l.trim_start().starts_with("//")).collect();
+            for field in code.split(';').filter(|field| field.contains('=')) {
+                let (left, value) = field.split_once('=').unwrap();
+                let field = format!("{name}::{}", left.trim().rsplit(' ').next().unwrap());
+                let value = value.replace("!= 0", "");
+                let is_literal = value.contains(|c: char| c.is_ascii_digit())
+                    || ["true", "false"].contains(&value.trim());
+                if is_literal && !LITERALS.iter().any(|(known, _)| *known == field) {
+                    found.push(field);
+                }
+            }
+        }
+    }
+    assert_eq!(found, [] as [String; 0], "defaults come from the _options_init functions of C");
 }
 
 #[test]
@@ -361,6 +416,21 @@ fn values(fields: &[Field], bytes: &[u8]) -> BTreeMap<String, i64> {
     }
     assert_eq!(at.next_multiple_of(8), bytes.len(), "the layout of {fields:?}");
     values
+}
+
+/// The installed C++ headers, but for those of the original's names.
+fn cpp_headers() -> Vec<String> {
+    let folder = root().join("include/fastrpc");
+    let mut texts = Vec::new();
+    for folder in [folder.clone(), folder.join("detail")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "hpp") {
+                texts.push(fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    texts
 }
 
 fn visit(path: &Path, f: &mut dyn FnMut(&str)) {

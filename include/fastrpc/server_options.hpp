@@ -18,11 +18,21 @@ inline const fastrpc_server_options& server_defaults() {
 }  // namespace detail
 
 // The bounds of a server. Defaults are the library's: fastrpc.h says what they are, at
-// fastrpc_server_options. A time below 0 never passes. What begins with http_ is for connections
-// that speak HTTP, the rest for those that speak RPC, but for max_connections.
+// fastrpc_server_options. A time below 0 never passes. The first four are for all connections,
+// those that begin with http_ for connections that speak HTTP, the others for those that speak RPC.
 struct ServerOptions {
   // Connections open at once; one more is closed at once.
   std::size_t max_connections = detail::server_defaults().max_connections;
+  // How long a peer's machine may go without acknowledging anything, before the connection counts
+  // as broken.
+  std::chrono::nanoseconds peer_timeout = detail::from_c(detail::server_defaults().peer_timeout);
+  // How long a connection may take from its first byte on until its protocol is known, and how long
+  // a new one may send nothing, before it is closed.
+  std::chrono::nanoseconds detect_timeout =
+      detail::from_c(detail::server_defaults().detect_timeout);
+  std::chrono::nanoseconds first_byte_timeout =
+      detail::from_c(detail::server_defaults().first_byte_timeout);
+
   // Bytes of the largest request; a peer that announces more is closed.
   std::size_t max_frame = detail::server_defaults().max_frame;
   // Unanswered calls of a connection, and bytes of their requests, beyond which it is not read for
@@ -34,8 +44,6 @@ struct ServerOptions {
   std::size_t max_unsent = detail::server_defaults().max_unsent;
   // How long a peer may take not one byte while responses wait for it; then it is closed.
   std::chrono::nanoseconds write_stall = detail::from_c(detail::server_defaults().write_stall);
-  // How long the peer's machine may acknowledge nothing; then the connection is broken.
-  std::chrono::nanoseconds peer_timeout = detail::from_c(detail::server_defaults().peer_timeout);
   // By when the head of a frame that has begun must be whole, and how long its body may pause; else
   // the peer is closed.
   std::chrono::nanoseconds frame_timeout = detail::from_c(detail::server_defaults().frame_timeout);
@@ -104,6 +112,8 @@ inline fastrpc_server_options to_c(const ServerOptions& options) {
   c.max_unsent = options.max_unsent;
   c.write_stall = to_c(options.write_stall);
   c.peer_timeout = to_c(options.peer_timeout);
+  c.detect_timeout = to_c(options.detect_timeout);
+  c.first_byte_timeout = to_c(options.first_byte_timeout);
   c.frame_timeout = to_c(options.frame_timeout);
   c.idle_timeout = to_c(options.idle_timeout);
   c.http_max_head = options.http_max_head;
