@@ -25,7 +25,7 @@ build: ## build the release libraries in build/release
 	@scripts/setup
 	@scripts/install --build-only
 
-setup: ## install by apt what a build needs and this machine lacks
+setup: ## install by apt and rustup what a build needs and this machine lacks
 	@scripts/setup
 
 test: ## run everything: lints, Rust, C and C++ tests, package, examples
