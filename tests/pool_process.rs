@@ -35,7 +35,7 @@ fn a_forked_child_gets_errors_and_never_hangs() {
     // So that forks come at any moment of a thread's life.
     for _ in 0..2 {
         let stop = stop.clone();
-        pool.execute(move || {
+        pool.post(move || {
             while !stop.load(Ordering::Relaxed) {
                 rt::sleep(Duration::from_micros(50)).unwrap();
             }
@@ -45,10 +45,10 @@ fn a_forked_child_gets_errors_and_never_hangs() {
     for _ in 0..30 {
         let child = in_child(|| {
             let run = pool.run(|| ()).is_err_and(|error| error.is_forked());
-            let spawn = pool.spawn(|| ()).is_err_and(|error| error.is_forked());
+            let spawn = pool.submit(|| ()).is_err_and(|error| error.is_forked());
             let shutdown = pool.shutdown(soon()).is_err_and(|error| error.is_forked());
             let made = ThreadPool::new(1).unwrap();
-            let new = made.execute(|| ()).is_err_and(|error| error.is_forked());
+            let new = made.post(|| ()).is_err_and(|error| error.is_forked());
             drop(made);
             let stats = pool.stats().threads == 0;
             let right = run && spawn && shutdown && new && stats && pool::blocking(|| true);

@@ -158,7 +158,7 @@ pub unsafe extern "C" fn fastrpc_pool_post(
     guard(unsafe { ErrorOut::new(error) }, || {
         let function = function.ok_or_else(|| Failure::invalid("the function is NULL"))?;
         // SAFETY: the caller passes NULL or a live pool.
-        unsafe { need(pool) }?.execute(move || {
+        unsafe { need(pool) }?.post(move || {
             // SAFETY: the user gave this function for this data.
             call_out_detached("a job of a thread pool", || unsafe { function(user.get()) });
         })?;

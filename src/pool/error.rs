@@ -7,10 +7,10 @@ use std::io;
 use crate::rt::{self, panic_text};
 use crate::sync;
 
-/// Why a job has no result, or a pool did not do what was asked. The text is not a contract.
-pub struct JobError(Kind);
+/// Why a job has no result, or why a pool refused a request. The text is not a contract.
+pub struct JobError(JobErrorKind);
 
-enum Kind {
+enum JobErrorKind {
     Panicked(Box<dyn Any + Send>),
     NotStarted(io::Error),
     TimedOut,
@@ -23,77 +23,81 @@ enum Kind {
 }
 
 impl JobError {
-    pub(super) const WITHDRAWN: JobError = JobError(Kind::Withdrawn);
-    pub(super) const SHUT_DOWN: JobError = JobError(Kind::ShutDown);
-    pub(super) const OWN_JOB: JobError = JobError(Kind::OwnJob);
+    pub(super) const WITHDRAWN: JobError = JobError(JobErrorKind::Withdrawn);
+    pub(super) const SHUT_DOWN: JobError = JobError(JobErrorKind::ShutDown);
+    pub(super) const OWN_JOB: JobError = JobError(JobErrorKind::OwnJob);
 
     pub(super) fn panicked(payload: Box<dyn Any + Send>) -> JobError {
-        JobError(Kind::Panicked(payload))
+        JobError(JobErrorKind::Panicked(payload))
     }
 
     pub(super) fn not_started(error: io::Error) -> JobError {
-        JobError(if rt::check_usable().is_err() { Kind::Forked } else { Kind::NotStarted(error) })
+        JobError(if rt::check_usable().is_err() {
+            JobErrorKind::Forked
+        } else {
+            JobErrorKind::NotStarted(error)
+        })
     }
 
-    /// The job panicked.
+    /// Whether the job panicked.
     #[must_use]
     pub fn is_panic(&self) -> bool {
-        matches!(self.0, Kind::Panicked(_))
+        matches!(self.0, JobErrorKind::Panicked(_))
     }
 
-    /// No thread could be started for it.
+    /// Whether no thread could be started for the job.
     #[must_use]
     pub fn is_not_started(&self) -> bool {
-        matches!(self.0, Kind::NotStarted(_))
+        matches!(self.0, JobErrorKind::NotStarted(_))
     }
 
-    /// The deadline passed first.
+    /// Whether the deadline passed first.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self.0, Kind::TimedOut)
+        matches!(self.0, JobErrorKind::TimedOut)
     }
 
-    /// The waiting coroutine was cancelled.
+    /// Whether the waiting coroutine was canceled.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        matches!(self.0, Kind::Canceled)
+        matches!(self.0, JobErrorKind::Canceled)
     }
 
-    /// [`JobHandle::cancel`](super::JobHandle::cancel) came before the job began.
+    /// Whether [`JobHandle::cancel`](super::JobHandle::cancel) dropped the job before it began.
     #[must_use]
     pub fn is_withdrawn(&self) -> bool {
-        matches!(self.0, Kind::Withdrawn)
+        matches!(self.0, JobErrorKind::Withdrawn)
     }
 
-    /// As many jobs wait already as the pool has room for.
+    /// Whether the queue of the pool is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self.0, Kind::Full)
+        matches!(self.0, JobErrorKind::Full)
     }
 
-    /// The pool is shut down.
+    /// Whether the pool is shut down.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
-        matches!(self.0, Kind::ShutDown)
+        matches!(self.0, JobErrorKind::ShutDown)
     }
 
-    /// A job of the pool wanted to wait for the end of all jobs.
+    /// Whether a job asked its own pool to shut down, which would wait for the job itself.
     #[must_use]
     pub fn is_own_job(&self) -> bool {
-        matches!(self.0, Kind::OwnJob)
+        matches!(self.0, JobErrorKind::OwnJob)
     }
 
-    /// This process was forked from one in which the runtime had started.
+    /// Whether this process was forked from one in which the runtime had started.
     #[must_use]
     pub fn is_forked(&self) -> bool {
-        matches!(self.0, Kind::Forked)
+        matches!(self.0, JobErrorKind::Forked)
     }
 
-    /// What the job panicked with; `None` if it did not panic.
+    /// Returns the panic's payload; `None` if the job did not panic.
     #[must_use]
     pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
         match self.0 {
-            Kind::Panicked(payload) => Some(payload),
+            JobErrorKind::Panicked(payload) => Some(payload),
             _ => None,
         }
     }
@@ -102,15 +106,21 @@ impl JobError {
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Panicked(payload) => write!(f, "the job panicked: {}", panic_text(&**payload)),
-            Kind::NotStarted(error) => write!(f, "no thread could be started: {error}"),
-            Kind::TimedOut => f.write_str("the deadline passed"),
-            Kind::Canceled => f.write_str("the waiting coroutine was cancelled"),
-            Kind::Withdrawn => f.write_str("the job was cancelled before it began"),
-            Kind::Full => f.write_str("too many jobs wait for the pool"),
-            Kind::ShutDown => f.write_str("the pool is shut down"),
-            Kind::OwnJob => f.write_str("a job cannot wait for the end of its own pool"),
-            Kind::Forked => f.write_str("the runtime does not run in a forked child"),
+            JobErrorKind::Panicked(payload) => {
+                write!(f, "the job panicked: {}", panic_text(&**payload))
+            }
+            JobErrorKind::NotStarted(error) => write!(f, "cannot start a thread: {error}"),
+            JobErrorKind::TimedOut => f.write_str("the deadline passed"),
+            JobErrorKind::Canceled => f.write_str("the waiting coroutine was canceled"),
+            JobErrorKind::Withdrawn => f.write_str("the job was canceled before it began"),
+            JobErrorKind::Full => f.write_str("the pool's queue is full"),
+            JobErrorKind::ShutDown => f.write_str("the pool is shut down"),
+            JobErrorKind::OwnJob => {
+                f.write_str("a job cannot shut its own pool down: it would wait for itself")
+            }
+            JobErrorKind::Forked => {
+                f.write_str("the runtime does not run in a forked child: fork before its first use")
+            }
         }
     }
 }
@@ -126,11 +136,11 @@ impl std::error::Error for JobError {}
 impl From<sync::Error> for JobError {
     fn from(error: sync::Error) -> JobError {
         JobError(match error {
-            e if e.is_timeout() => Kind::TimedOut,
-            e if e.is_canceled() => Kind::Canceled,
-            e if e.is_closed() => Kind::ShutDown,
-            e if e.would_block() => Kind::Full,
-            _ => Kind::Forked,
+            e if e.is_timeout() => JobErrorKind::TimedOut,
+            e if e.is_canceled() => JobErrorKind::Canceled,
+            e if e.is_closed() => JobErrorKind::ShutDown,
+            e if e.would_block() => JobErrorKind::Full,
+            _ => JobErrorKind::Forked,
         })
     }
 }

@@ -1,29 +1,39 @@
-//! A pool of OS threads with ordinary stacks, for what must not block a worker: blocking calls
+//! Thread pools: OS threads with ordinary stacks, for what must not block a worker: blocking calls
 //! that know nothing of coroutines, long computations, deep recursion.
 //!
-//! **What it offers.** [`ThreadPool`] runs functions ("jobs"): [`run`](ThreadPool::run) waits for
-//! the result, which parks a coroutine and blocks a plain thread, [`spawn`](ThreadPool::spawn) and
-//! [`execute`](ThreadPool::execute) do not wait. [`blocking`] marks a blocking call in a job.
+//! [`ThreadPool`] runs functions, its jobs. [`run`](ThreadPool::run) waits for the result, which
+//! suspends a coroutine and blocks a plain thread; [`submit`](ThreadPool::submit) returns a handle;
+//! [`post`](ThreadPool::post) returns nothing. [`blocking`] marks a blocking call in a job.
 //!
-//! **What holds.**
-//! - A job that was accepted runs exactly once, or is dropped exactly once without having begun;
-//!   the one who waits for it learns which. It is dropped when its waiter gave up or cancelled it
-//!   before it began, and when the deadline of a shutdown passed.
-//! - A pool runs `threads` jobs at a time. A job that waits by this crate's means (calls of our
-//!   client, sleep, locks, queues, joins, fds) or in [`blocking`] gives its place up: meanwhile
-//!   another job runs, on an extra thread if need be. There are at most `threads` +
-//!   `extra_threads` threads; beyond that jobs wait for their turn.
-//! - A job whose wait is over goes on at once, without waiting for a place: more than `threads`
-//!   jobs may then run for a while, and no new one begins until there are fewer. (It may hold
-//!   locks that the running jobs want: waiting for one of them to end could last for ever.)
-//! - `run` in a job of the same pool is a call: it takes no other thread and cannot deadlock.
-//! - A job that panics is an error for the waiter and a line in the log; its thread goes on.
+//! - An accepted job either runs exactly once, or is dropped exactly once without having begun, and
+//!   its waiter learns which. It is dropped when its waiter gave up or canceled it before it began,
+//!   and when the deadline of a shutdown passed.
+//! - A pool runs `threads` jobs at a time. A job that waits by this crate's means (RPC calls, sleep,
+//!   locks, queues, joins, fds) or in [`blocking`] releases its slot: meanwhile another job runs, on
+//!   an extra thread if need be. A pool has at most `threads` + `extra_threads` threads; beyond that
+//!   jobs are queued.
+//! - A job whose wait has ended continues at once, without waiting for a slot: more than `threads`
+//!   jobs may then run for a while, and none begins until there are fewer. (It may hold locks that
+//!   the running jobs want: to wait for one of them could be a deadlock.)
+//! - `run` in a job of the same pool is a plain call: it takes no other thread and cannot deadlock.
+//! - A job that panics is an error for its waiter and a line in the log; its thread goes on.
 //!
-//! **What it may call.** `rt` and `sync`. It learns of waits from `rt`, which tells an observer
-//! that each thread of a pool installs.
+//! ```
+//! use fastrpc::pool::ThreadPool;
+//!
+//! let pool = ThreadPool::new(2)?;
+//! assert_eq!(pool.run(|| 6 * 7)?, 42);
+//! let handle = pool.submit(|| "later")?;
+//! assert_eq!(handle.join()?, "later");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+// What it may call: rt, sync, sys.
+//
+// It learns of waits from `rt`, which calls the observer that each thread of a pool installs.
 
 mod error;
-mod place;
+mod slot;
 mod task;
 mod threads;
 
@@ -33,45 +43,44 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use self::error::JobError;
-pub use self::place::blocking;
+pub use self::slot::blocking;
 pub use self::task::JobHandle;
 pub use self::threads::Stats;
 
 use self::task::Task;
-use self::threads::Shared;
+use self::threads::PoolCore;
 use crate::rt::{self, Deadline};
 
-/// Threads that run jobs. They start when they are needed.
+/// A pool of threads that run jobs. Threads start when they are needed.
 ///
 /// Dropping it is a [`shutdown`](ThreadPool::shutdown) without a deadline, except that it does not
-/// wait in one of its own jobs, nor after a shutdown whose deadline passed: the threads then end
-/// by themselves. It may be dropped by any thread or coroutine, also by one that was cancelled.
+/// wait in one of its own jobs, nor after a shutdown whose deadline passed: the threads then exit
+/// on their own. It may be dropped by any thread or coroutine, canceled ones included.
 #[derive(Debug)]
 pub struct ThreadPool {
-    shared: Arc<Shared>,
-    /// A shutdown's deadline passed: nobody wants to wait for the rest.
+    core: Arc<PoolCore>,
+    /// The deadline of a shutdown passed: dropping the pool does not wait.
     abandoned: AtomicBool,
 }
 
-/// How a pool is set up.
+/// The options of a [`ThreadPool`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// How many jobs run at a time; that many threads stay when there is nothing to do. As many as
-    /// there are processors by default.
+    /// Jobs that run at a time; as many threads stay when idle. The number of processors by default.
     pub threads: usize,
-    /// How many threads there may be beyond that while jobs wait; 128 by default.
+    /// Threads beyond `threads` that may exist while jobs wait; 128 by default.
     pub extra_threads: usize,
-    /// How many jobs may wait for their turn; 10,000 by default.
+    /// Jobs that may be queued; 10,000 by default.
     pub queue_size: usize,
-    /// The stack of a thread in bytes; 8 MiB by default. Virtual memory: a page counts once it was
-    /// touched.
+    /// The stack of a thread in bytes; 8 MiB by default. Virtual memory: a page takes memory once it
+    /// was touched.
     pub stack_size: usize,
-    /// After how long without work a thread beyond `threads` ends; 10 seconds by default.
+    /// Idle time after which a thread beyond `threads` exits; 10 seconds by default.
     pub idle_timeout: Duration,
-    /// What the names of the threads begin with; "pool" by default.
+    /// The prefix of the threads' names; "pool" by default.
     pub name: String,
-    /// Whether handlers of signals may run on its threads, as on any; true by default.
+    /// Whether signal handlers may run on its threads, as on any; true by default.
     pub(crate) takes_signals: bool,
 }
 
@@ -90,7 +99,7 @@ impl Default for Options {
 }
 
 impl ThreadPool {
-    /// A pool that runs `threads` jobs at a time.
+    /// Creates a pool that runs `threads` jobs at a time.
     ///
     /// # Errors
     /// As for [`with_options`](ThreadPool::with_options).
@@ -98,31 +107,30 @@ impl ThreadPool {
         ThreadPool::with_options(Options { threads, ..Options::default() })
     }
 
-    /// A pool as `options` say. No thread starts yet.
+    /// Creates a pool with `options`. No thread starts yet.
     ///
     /// # Errors
-    /// `InvalidInput` for no threads, more than 100,000 of them, no room for jobs, or a name with a
-    /// NUL in it.
+    /// `InvalidInput` for no threads or more than 100,000, a queue of size 0, or a name with a NUL.
     pub fn with_options(options: Options) -> io::Result<ThreadPool> {
         let invalid = |text: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         if !(1..=MAX_THREADS).contains(&options.threads) || options.extra_threads > MAX_THREADS {
-            return invalid("a pool has at least 1 and at most 100000 threads");
+            return invalid("the number of a pool's threads must be between 1 and 100000");
         }
         if options.queue_size == 0 {
-            return invalid("a pool needs room for waiting jobs");
+            return invalid("the queue size of a pool must not be 0");
         }
         if options.name.contains('\0') {
-            return invalid("the name of a thread has no NUL");
+            return invalid("the name of a pool must not contain NUL");
         }
-        let shared = Arc::new(Shared::new(options));
-        Ok(ThreadPool { shared, abandoned: AtomicBool::new(false) })
+        let core = Arc::new(PoolCore::new(options));
+        Ok(ThreadPool { core, abandoned: AtomicBool::new(false) })
     }
 
-    /// Runs `f` on a thread of the pool and answers its result. What `f` borrows is safe: once it
-    /// has begun, this does not return before it has ended, not even in a cancelled coroutine.
+    /// Runs `f` on a thread of the pool and returns its result. `f` may borrow: once it has begun,
+    /// this does not return before it has ended, not even in a canceled coroutine.
     ///
-    /// Waits for room among the waiting jobs, if there is none. In a job of the same pool, calls
-    /// `f` right here. May suspend.
+    /// Waits for room when the queue is full. In a job of the same pool, calls `f` directly. May
+    /// suspend.
     ///
     /// # Errors
     /// [`is_panic`](JobError::is_panic): `f` panicked. Any other: `f` did not run and never will;
@@ -133,22 +141,22 @@ impl ThreadPool {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        if self.shared.is_mine() {
+        if self.core.is_own_job() {
             return task::call(f);
         }
         let task = Arc::new(Task::new(f));
-        // SAFETY: after `wait_to_the_end` nothing of `f` and its result is left in the task, whoever
-        // still holds it. Nor is it after a failed `submit`: the job ended, or nobody holds it.
+        // SAFETY: after `wait_scoped` neither `f` nor its result is left in the task, whoever still
+        // holds it. Nor is it after a failed `enqueue`: the job has ended, or nobody holds it.
         let job = unsafe { task.clone().into_static() };
-        self.shared.submit(job, Some(Deadline::NEVER))?;
-        task.wait_to_the_end()
+        self.core.enqueue(job, Some(Deadline::NEVER))?;
+        task.wait_scoped()
     }
 
-    /// The same, but waits until `deadline` at most. A function that has not begun by then never
-    /// will; one that has begun goes on, and its result is dropped. May suspend.
+    /// Runs `f` like [`run`](ThreadPool::run), but waits until `deadline` at most. If `f` has not
+    /// begun by then it never will; if it has, it goes on and its result is dropped. May suspend.
     ///
     /// # Errors
-    /// As for [`run`](ThreadPool::run), and [`is_timeout`](JobError::is_timeout). After a time-out
+    /// As for [`run`](ThreadPool::run), and [`is_timeout`](JobError::is_timeout). After a timeout
     /// or a cancellation `f` may have begun.
     pub fn run_by<F, T>(&self, deadline: Deadline, f: F) -> Result<T, JobError>
     where
@@ -156,60 +164,60 @@ impl ThreadPool {
         T: Send + 'static,
     {
         let task = Arc::new(Task::new(f));
-        self.shared.submit(task.clone(), Some(deadline))?;
-        task.wait_or_give_up(deadline)
+        self.core.enqueue(task.clone(), Some(deadline))?;
+        task.wait_detaching(deadline)
     }
 
-    /// Runs `f` on a thread of the pool, later. Does not wait.
+    /// Queues `f` and returns a handle to its result. Does not wait.
     ///
     /// # Errors
     /// `f` was dropped: [`is_full`](JobError::is_full), or as for [`run`](ThreadPool::run).
-    pub fn spawn<F, T>(&self, f: F) -> Result<JobHandle<T>, JobError>
+    pub fn submit<F, T>(&self, f: F) -> Result<JobHandle<T>, JobError>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         let task = Arc::new(Task::new(f));
-        self.shared.submit(task.clone(), None)?;
+        self.core.enqueue(task.clone(), None)?;
         Ok(JobHandle::new(task))
     }
 
-    /// The same for a job whose end interests nobody. Does not wait.
+    /// Queues `f`, whose result nobody waits for. Does not wait.
     ///
     /// # Errors
-    /// As for [`spawn`](ThreadPool::spawn).
-    pub fn execute<F>(&self, f: F) -> Result<(), JobError>
+    /// As for [`submit`](ThreadPool::submit).
+    pub fn post<F>(&self, f: F) -> Result<(), JobError>
     where
         F: FnOnce() + Send + 'static,
     {
-        self.spawn(f).map(drop)
+        self.submit(f).map(drop)
     }
 
-    /// Lets no more jobs in, and waits until all that were accepted have ended and the threads are
-    /// gone. When `deadline` passes first, the jobs that have not begun are dropped, and those that
-    /// run are left to themselves. May be called again. May suspend.
+    /// Rejects further jobs and waits until all accepted ones have ended and the threads have
+    /// exited. When `deadline` passes first, jobs that have not begun are dropped and running ones
+    /// are detached. May be called again. May suspend.
     ///
     /// # Errors
-    /// [`is_timeout`](JobError::is_timeout); [`is_canceled`](JobError::is_canceled): the pool goes
-    /// on to end; [`is_own_job`](JobError::is_own_job): in a job of this pool, which would wait for
-    /// itself, nothing is done.
+    /// [`is_timeout`](JobError::is_timeout); [`is_canceled`](JobError::is_canceled): the pool still
+    /// shuts down; [`is_own_job`](JobError::is_own_job): called by a job of this pool, which would
+    /// wait for itself, it does nothing.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), JobError> {
         rt::check_usable().map_err(JobError::not_started)?;
-        if self.shared.is_mine() {
+        if self.core.is_own_job() {
             return Err(JobError::OWN_JOB);
         }
-        self.shared.close();
-        let ended = self.shared.wait(deadline);
+        self.core.close();
+        let ended = self.core.wait(deadline);
         if ended.as_ref().is_err_and(JobError::is_timeout) {
             self.abandoned.store(true, Ordering::Relaxed);
-            self.shared.refuse_waiting();
+            self.core.discard_queued();
         }
         ended
     }
 
-    /// What the pool does at this moment, and has done.
+    /// Returns the counters of the pool.
     pub fn stats(&self) -> Stats {
-        self.shared.stats()
+        self.core.stats()
     }
 }
 
@@ -218,10 +226,10 @@ impl Drop for ThreadPool {
         if rt::check_usable().is_err() {
             return;
         }
-        self.shared.close();
-        if !self.shared.is_mine() && !*self.abandoned.get_mut() {
-            // Fails in a child of fork alone, where there is nobody to wait for.
-            let _ = rt::uncancellable(|| self.shared.wait(Deadline::NEVER));
+        self.core.close();
+        if !self.core.is_own_job() && !*self.abandoned.get_mut() {
+            // Fails only in a forked child, which has no thread to wait for.
+            let _ = rt::uncancellable(|| self.core.wait(Deadline::NEVER));
         }
     }
 }

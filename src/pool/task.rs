@@ -1,4 +1,4 @@
-//! One job: its function until it begins, its outcome from its end on.
+//! A job: its function until it begins, its outcome once it has ended.
 
 use std::fmt;
 use std::mem;
@@ -9,7 +9,8 @@ use super::JobError;
 use crate::rt::{self, Deadline, panic_text};
 use crate::sync::{self, WaitGroup};
 
-/// Owns the result of a job. Dropping it lets the job run on its own.
+/// The result of a job, for the one who waits for it. Dropping the handle detaches the job, which
+/// still runs.
 pub struct JobHandle<T> {
     task: Arc<dyn Joinable<T>>,
 }
@@ -19,19 +20,19 @@ impl<T> JobHandle<T> {
         JobHandle { task }
     }
 
-    /// Waits until the job has ended, and answers its result. May suspend.
+    /// Waits until the job has ended and returns its result. May suspend.
     ///
     /// # Errors
-    /// What ended the job otherwise, or this wait; see [`JobError`].
+    /// Why the job has no result, or why this wait failed; see [`JobError`].
     pub fn join(self) -> Result<T, JobError> {
         self.task.wait(Deadline::NEVER)?;
         self.task.take_outcome()
     }
 
-    /// The same until `deadline`; after that the handle comes back. May suspend.
+    /// Waits like [`join`](JobHandle::join), until `deadline`. May suspend.
     ///
     /// # Errors
-    /// The handle itself, if the job has not ended.
+    /// The handle, if the job has not ended by then.
     pub fn join_by(self, deadline: Deadline) -> Result<Result<T, JobError>, Self> {
         match self.task.wait(deadline) {
             Ok(()) => Ok(self.task.take_outcome()),
@@ -40,12 +41,13 @@ impl<T> JobHandle<T> {
         }
     }
 
-    /// Drops the job unless it has begun: true if this call did, and joining says so.
+    /// Drops the job unless it has begun, and returns whether this call did; joining it is then an
+    /// error that [`is_withdrawn`](JobError::is_withdrawn).
     pub fn cancel(&self) -> bool {
-        self.task.end_unbegun(JobError::WITHDRAWN)
+        self.task.discard(JobError::WITHDRAWN)
     }
 
-    /// Whether the job has ended, or was dropped.
+    /// Whether the job has ended or was dropped.
     pub fn is_finished(&self) -> bool {
         self.task.has_ended()
     }
@@ -57,32 +59,32 @@ impl<T> fmt::Debug for JobHandle<T> {
     }
 }
 
-/// A job as a thread sees it.
+/// A job, seen by the threads that run it.
 pub(super) trait Job: Send + Sync {
-    /// Runs it, unless it was run or dropped before; true if this call did.
+    /// Runs it unless it was run or dropped before; returns whether this call did.
     fn run(&self) -> bool;
-    /// Drops it with `error` as its outcome, unless it has begun; true if this call did.
-    fn end_unbegun(&self, error: JobError) -> bool;
+    /// Drops it with `error` as its outcome unless it has begun; returns whether this call did.
+    fn discard(&self, error: JobError) -> bool;
 }
 
-/// A job as the owner of its result sees it.
+/// A job, seen by the owner of its result.
 pub(super) trait Joinable<T>: Job {
     fn wait(&self, deadline: Deadline) -> Result<(), sync::Error>;
     fn has_ended(&self) -> bool;
-    /// After the end, once.
+    /// Takes the outcome: once, after the end.
     fn take_outcome(&self) -> Result<T, JobError>;
 }
 
 pub(super) struct Task<F, T> {
-    state: Mutex<State<F, T>>,
+    state: Mutex<JobState<F, T>>,
     /// Counts 1 until the job has ended.
     running: WaitGroup,
 }
 
-struct State<F, T> {
-    /// Until it begins.
+struct JobState<F, T> {
+    /// Until the job begins.
     f: Option<F>,
-    /// From its end on, until it is taken.
+    /// From the end of the job until it is taken.
     outcome: Option<Result<T, JobError>>,
 }
 
@@ -94,37 +96,38 @@ where
     pub(super) fn new(f: F) -> Task<F, T> {
         let running = WaitGroup::new();
         running.add(1);
-        Task { state: Mutex::new(State { f: Some(f), outcome: None }), running }
+        Task { state: Mutex::new(JobState { f: Some(f), outcome: None }), running }
     }
 
+    /// Erases what `F` and `T` borrow from the job's type.
+    ///
     /// # Safety
-    /// What `F` and `T` borrow lives until neither a function nor an outcome is left in the task.
+    /// What they borrow lives until neither the function nor an outcome is left in the task.
     pub(super) unsafe fn into_static<'a>(self: Arc<Self>) -> Arc<dyn Job>
     where
         F: 'a,
         T: 'a,
     {
         let job: Arc<dyn Job + 'a> = self;
-        // SAFETY: only a lifetime changes; by the caller's contract nothing that has it is used
-        // after it.
+        // SAFETY: only a lifetime changes, and by the caller's contract nothing is used beyond it.
         unsafe { mem::transmute::<Arc<dyn Job + 'a>, Arc<dyn Job>>(job) }
     }
 
-    /// Waits until the function has ended and is gone, or makes sure that it never begins.
-    pub(super) fn wait_to_the_end(&self) -> Result<T, JobError> {
+    /// Waits until the function has ended and is dropped, or makes sure that it never begins.
+    pub(super) fn wait_scoped(&self) -> Result<T, JobError> {
         if let Err(error) = self.running.wait()
-            && !self.end_unbegun(error.into())
+            && !self.discard(error.into())
         {
-            // Fails in the child of a fork alone, in which nobody runs the function.
+            // Fails only in a forked child, where nobody runs the function.
             rt::uncancellable(|| self.running.wait())?;
         }
         self.take_outcome()
     }
 
-    /// Waits until the function has ended, or else leaves it alone.
-    pub(super) fn wait_or_give_up(&self, deadline: Deadline) -> Result<T, JobError> {
+    /// Waits until the function has ended, or detaches it at the deadline.
+    pub(super) fn wait_detaching(&self, deadline: Deadline) -> Result<T, JobError> {
         if let Err(error) = self.running.wait_by(deadline)
-            && !self.end_unbegun(error.into())
+            && !self.discard(error.into())
             && !self.has_ended()
         {
             return Err(error.into());
@@ -132,7 +135,7 @@ where
         self.take_outcome()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<F, T>> {
+    fn lock(&self) -> MutexGuard<'_, JobState<F, T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,7 +149,7 @@ where
         let Some(f) = self.lock().f.take() else { return false };
         let outcome = call(f);
         if rt::check_usable().is_err() {
-            // The job forked, and this is the child: nobody waits here.
+            // The job forked and this is the child, where nobody waits for it.
             mem::forget(outcome);
             return true;
         }
@@ -155,16 +158,16 @@ where
         true
     }
 
-    fn end_unbegun(&self, error: JobError) -> bool {
+    fn discard(&self, error: JobError) -> bool {
         let f = {
             let mut state = self.lock();
             let Some(f) = state.f.take() else { return false };
             state.outcome = Some(Err(error));
             f
         };
-        // Whatever becomes of it, the waiter must not wait for ever.
+        // A destructor that panics must not leave the waiter waiting.
         if catch_unwind(AssertUnwindSafe(|| drop(f))).is_err() {
-            log::error!("dropping a job that did not run panicked");
+            log::error!("a job that did not run panicked when it was dropped");
         }
         self.running.done();
         true
@@ -189,10 +192,10 @@ where
     }
 }
 
-/// Calls the function of a job. What it owns is gone when this returns.
+/// Calls the function of a job, which is dropped when this returns.
 pub(super) fn call<T>(f: impl FnOnce() -> T) -> Result<T, JobError> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        log::error!("a job of a thread pool panicked: {}", panic_text(&*payload));
+        log::error!("a thread pool's job panicked: {}", panic_text(&*payload));
         JobError::panicked(payload)
     })
 }

@@ -1,8 +1,8 @@
-//! The threads of a pool: who takes the next job, when another starts, when one ends.
+//! The scheduler of a pool: which thread takes the next job, when a thread starts or exits.
 //!
-//! The invariant: as long as a job waits and a place is free, a thread is on its way to it
-//! (`coming`), if there may be one more. So every event that adds a job or frees a place either
-//! calls `send_one`, or happens on a thread that looks for its next job right after it.
+//! Invariant: while a job is queued and a slot is free, a thread is being dispatched to it
+//! (`dispatched`), if the pool may have one more. So every event that queues a job or frees a slot
+//! either calls `dispatch`, or happens on a thread that looks for its next job right after it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,34 +12,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 
-use super::place::{self, Member};
+use super::slot::{self, Membership};
 use super::task::Job;
 use super::{JobError, Options};
 use crate::rt::{self, Deadline};
 use crate::sync::{Queue, WaitGroup};
 use crate::sys::signals::spawn_without_signals;
 
-/// What a pool and its threads share.
-pub(super) struct Shared {
+/// The part of a pool that its threads share.
+pub(super) struct PoolCore {
     options: Options,
-    waiting: Queue<Arc<dyn Job>>,
-    state: Mutex<State>,
-    /// Counts the threads.
-    threads: WaitGroup,
+    queue: Queue<Arc<dyn Job>>,
+    state: Mutex<PoolState>,
+    /// Counts the threads that have not exited.
+    live: WaitGroup,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     threads: usize,
-    /// Threads with a place: they run jobs that do not wait.
+    /// Threads with a slot: they run jobs that do not wait.
     running: usize,
-    /// Threads whose jobs wait, without a place.
+    /// Threads whose jobs wait, without a slot.
     blocked: usize,
-    /// Threads that were started or woken for a job, and have not looked yet.
-    coming: usize,
-    /// The last one to fall asleep is woken first, so that the others come to their end.
-    idle: Vec<Arc<Sleeper>>,
-    /// Each thread that has not left by itself.
+    /// Threads that were started or woken for a job and have not looked at the queue yet.
+    dispatched: usize,
+    /// Woken last in, first out, so that the surplus ones reach their idle timeout.
+    idle: Vec<Arc<IdleThread>>,
+    /// Of each thread that has not exited on its own.
     handles: HashMap<u64, thread::JoinHandle<()>>,
     started: u64,
     peak_threads: usize,
@@ -47,54 +47,53 @@ struct State {
     closed: bool,
 }
 
-/// What a pool does and has done; see [`ThreadPool::stats`](super::ThreadPool::stats).
+/// Counters of a pool; see [`ThreadPool::stats`](super::ThreadPool::stats).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Threads there are.
+    /// Threads alive.
     pub threads: usize,
-    /// Those that run a job that does not wait.
+    /// Threads that run a job that does not wait.
     pub running: usize,
-    /// Those whose job waits, and has given its place up.
+    /// Threads whose job waits and has released its slot.
     pub blocked: usize,
-    /// Those that have nothing to do.
+    /// Threads without a job.
     pub idle: usize,
-    /// The most threads there ever were at a time.
+    /// The highest number of threads so far.
     pub peak_threads: usize,
-    /// Jobs that have not begun. Those whose waiter has given up may still be counted.
+    /// Jobs that have not begun, possibly including some whose waiter has given up.
     pub waiting: usize,
     /// Jobs that have ended.
     pub finished: u64,
 }
 
-impl Shared {
-    pub(super) fn new(options: Options) -> Shared {
-        let waiting = Queue::new(options.queue_size);
-        Shared { options, waiting, state: Mutex::default(), threads: WaitGroup::new() }
+impl PoolCore {
+    pub(super) fn new(options: Options) -> PoolCore {
+        let queue = Queue::new(options.queue_size);
+        PoolCore { options, queue, state: Mutex::default(), live: WaitGroup::new() }
     }
 
-    /// Hands a job to the threads; with a deadline, waits for room until then. If this fails, the
-    /// job will not run.
-    pub(super) fn submit(
+    /// Queues a job; with a deadline, waits for room until then. On an error the job never runs.
+    pub(super) fn enqueue(
         self: &Arc<Self>,
         job: Arc<dyn Job>,
         room: Option<Deadline>,
     ) -> Result<(), JobError> {
-        // So that a later fork is seen.
+        // The fork handler is installed with the runtime.
         rt::ensure().map_err(JobError::not_started)?;
         match room {
-            Some(deadline) => self.waiting.push_by(job.clone(), deadline),
-            None => self.waiting.try_push(job.clone()),
+            Some(deadline) => self.queue.push_by(job.clone(), deadline),
+            None => self.queue.try_push(job.clone()),
         }
         .map_err(|refused| refused.error())?;
         let mut state = self.lock();
-        let sent = self.send_one(&mut state);
-        let nobody = state.threads == 0;
+        let dispatched = self.dispatch(&mut state);
+        let no_threads = state.threads == 0;
         drop(state);
-        match sent {
-            Ok(sleeper) => wake(sleeper),
-            // Otherwise those who are there take it in turn.
-            Err(error) if nobody && job.end_unbegun(JobError::SHUT_DOWN) => {
+        match dispatched {
+            Ok(idle) => wake(idle),
+            // With other threads alive, one of them takes it in turn.
+            Err(error) if no_threads && job.discard(JobError::SHUT_DOWN) => {
                 return Err(JobError::not_started(error));
             }
             Err(_) => {}
@@ -102,52 +101,53 @@ impl Shared {
         Ok(())
     }
 
-    /// Lets no more jobs in, and the threads end once none is left.
+    /// Rejects further jobs; the threads exit once the queue is empty.
     pub(super) fn close(self: &Arc<Self>) {
-        self.waiting.close();
+        self.queue.close();
         let mut state = self.lock();
         state.closed = true;
-        // A job may have come in whose thread has not been started yet.
-        let sent = self.send_one(&mut state);
-        let nobody = state.threads == 0;
-        let all = if self.waiting.is_empty() { state.wake_all() } else { Vec::new() };
+        // A job may have been queued whose thread has not been started yet.
+        let dispatched = self.dispatch(&mut state);
+        let no_threads = state.threads == 0;
+        let all = if self.queue.is_empty() { state.wake_all() } else { Vec::new() };
         drop(state);
-        if nobody {
-            self.refuse_waiting();
+        if no_threads {
+            self.discard_queued();
         }
-        sent.into_iter().flatten().chain(all).for_each(|sleeper| sleeper.thread.unpark());
+        dispatched.into_iter().flatten().chain(all).for_each(|idle| idle.thread.unpark());
     }
 
     /// Drops the jobs that have not begun.
-    pub(super) fn refuse_waiting(&self) {
-        while let Ok(job) = self.waiting.try_pop() {
-            job.end_unbegun(JobError::SHUT_DOWN);
+    pub(super) fn discard_queued(&self) {
+        while let Ok(job) = self.queue.try_pop() {
+            job.discard(JobError::SHUT_DOWN);
         }
-        // Those who waited for a place have nothing to wait for any more.
+        // Threads that waited for a free slot have nothing left to do.
         let all = self.lock().wake_all();
-        all.into_iter().for_each(|sleeper| sleeper.thread.unpark());
+        all.into_iter().for_each(|idle| idle.thread.unpark());
     }
 
-    /// Waits, after `close`, until the threads are gone.
+    /// Waits, after `close`, until every thread has exited.
     pub(super) fn wait(&self, deadline: Deadline) -> Result<(), JobError> {
-        self.threads.wait_by(deadline)?;
+        self.live.wait_by(deadline)?;
         let handles = std::mem::take(&mut self.lock().handles);
         for handle in handles.into_values() {
-            // It has done all but return. Jobs cannot make it panic.
+            // It is about to return, and a job cannot make it panic.
             let _ = handle.join();
         }
         Ok(())
     }
 
-    pub(super) fn is_mine(&self) -> bool {
-        place::is_member(self)
+    /// Whether the caller is a job of this pool.
+    pub(super) fn is_own_job(&self) -> bool {
+        slot::is_member(self)
     }
 
     pub(super) fn stats(&self) -> Stats {
         if rt::check_usable().is_err() {
             return Stats::default();
         }
-        let waiting = self.waiting.len();
+        let waiting = self.queue.len();
         let state = self.lock();
         Stats {
             threads: state.threads,
@@ -160,22 +160,22 @@ impl Shared {
         }
     }
 
-    /// The job of the calling thread waits.
-    pub(super) fn give_place_up(self: &Arc<Self>) {
+    /// Frees the slot of the calling thread, whose job waits.
+    pub(super) fn release_slot(self: &Arc<Self>) {
         if rt::check_usable().is_err() {
             return;
         }
         let mut state = self.lock();
         state.running -= 1;
         state.blocked += 1;
-        let sent = self.send_one(&mut state);
+        let dispatched = self.dispatch(&mut state);
         drop(state);
-        // If no thread can be had, the jobs wait for those that there are.
-        wake(sent.unwrap_or(None));
+        // If no thread can be started, the jobs wait for those that exist.
+        wake(dispatched.unwrap_or(None));
     }
 
-    /// The job of the calling thread goes on, whether a place is free or not.
-    pub(super) fn take_place_again(&self) {
+    /// Takes a slot for the calling thread, whose job continues, whether one is free or not.
+    pub(super) fn reclaim_slot(&self) {
         if rt::check_usable().is_err() {
             return;
         }
@@ -184,23 +184,23 @@ impl Shared {
         state.running += 1;
     }
 
-    /// Sends a thread to the waiting jobs, if there is one too few: a new one, or the sleeper that
-    /// the caller is to wake.
-    fn send_one(self: &Arc<Self>, state: &mut State) -> io::Result<Option<Arc<Sleeper>>> {
-        let enough = state.coming >= self.waiting.len();
-        if enough || state.running + state.coming >= self.options.threads {
+    /// Dispatches a thread to the queued jobs if there is one too few: starts one, or returns an
+    /// idle one for the caller to wake.
+    fn dispatch(self: &Arc<Self>, state: &mut PoolState) -> io::Result<Option<Arc<IdleThread>>> {
+        let enough = state.dispatched >= self.queue.len();
+        if enough || state.running + state.dispatched >= self.options.threads {
             return Ok(None);
         }
-        if let Some(sleeper) = state.wake_last() {
-            return Ok(Some(sleeper));
+        if let Some(idle) = state.wake_last() {
+            return Ok(Some(idle));
         }
         if state.threads < self.options.threads + self.options.extra_threads {
-            self.start_one(state)?;
+            self.start_thread(state)?;
         }
         Ok(None)
     }
 
-    fn start_one(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+    fn start_thread(self: &Arc<Self>, state: &mut PoolState) -> io::Result<()> {
         let id = state.started;
         let shared = self.clone();
         let builder = thread::Builder::new()
@@ -212,132 +212,133 @@ impl Shared {
         } else {
             spawn_without_signals(builder, body)
         };
-        let handle = handle
-            .inspect_err(|error| log::warn!("a pool's thread could not be started: {error}"))?;
-        self.threads.add(1);
+        let handle = handle.inspect_err(|error| {
+            log::warn!("cannot start a thread of the pool '{}': {error}", self.options.name);
+        })?;
+        self.live.add(1);
         state.handles.insert(id, handle);
         state.started += 1;
         state.threads += 1;
-        state.coming += 1;
+        state.dispatched += 1;
         state.peak_threads = state.peak_threads.max(state.threads);
         Ok(())
     }
 
-    /// The life of a thread.
+    /// The body of thread `id`: runs jobs until the pool closes or the thread is surplus.
     fn work(self: Arc<Self>, id: u64) {
-        let member = Member::new(&self);
-        let sleeper = Arc::new(Sleeper::new());
+        let membership = Membership::new(&self);
+        let idle = Arc::new(IdleThread::new());
         let mut state = self.lock();
-        state.coming -= 1;
+        state.dispatched -= 1;
         loop {
             let Some(job) = self.take(&mut state) else {
-                match self.sleep_or_leave(state, &sleeper, id) {
+                match self.sleep_or_exit(state, &idle, id) {
                     Some(awake) => state = awake,
                     None => break,
                 }
                 continue;
             };
             drop(state);
-            // The function's own panics are its outcome; this is for what its result does when
-            // nobody wants it.
+            // A panic of the job is its outcome; this catches one in the destructor of a result
+            // that nobody takes.
             let ran = catch_unwind(AssertUnwindSafe(move || job.run())).unwrap_or_else(|_| {
-                log::error!("dropping the result of a job panicked");
+                log::error!("a job's result panicked when it was dropped");
                 true
             });
             if rt::check_usable().is_err() {
-                // The child of a fork: the other threads are not here.
+                // In the child of a fork, which has none of the other threads.
                 return;
             }
             state = self.lock();
             state.running -= 1;
             state.finished += u64::from(ran);
         }
-        drop(member);
-        self.threads.done();
+        drop(membership);
+        self.live.done();
     }
 
-    /// The next job, with a place.
-    fn take(&self, state: &mut State) -> Option<Arc<dyn Job>> {
+    /// Takes the next job and a slot for it.
+    fn take(&self, state: &mut PoolState) -> Option<Arc<dyn Job>> {
         if state.running >= self.options.threads {
             return None;
         }
-        let job = self.waiting.try_pop().ok()?;
+        let job = self.queue.try_pop().ok()?;
         state.running += 1;
         Some(job)
     }
 
-    /// Sleeps until there may be something to do; `None` when the thread has left the pool.
-    fn sleep_or_leave<'a>(
+    /// Sleeps until there may be a job; `None` when the thread shall exit.
+    fn sleep_or_exit<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
-        sleeper: &Arc<Sleeper>,
+        mut state: MutexGuard<'a, PoolState>,
+        idle: &Arc<IdleThread>,
         id: u64,
-    ) -> Option<MutexGuard<'a, State>> {
-        if state.closed && self.waiting.is_empty() {
+    ) -> Option<MutexGuard<'a, PoolState>> {
+        if state.closed && self.queue.is_empty() {
             state.threads -= 1;
             let all = state.wake_all();
             drop(state);
-            all.into_iter().for_each(|sleeper| sleeper.thread.unpark());
+            all.into_iter().for_each(|idle| idle.thread.unpark());
             return None;
         }
         let limit = match state.threads > self.options.threads {
             true => Deadline::after(self.options.idle_timeout),
             false => Deadline::NEVER,
         };
-        sleeper.woken.store(false, Ordering::Relaxed);
-        state.idle.push(sleeper.clone());
+        idle.woken.store(false, Ordering::Relaxed);
+        state.idle.push(idle.clone());
         drop(state);
-        sleeper.sleep(limit);
+        idle.sleep(limit);
         let mut state = self.lock();
-        if sleeper.woken.load(Ordering::Relaxed) {
-            state.coming -= 1;
+        if idle.woken.load(Ordering::Relaxed) {
+            state.dispatched -= 1;
             return Some(state);
         }
-        state.idle.retain(|other| !Arc::ptr_eq(other, sleeper));
+        state.idle.retain(|other| !Arc::ptr_eq(other, idle));
         if state.threads <= self.options.threads {
             return Some(state);
         }
-        // Nobody is to join it.
+        // Nobody joins it.
         state.handles.remove(&id);
         state.threads -= 1;
         None
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for PoolCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("PoolCore").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
-impl State {
-    /// Takes the last sleeper from the list, as one that comes. The caller unparks it.
-    fn wake_last(&mut self) -> Option<Arc<Sleeper>> {
-        let sleeper = self.idle.pop()?;
-        sleeper.woken.store(true, Ordering::Relaxed);
-        self.coming += 1;
-        Some(sleeper)
+impl PoolState {
+    /// Takes the thread that became idle last, as a dispatched one. The caller unparks it.
+    fn wake_last(&mut self) -> Option<Arc<IdleThread>> {
+        let idle = self.idle.pop()?;
+        idle.woken.store(true, Ordering::Relaxed);
+        self.dispatched += 1;
+        Some(idle)
     }
 
-    fn wake_all(&mut self) -> Vec<Arc<Sleeper>> {
+    fn wake_all(&mut self) -> Vec<Arc<IdleThread>> {
         std::iter::from_fn(|| self.wake_last()).collect()
     }
 }
 
-/// A thread that has nothing to do.
-struct Sleeper {
+/// A thread without a job.
+struct IdleThread {
     thread: Thread,
-    /// Written under the lock of the state.
+    /// Written under the lock of the pool's state.
     woken: AtomicBool,
 }
 
-impl Sleeper {
-    fn new() -> Sleeper {
-        Sleeper { thread: thread::current(), woken: AtomicBool::new(false) }
+impl IdleThread {
+    fn new() -> IdleThread {
+        IdleThread { thread: thread::current(), woken: AtomicBool::new(false) }
     }
 
     fn sleep(&self, limit: Deadline) {
@@ -351,8 +352,8 @@ impl Sleeper {
     }
 }
 
-fn wake(sleeper: Option<Arc<Sleeper>>) {
-    if let Some(sleeper) = sleeper {
-        sleeper.thread.unpark();
+fn wake(idle: Option<Arc<IdleThread>>) {
+    if let Some(idle) = idle {
+        idle.thread.unpark();
     }
 }

@@ -61,7 +61,7 @@ fn many_jobs_from_everywhere_run_once_each() {
                     let add = move || {
                         count.fetch_add(1, Ordering::Relaxed);
                     };
-                    pool.execute(add).unwrap();
+                    pool.post(add).unwrap();
                 }
             })
             .unwrap()
@@ -87,9 +87,9 @@ fn panics_are_errors_with_their_text_and_the_thread_goes_on() {
     let error = pool.run(|| -> u8 { panic!("told {}", 7) }).unwrap_err();
     assert!(error.is_panic() && error.to_string().contains("told 7"), "{error}");
     assert!(error.into_panic().is_some());
-    let error = pool.spawn(|| panic!("again")).unwrap().join().unwrap_err();
+    let error = pool.submit(|| panic!("again")).unwrap().join().unwrap_err();
     assert!(error.is_panic() && error.to_string().contains("again"), "{error}");
-    pool.execute(|| panic!("nobody hears it")).unwrap();
+    pool.post(|| panic!("nobody hears it")).unwrap();
     struct Grenade;
     impl Drop for Grenade {
         fn drop(&mut self) {
@@ -98,7 +98,7 @@ fn panics_are_errors_with_their_text_and_the_thread_goes_on() {
     }
     let gate = Arc::new(Gate::default());
     let at_gate = gate.clone();
-    drop(pool.spawn(move || (at_gate.pass(), Grenade).1).unwrap());
+    drop(pool.submit(move || (at_gate.pass(), Grenade).1).unwrap());
     gate.open();
     assert_eq!(pool.run(|| 1).unwrap(), 1);
     assert_eq!(pool.stats().peak_threads, 1);
@@ -139,7 +139,7 @@ fn a_cancelled_coroutine_drops_what_has_not_begun() {
     let (before, gate) = (DROPS.load(Ordering::SeqCst), Arc::new(Gate::default()));
     let (pool, at_gate) = (Arc::new(strict(1)), gate.clone());
     let _opens = Opens(&gate);
-    pool.execute(move || at_gate.pass()).unwrap();
+    pool.post(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
     let there = pool.clone();
     let waiter = rt::spawn(move || {
@@ -193,10 +193,10 @@ fn handles_join_cancel_and_know_the_end() {
     let (pool, gate) = (strict(1), Arc::new(Gate::default()));
     let _opens = Opens(&gate);
     let at_gate = gate.clone();
-    let first = pool.spawn(move || at_gate.pass()).unwrap();
+    let first = pool.submit(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
-    let second = pool.spawn(|| 2).unwrap();
-    let third = pool.spawn(|| 3).unwrap();
+    let second = pool.submit(|| 2).unwrap();
+    let third = pool.submit(|| 3).unwrap();
     assert!(!first.cancel(), "it has begun");
     assert!(third.cancel() && !third.cancel() && third.is_finished());
     assert!(third.join().unwrap_err().is_withdrawn());
@@ -216,11 +216,11 @@ fn a_full_queue_refuses_or_makes_wait() {
     let gate = Arc::new(Gate::default());
     let _opens = Opens(&gate);
     let at_gate = gate.clone();
-    pool.execute(move || at_gate.pass()).unwrap();
+    pool.post(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
-    pool.execute(|| ()).unwrap();
-    pool.execute(|| ()).unwrap();
-    assert!(pool.execute(|| ()).unwrap_err().is_full());
+    pool.post(|| ()).unwrap();
+    pool.post(|| ()).unwrap();
+    assert!(pool.post(|| ()).unwrap_err().is_full());
     let error = pool.run_by(Deadline::after(Duration::from_millis(5)), || ()).unwrap_err();
     assert!(error.is_timeout(), "{error}");
     thread::scope(|scope| {
@@ -262,6 +262,6 @@ fn bad_options_are_refused() {
     // No such stack can be had: an error, and the job is gone.
     let pool = with(|o| o.stack_size = 1 << 60).unwrap();
     assert!(pool.run(|| ()).unwrap_err().is_not_started());
-    assert!(pool.execute(|| ()).unwrap_err().is_not_started());
+    assert!(pool.post(|| ()).unwrap_err().is_not_started());
     pool.shutdown(soon()).unwrap();
 }

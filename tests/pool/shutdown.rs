@@ -18,7 +18,7 @@ fn shutdown_runs_what_was_accepted_and_refuses_the_rest() {
     let count = Arc::new(AtomicUsize::new(0));
     for _ in 0..100 {
         let count = count.clone();
-        pool.execute(move || {
+        pool.post(move || {
             std::thread::sleep(Duration::from_micros(100));
             count.fetch_add(1, Ordering::SeqCst);
         })
@@ -28,7 +28,7 @@ fn shutdown_runs_what_was_accepted_and_refuses_the_rest() {
     assert_eq!(count.load(Ordering::SeqCst), 100);
     assert_eq!(pool.stats().threads, 0);
     assert!(pool.run(|| ()).unwrap_err().is_shut_down());
-    assert!(pool.spawn(|| ()).unwrap_err().is_shut_down());
+    assert!(pool.submit(|| ()).unwrap_err().is_shut_down());
     assert!(pool.run_by(soon(), || ()).unwrap_err().is_shut_down());
     pool.shutdown(Deadline::NOW).unwrap();
 }
@@ -39,10 +39,10 @@ fn the_deadline_of_a_shutdown_drops_what_has_not_begun() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
     let (pool, gate) = (strict(1), Arc::new(Gate::default()));
     let at_gate = gate.clone();
-    let running = pool.spawn(move || at_gate.pass()).unwrap();
+    let running = pool.submit(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
     let counted = Counted(&DROPS);
-    let waiting = pool.spawn(move || drop(counted)).unwrap();
+    let waiting = pool.submit(move || drop(counted)).unwrap();
     let error = pool.shutdown(Deadline::after(Duration::from_millis(20))).unwrap_err();
     assert!(error.is_timeout(), "{error}");
     assert!(waiting.join().unwrap_err().is_shut_down());
@@ -61,7 +61,7 @@ fn shutdown_can_be_waited_for_again_and_by_many() {
     let (pool, gate) = (Arc::new(strict(1)), Arc::new(Gate::default()));
     let _opens = Opens(&gate);
     let at_gate = gate.clone();
-    pool.execute(move || at_gate.pass()).unwrap();
+    pool.post(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
     assert!(pool.shutdown(Deadline::NOW).unwrap_err().is_timeout());
     let waiters: Vec<_> = (0..3)
@@ -85,7 +85,7 @@ fn a_job_cannot_wait_for_its_own_pool() {
     // The last owner is a job: it does not wait, and the threads end.
     let (there, gate) = (pool.clone(), Arc::new(Gate::default()));
     let at_gate = gate.clone();
-    let job = pool.spawn(move || {
+    let job = pool.submit(move || {
         at_gate.pass();
         drop(there);
     });
@@ -106,7 +106,7 @@ fn a_coroutine_that_is_cancelled_may_drop_a_pool_and_still_waits() {
         let pool = strict(1);
         for _ in 0..3 {
             let (gate, counts) = (at_gate.clone(), counts.clone());
-            pool.execute(move || {
+            pool.post(move || {
                 gate.pass();
                 counts.fetch_add(1, Ordering::SeqCst);
             })
@@ -133,9 +133,9 @@ fn those_who_wait_for_room_are_told_of_the_end() {
     let gate = Arc::new(Gate::default());
     let _opens = Opens(&gate);
     let at_gate = gate.clone();
-    pool.execute(move || at_gate.pass()).unwrap();
+    pool.post(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
-    pool.execute(|| ()).unwrap();
+    pool.post(|| ()).unwrap();
     let there = pool.clone();
     let waiter = rt::spawn(move || there.run(|| ())).unwrap();
     let there = pool.clone();
@@ -179,7 +179,7 @@ fn shutdown_at_any_moment_loses_no_job() {
                     };
                     match i % 3 {
                         0 => pool.run(job),
-                        1 => pool.execute(job),
+                        1 => pool.post(job),
                         _ => pool.run_by(Deadline::after(Duration::from_micros(round * 5)), job),
                     }
                 })
@@ -206,7 +206,7 @@ fn a_job_that_waits_when_the_pool_shuts_down_is_waited_for() {
     let pool = Arc::new(ThreadPool::new(1).unwrap());
     let permit = Arc::new(Semaphore::new(0));
     let waits = permit.clone();
-    let job = pool.spawn(move || waits.acquire_by(1, soon())).unwrap();
+    let job = pool.submit(move || waits.acquire_by(1, soon())).unwrap();
     eventually("the job waits", || pool.stats().blocked == 1);
     let there = pool.clone();
     let closer = rt::spawn(move || there.shutdown(soon())).unwrap();

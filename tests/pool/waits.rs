@@ -98,9 +98,9 @@ fn what_we_do_not_see_keeps_its_place() {
     let (pool, gate) = (pool_of(1, 5, Duration::from_secs(10)), Arc::new(Gate::default()));
     let _opens = Opens(&gate);
     let at_gate = gate.clone();
-    pool.execute(move || at_gate.pass()).unwrap();
+    pool.post(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
-    let second = pool.spawn(|| ()).unwrap();
+    let second = pool.submit(|| ()).unwrap();
     rt::sleep(Duration::from_millis(30)).unwrap();
     assert!(!second.is_finished());
     assert_eq!(pool.stats().threads, 1);
@@ -115,7 +115,7 @@ fn beyond_the_bound_jobs_wait_for_their_turn() {
     let jobs: Vec<_> = (0..10)
         .map(|_| {
             let permits = permits.clone();
-            pool.spawn(move || permits.acquire_by(1, soon())).unwrap()
+            pool.submit(move || permits.acquire_by(1, soon())).unwrap()
         })
         .collect();
     eventually("three wait", || pool.stats().blocked == 3);
@@ -134,14 +134,14 @@ fn a_job_that_comes_back_goes_on_at_once() {
     let _opens = Opens(&gate);
     let (waits, opens) = (back.clone(), gate.clone());
     let first = pool
-        .spawn(move || {
+        .submit(move || {
             waits.acquire_by(1, soon()).unwrap();
             opens.open();
         })
         .unwrap();
     eventually("the first waits", || pool.stats().blocked == 1);
     let at_gate = gate.clone();
-    let second = pool.spawn(move || at_gate.pass()).unwrap();
+    let second = pool.submit(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
     // The only place is taken by the second, which ends when the first does.
     back.release(1);
@@ -174,7 +174,7 @@ fn a_call_is_answered_from_a_pool_thread() {
     server
         .add_method("s", "Pooled", move |call| {
             there
-                .execute(move || {
+                .post(move || {
                     let body = call.request().to_vec();
                     call.reply(&body);
                 })
@@ -198,7 +198,7 @@ fn the_counts_come_home() {
     for round in 0..20_u64 {
         let jobs: Vec<_> = (0..40)
             .map(|i| {
-                pool.spawn(move || {
+                pool.submit(move || {
                     for step in 0..3 {
                         rt::sleep(Duration::from_micros((round * 37 + i * 13 + step) % 300))
                             .unwrap();

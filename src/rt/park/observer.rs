@@ -1,32 +1,31 @@
-//! Who is told when a plain thread blocks in one of our waits: the thread pool above, which then
-//! lets another of its threads run.
+//! Reports to the thread pool above that one of its threads blocks in a wait of ours.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Told of the waits of one thread. Both calls come on that thread, in pairs that may nest; they
-/// must neither wait by this crate's means nor panic.
+/// Observes the waits of one thread. Both methods are called on that thread, in pairs that may
+/// nest; they must neither wait by this crate's means nor panic.
 pub(crate) trait BlockObserver {
-    /// The thread is about to block.
-    fn blocks(&self);
-    /// It goes on.
-    fn goes_on(&self);
+    /// Called before the thread blocks.
+    fn on_block(&self);
+    /// Called when the thread continues.
+    fn on_unblock(&self);
 }
 
-/// Tells `observer` of the calling thread's waits from now on; `None`: nobody.
+/// Installs the observer of the calling thread's waits, or removes it.
 pub(crate) fn observe_blocking(observer: Option<Rc<dyn BlockObserver>>) {
     OBSERVER.set(observer);
 }
 
-/// Tells the calling thread's observer, if it has one, that the thread blocks until this is dropped.
+/// Reports to the calling thread's observer, if any, that the thread blocks until this is dropped.
 pub(crate) struct Blocking(Option<Rc<dyn BlockObserver>>);
 
 impl Blocking {
     pub(crate) fn begin() -> Blocking {
-        // There is none any more while the thread ends.
+        // The thread-local is gone while the thread exits.
         let observer = OBSERVER.try_with(|observer| observer.borrow().clone()).ok().flatten();
         if let Some(observer) = &observer {
-            observer.blocks();
+            observer.on_block();
         }
         Blocking(observer)
     }
@@ -35,7 +34,7 @@ impl Blocking {
 impl Drop for Blocking {
     fn drop(&mut self) {
         if let Some(observer) = &self.0 {
-            observer.goes_on();
+            observer.on_unblock();
         }
     }
 }
