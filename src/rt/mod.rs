@@ -10,7 +10,7 @@
 //! run in parallel and switch only in calls that wait. All that waits may be called by plain threads as
 //! well, which block. Cancellation and time-outs are errors of the call that waited; nothing is unwound.
 
-// What it may call: sys, wheel.
+// What it may call: slab, sys, wheel.
 //
 // `may` and `generator` are named in `fiber/engine` alone.
 //

@@ -1,4 +1,4 @@
-//! A worker's epoll set: the sources registered in it, and the wait itself.
+//! A worker's epoll set: the sources registered with it, and the wait for events.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -7,23 +7,27 @@ use std::sync::Arc;
 
 use super::source::Registration;
 use crate::rt::time::{self, Deadline};
+use crate::slab::{self, Slab};
 use crate::sys::syscall;
 
+/// A worker's epoll set.
 pub(in crate::rt) struct Poller {
     epoll: OwnedFd,
-    registrations: RefCell<Slab>,
+    /// By epoll's user data: a key finds nothing once its source was deregistered, even when an
+    /// event for it was already on its way.
+    registrations: RefCell<Slab<Arc<Registration>>>,
     events: RefCell<Vec<libc::epoll_event>>,
-    /// False once the kernel said that it lacks `epoll_pwait2` (Linux before 5.11).
-    nanoseconds: Cell<bool>,
+    /// False once `epoll_pwait2` was found missing (Linux before 5.11).
+    has_pwait2: Cell<bool>,
 }
 
-/// What one look at the epoll set brought.
+/// An event of the epoll set.
 pub(in crate::rt) enum Event {
-    /// The inbox's eventfd.
+    /// The eventfd of the inbox was written.
     Inbox,
-    /// The set of the raw fds.
+    /// The epoll set of the raw fds has events.
     RawFds,
-    /// A registered source, and epoll's event bits.
+    /// A registered source has these epoll event bits.
     Source(Arc<Registration>, u32),
 }
 
@@ -31,16 +35,16 @@ impl Poller {
     pub(in crate::rt) fn new(wake_fd: &OwnedFd) -> io::Result<Poller> {
         let poller = Poller {
             epoll: epoll_create()?,
-            registrations: RefCell::default(),
+            registrations: RefCell::new(Slab::new()),
             events: RefCell::new(vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS_PER_POLL]),
-            nanoseconds: Cell::new(true),
+            has_pwait2: Cell::new(true),
         };
         // Edge-triggered: the counter need not be read to be written again.
         poller.add(wake_fd.as_raw_fd(), libc::EPOLLIN | libc::EPOLLET, INBOX)?;
         Ok(poller)
     }
 
-    /// Lets the set of raw fds report through this one.
+    /// Nests the epoll set of the raw fds in this one.
     pub(super) fn add_raw_set(&self, epoll: &OwnedFd) -> io::Result<()> {
         self.add(epoll.as_raw_fd(), libc::EPOLLIN, RAW_FDS)
     }
@@ -51,6 +55,9 @@ impl Poller {
         fd: BorrowedFd<'_>,
         registration: &Arc<Registration>,
     ) -> io::Result<u64> {
+        if self.registrations.borrow().len() == slab::MAX_LEN {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
         let token = self.registrations.borrow_mut().insert(registration.clone());
         let interest = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
         if let Err(error) = self.add(fd.as_raw_fd(), interest, token) {
@@ -60,13 +67,13 @@ impl Poller {
         Ok(token)
     }
 
-    /// Forgets a registration. `fd`, if still open, is taken out of the set; a closed one the
-    /// kernel has taken out already.
+    /// Removes a registration, and `fd` from the epoll set if it is still open: a closed one was
+    /// removed by the kernel.
     pub(super) fn deregister(&self, token: u64, fd: Option<BorrowedFd<'_>>) {
         self.registrations.borrow_mut().remove(token);
         if let Some(fd) = fd {
             let epoll = self.epoll.as_raw_fd();
-            // Both fds are open; it fails only for one that is not in the set, which is the aim.
+            // Both fds are open; fails only for one that is not in the set.
             let _ = syscall!(epoll_ctl(
                 epoll,
                 libc::EPOLL_CTL_DEL,
@@ -76,7 +83,8 @@ impl Poller {
         }
     }
 
-    /// Waits for events until `deadline` and appends them to `into`. True if there may be more.
+    /// Waits for events until `deadline` and appends them to `into`; returns whether there may be
+    /// more.
     pub(in crate::rt) fn poll(&self, deadline: Deadline, into: &mut Vec<Event>) -> bool {
         let mut events = self.events.borrow_mut();
         let count = self.wait(&mut events, deadline);
@@ -86,8 +94,7 @@ impl Poller {
             match token {
                 INBOX => Some(Event::Inbox),
                 RAW_FDS => Some(Event::RawFds),
-                // A registration that has gone since is no event.
-                token => Some(Event::Source(registrations.get(token)?, event.events)),
+                token => Some(Event::Source(registrations.get(token)?.clone(), event.events)),
             }
         }));
         count == events.len()
@@ -96,13 +103,13 @@ impl Poller {
     fn wait(&self, events: &mut [libc::epoll_event], deadline: Deadline) -> usize {
         let epoll = self.epoll.as_raw_fd();
         let left = deadline.remaining();
-        if let Some(left) = left.filter(|left| !left.is_zero() && self.nanoseconds.get()) {
+        if let Some(left) = left.filter(|left| !left.is_zero() && self.has_pwait2.get()) {
             let timeout = libc::timespec {
                 tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
                 tv_nsec: left.subsec_nanos().into(),
             };
-            // SAFETY: `events` is writable for its length, the time-out a valid timespec, and
-            // a null signal mask asks for none.
+            // SAFETY: `events` is writable for its length, the timeout a valid timespec, and
+            // a null signal mask changes none.
             let result = unsafe {
                 libc::syscall(
                     libc::SYS_epoll_pwait2,
@@ -120,11 +127,11 @@ impl Poller {
             if io::Error::last_os_error().raw_os_error() != Some(libc::ENOSYS) {
                 return 0;
             }
-            self.nanoseconds.set(false);
+            self.has_pwait2.set(false);
         }
         let timeout = time::millis_until(deadline);
-        // `events` is writable for its length. EINTR brings no events, and nothing else is
-        // possible here.
+        // `events` is writable for its length. Fails only with EINTR, which
+        // brings no events.
         syscall!(epoll_wait(epoll, events.as_mut_ptr(), events.len() as libc::c_int, timeout))
             .unwrap_or(0) as usize
     }
@@ -140,52 +147,6 @@ pub(super) fn epoll_create() -> io::Result<OwnedFd> {
     let fd = syscall!(epoll_create1(libc::EPOLL_CLOEXEC))?;
     // SAFETY: a new fd that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Registrations by token: the slot below, its generation above, so that an event that was
-/// already on its way when its source went away meets nobody.
-#[derive(Default)]
-struct Slab {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-}
-
-#[derive(Default)]
-struct Slot {
-    generation: u32,
-    registration: Option<Arc<Registration>>,
-}
-
-impl Slab {
-    fn insert(&mut self, registration: Arc<Registration>) -> u64 {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            (self.slots.len() - 1) as u32
-        });
-        let slot = &mut self.slots[index as usize];
-        slot.registration = Some(registration);
-        u64::from(slot.generation) << 32 | u64::from(index)
-    }
-
-    fn get(&self, token: u64) -> Option<Arc<Registration>> {
-        let slot = self.slots.get(token as u32 as usize)?;
-        if slot.generation != (token >> 32) as u32 {
-            return None;
-        }
-        slot.registration.clone()
-    }
-
-    fn remove(&mut self, token: u64) {
-        let index = token as u32;
-        if let Some(slot) = self.slots.get_mut(index as usize)
-            && slot.generation == (token >> 32) as u32
-        {
-            slot.registration = None;
-            // One short of the reserved tokens' upper half, for ever.
-            slot.generation = (slot.generation + 1) % (u32::MAX - 1);
-            self.free.push(index);
-        }
-    }
 }
 
 const EVENTS_PER_POLL: usize = 512;
