@@ -8,7 +8,7 @@ use crate::rt::{self, JoinHandle};
 use crate::sync::WaitGroup;
 
 use super::arg::{self, FOREVER, Options, deadline, is_try};
-use super::callback::{UserData, call_out_logged, fastrpc_drop, fastrpc_function};
+use super::callback::{UserData, call_out, fastrpc_drop, fastrpc_function};
 use super::error::{ErrorOut, Failure, fastrpc_error};
 use super::guard::{guard, guard_value};
 use super::own::{Opaque, Out, OwnedBox, give, look, need, take};
@@ -269,7 +269,11 @@ impl Body {
         let (function, user) = (self.function, self.user.take());
         let data = user.as_ref().map_or(ptr::null_mut(), UserData::get);
         // SAFETY: the user gave this function for this data, which `user` keeps alive.
-        let outcome = call_out_logged("a coroutine", || unsafe { function(data) });
+        let outcome = call_out(|| unsafe { function(data) }).inspect_err(|exception| {
+            let current = rt::current();
+            let (name, id) = current.as_ref().map_or(("", 0), |c| (c.name(), c.id()));
+            log::error!("an exception left coroutine '{name}' ({id}): {exception}");
+        });
         drop(user);
         let _ = self.end.outcome.set(outcome);
     }

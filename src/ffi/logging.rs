@@ -112,7 +112,10 @@ struct Sink {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata) -> bool {
-        metadata.level() <= log::max_level()
+        // Of the crates below, the program hears warnings and errors alone.
+        let is_ours = ["fastrpc", "program"].iter().any(|name| metadata.target().starts_with(name));
+        let most = if is_ours { LevelFilter::Trace } else { LevelFilter::Warn };
+        metadata.level() <= log::max_level().min(most)
     }
 
     fn log(&self, record: &Record) {
@@ -176,5 +179,28 @@ fn level_filter(level: i32) -> Option<LevelFilter> {
         FASTRPC_LOG_DEBUG => Some(LevelFilter::Debug),
         FASTRPC_LOG_TRACE => Some(LevelFilter::Trace),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_other_crates_only_warnings_are_logged() {
+        let passes = |target, level| {
+            LOGGER.enabled(&Metadata::builder().target(target).level(level).build())
+        };
+        let before = log::max_level();
+        log::set_max_level(LevelFilter::Debug);
+        let passed = [
+            passes("fastrpc::rpc::client", Level::Debug),
+            passes("program", Level::Info),
+            passes("engine::config", Level::Warn),
+            passes("engine::config", Level::Info),
+            passes("fastrpc::rpc::client", Level::Trace),
+        ];
+        log::set_max_level(before);
+        assert_eq!(passed, [true, true, true, false, false]);
     }
 }

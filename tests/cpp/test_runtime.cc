@@ -342,15 +342,20 @@ void the_log_goes_where_it_is_sent() {
   fastrpc::log(fastrpc::LogLevel::info, "not wanted");
   fastrpc::log(fastrpc::LogLevel::warn, "wanted");
   // Through the C ABI: there the library itself catches what a callback throws.
+  fastrpc_spawn_options options;
+  fastrpc_spawn_options_init(&options, sizeof options);
+  options.name = "odd one";
+  options.name_size = 7;
   fastrpc_coroutine* coroutine = nullptr;
   auto odd = [](void*) { throw Odd{}; };
-  CHECK(fastrpc_spawn(nullptr, odd, nullptr, nullptr, &coroutine, nullptr) == FASTRPC_OK);
+  CHECK(fastrpc_spawn(&options, odd, nullptr, nullptr, &coroutine, nullptr) == FASTRPC_OK);
   fastrpc_error* error = nullptr;
   CHECK(fastrpc_coroutine_join(coroutine, -1, &error) == FASTRPC_EEXCEPTION);
   CHECK(std::string(fastrpc_error_text(error)).find("Odd") != std::string::npos);
   fastrpc_error_free(error);
   fastrpc_coroutine_free(coroutine);
-  CHECK(text->rfind("2 wanted;1 an exception left a coroutine: exception of type ", 0) == 0);
+  CHECK(text->rfind("2 wanted;1 an exception left coroutine 'odd one' (", 0) == 0);
+  CHECK(text->find("): exception of type ") != std::string::npos);
   CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, nullptr, nullptr, nullptr, nullptr) == FASTRPC_OK);
   CHECK(text.use_count() == 1);
 }
