@@ -134,7 +134,7 @@ fn pool_runs(times: usize) -> f64 {
     nanos_each(begin.elapsed(), times)
 }
 
-/// One timer added and cancelled, while `pending` of them are armed.
+/// One timer added and canceled, while `pending` of them are armed.
 fn timers(pending: usize, times: usize) -> f64 {
     let armed = arm(pending);
     let begin = Instant::now();

@@ -119,7 +119,7 @@ fn two_readers_of_one_stream_both_live() {
 }
 
 #[test]
-fn close_wakes_those_who_wait() {
+fn close_wakes_the_waiters() {
     let listener = listen("127.0.0.1:0");
     let stream = Arc::new(Stream::connect_by(listener.local_addr(), soon()).unwrap());
     let _peer = listener.accept_by(soon()).unwrap();
@@ -145,7 +145,7 @@ fn close_wakes_those_who_wait() {
 }
 
 #[test]
-fn refused_and_unresolvable_targets_say_so() {
+fn refused_and_unresolvable_targets_are_errors() {
     let port = listen("127.0.0.1:0").local_addr().port().unwrap();
     let refused = Stream::connect(&format!("127.0.0.1:{port}"), soon()).err().unwrap();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);

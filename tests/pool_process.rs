@@ -1,4 +1,4 @@
-//! The thread pool in what needs a process of its own: forks.
+//! Thread pool tests that need a process of their own: forks.
 
 mod common;
 

@@ -197,7 +197,7 @@ fn connections_spread_over_the_processes() {
 }
 
 #[test]
-fn a_killed_process_is_made_again_and_its_connections_wait() {
+fn a_killed_process_is_restarted_and_its_connections_wait() {
     let parent = Parent::start("");
     for _ in 0..2 {
         let before = parent.connect_to_both();
@@ -210,7 +210,7 @@ fn a_killed_process_is_made_again_and_its_connections_wait() {
         assert_eq!(after.len(), 2, "{after:?}");
         assert!(!after.contains_key(&victim), "{after:?}");
         parent.line("signal: 9");
-        parent.line("is made again in");
+        parent.line("restarts in");
     }
 }
 
@@ -254,7 +254,7 @@ fn a_process_that_does_not_end_is_killed() {
     let mut parent = Parent::start("stubborn");
     let clients = parent.connect_to_both();
     parent.signal(libc::SIGTERM);
-    parent.line("2 processes did not end in time");
+    parent.line("2 processes did not exit in time");
     assert!(parent.end().success());
     assert!(clients.keys().all(|&pid| is_gone(pid)));
 }
@@ -269,11 +269,11 @@ fn processes_die_with_their_parent() {
 }
 
 #[test]
-fn the_others_serve_while_one_crashes_again_and_again() {
+fn the_others_serve_while_one_keeps_crashing() {
     let parent = Parent::start("crashing");
     for delay in ["100ms", "200ms", "400ms", "800ms", "1.6s", "3.2s"] {
         parent.line("exit status: 7");
-        parent.line(&format!("process 1 is made again in {delay}"));
+        parent.line(&format!("process 1 restarts in {delay}"));
     }
     // A connection may still come in the moment in which the process is tried again.
     let served = (0..30).filter_map(|_| parent.connect().ok()).count();
@@ -289,7 +289,7 @@ fn processes_may_end_by_themselves() {
     for text in ["exit status: 0", "exit status: 101", "process 1 panicked", "stopped by 0"] {
         assert_eq!(lines.iter().filter(|line| line.contains(text)).count(), 1, "{text}: {lines:?}");
     }
-    assert!(!lines.iter().any(|line| line.contains("made again")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("restarts in")), "{lines:?}");
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn a_unix_socket_is_shared() {
 }
 
 #[test]
-fn it_is_too_late_once_the_runtime_has_started() {
+fn forking_after_the_start_of_the_runtime_is_an_error() {
     let prefork = Prefork::bind("127.0.0.1:0", Options::default()).unwrap();
     init();
     rt::spawn(|| ()).unwrap().join().unwrap();
@@ -316,7 +316,7 @@ fn it_is_too_late_once_the_runtime_has_started() {
 }
 
 #[test]
-fn what_cannot_be_bound_is_an_error() {
+fn an_address_that_cannot_be_bound_is_an_error() {
     let mut none = Options::default();
     none.processes = 0;
     let error = Prefork::bind("127.0.0.1:0", none).err().unwrap();

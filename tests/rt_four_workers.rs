@@ -1,4 +1,4 @@
-//! The runtime's promises with four workers.
+//! The runtime with four workers.
 
 mod common;
 #[path = "rt/runtime.rs"]

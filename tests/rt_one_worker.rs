@@ -1,4 +1,4 @@
-//! The runtime's promises with one worker.
+//! The runtime with one worker.
 
 mod common;
 #[path = "rt/runtime.rs"]

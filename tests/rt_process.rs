@@ -1,4 +1,4 @@
-//! What needs a process of its own: forks, overflows, limits, and how still an idle one is.
+//! Runtime tests that need a process of their own: forks, stack overflows, limits, idle wakeups.
 
 mod common;
 
@@ -128,8 +128,33 @@ fn a_large_frame_meets_the_guard() {
 }
 
 #[test]
-fn a_fault_that_is_no_overflow_is_left_to_whoever_had_the_signal() {
-    const NAME: &str = "a_fault_that_is_no_overflow_is_left_to_whoever_had_the_signal";
+fn the_log_names_a_coroutine_that_panicked() {
+    struct Lines(std::sync::Mutex<String>);
+    impl log::Log for Lines {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            self.0.lock().unwrap().push_str(&record.args().to_string());
+        }
+        fn flush(&self) {}
+    }
+    static LINES: Lines = Lines(std::sync::Mutex::new(String::new()));
+    if !alone("the_log_names_a_coroutine_that_panicked") {
+        return;
+    }
+    common::init();
+    log::set_logger(&LINES).unwrap();
+    log::set_max_level(log::LevelFilter::Error);
+    let handle = Builder::new().name("bad one").spawn(|| panic!("number {}", 7)).unwrap();
+    let id = handle.id();
+    assert!(handle.join().unwrap_err().is_panic());
+    assert_eq!(*LINES.0.lock().unwrap(), format!("coroutine 'bad one' ({id}) panicked: number 7"));
+}
+
+#[test]
+fn a_fault_that_is_no_overflow_goes_to_the_previous_handler() {
+    const NAME: &str = "a_fault_that_is_no_overflow_goes_to_the_previous_handler";
     extern "C" fn handler(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
         // SAFETY: ends the process; async-signal-safe.
         unsafe { libc::_exit(42) };
@@ -226,8 +251,8 @@ fn spawning_beyond_the_map_count_is_an_error_too() {
 }
 
 #[test]
-fn the_environment_sets_the_workers_of_a_program_that_does_not_say() {
-    const NAME: &str = "the_environment_sets_the_workers_of_a_program_that_does_not_say";
+fn the_environment_sets_the_workers_of_an_unconfigured_program() {
+    const NAME: &str = "the_environment_sets_the_workers_of_an_unconfigured_program";
     const KEY: &str = "FASTRPC_WORKERS";
     match std::env::var(KEY).as_deref() {
         Err(_) => {
@@ -266,12 +291,12 @@ fn an_idle_process_hardly_wakes() {
     // This thread's own sleep is one of them. Idle stacks are given back meanwhile, once a second
     // on each worker, and the kernel may let one worker wait for another's unmapping. A poll every
     // 10 ms would be 800.
-    assert!(wakes < 100, "{wakes} wake-ups in two seconds");
+    assert!(wakes < 100, "{wakes} wakeups in two seconds");
     std::thread::sleep(Duration::from_secs(8));
     let before = context_switches();
     std::thread::sleep(Duration::from_secs(1));
     let wakes = context_switches() - before;
-    assert!(wakes < 5, "{wakes} wake-ups in a second");
+    assert!(wakes < 5, "{wakes} wakeups in a second");
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
         let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
         let own = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -310,7 +335,7 @@ fn a_parked_coroutine_takes_at_most_nine_kib() {
     }
     let each = (resident() - before) as f64 / 1024.0 / f64::from(count);
     assert!(each > 1.0, "measured nothing: {each}");
-    // Frames of unoptimised code are larger, but the pages are the same.
+    // Frames of unoptimized code are larger, but the pages are the same.
     assert!(each <= 9.5, "{each} KiB");
     handles.iter().for_each(|handle| handle.cancel());
     for handle in handles {
@@ -323,8 +348,8 @@ fn a_parked_coroutine_takes_at_most_nine_kib() {
 }
 
 #[test]
-fn options_cannot_be_changed_once_it_runs() {
-    if !alone("options_cannot_be_changed_once_it_runs") {
+fn options_cannot_change_after_the_start() {
+    if !alone("options_cannot_change_after_the_start") {
         return;
     }
     for (workers, stack_size) in [(0, 1 << 18), (5000, 1 << 18), (1, 1 << 40)] {

@@ -13,7 +13,7 @@ use socket2::{Domain, SockAddr};
 use crate::rt::{Deadline, WaitError, Waiter};
 use crate::sys::signals::spawn_without_signals;
 
-/// Where a socket is or connects to.
+/// The address of a socket: TCP or Unix.
 ///
 /// Written as `1.2.3.4:80`, `[::1]:80`, `:80` (every IPv4 address of this machine),
 /// `unix:/path/to/socket`, or `unix:@name` for a name in Linux's abstract namespace (unix(7)).
@@ -27,12 +27,12 @@ pub enum Addr {
 }
 
 impl Addr {
-    /// The addresses that `text` stands for. A host name is looked up by the system's resolver,
-    /// on a thread of its own; the caller is suspended, or blocks, meanwhile.
+    /// Parses `text`, and resolves a host name by the system's resolver on a thread of its own.
+    /// Suspends a coroutine and blocks a plain thread meanwhile.
     ///
     /// # Errors
-    /// `InvalidInput` for a text that is no address, `NotFound` for a name without addresses,
-    /// `ETIMEDOUT` at the deadline, `ECANCELED`, or what the resolver reports.
+    /// `InvalidInput` for a text that is not an address, `NotFound` for a name without addresses,
+    /// `ETIMEDOUT` at the deadline, `ECANCELED`, or the resolver's error, with the host in its text.
     pub fn resolve(text: &str, deadline: Deadline) -> io::Result<Vec<Addr>> {
         if let Ok(addr) = text.parse() {
             return Ok(vec![addr]);
@@ -40,13 +40,13 @@ impl Addr {
         let (host, port) = split_host(text)?;
         let found = look_up(host.to_owned(), port, deadline)?;
         if found.is_empty() {
-            let text = format!("the host '{host}' has no address");
+            let text = format!("the host '{host}' has no addresses");
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
         Ok(found.into_iter().map(Addr::Inet).collect())
     }
 
-    /// The TCP port.
+    /// Returns the TCP port; `None` for a Unix socket.
     pub fn port(&self) -> Option<u16> {
         match self {
             Addr::Inet(addr) => Some(addr.port()),
@@ -86,14 +86,14 @@ impl Addr {
     }
 }
 
-/// Only addresses without a name to look up; see [`Addr::resolve`] for the others.
+/// Parses addresses without host names; see [`Addr::resolve`] for names.
 impl FromStr for Addr {
     type Err = io::Error;
 
     fn from_str(text: &str) -> io::Result<Addr> {
         if let Some(path) = text.strip_prefix("unix:") {
             if path.is_empty() {
-                return Err(invalid(text, "the path of the Unix socket is missing"));
+                return Err(invalid(text, "the path is missing: unix:/path"));
             }
             return Ok(Addr::Unix(PathBuf::from(path)));
         }
@@ -104,12 +104,12 @@ impl FromStr for Addr {
             _ => match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
                 Some(v6) => match v6.parse::<Ipv6Addr>() {
                     Ok(ip) => IpAddr::V6(ip),
-                    // With a scope: `[fe80::1%eth0]` is for the resolver.
-                    Err(_) => return Err(invalid(text, "it is no literal address")),
+                    // Scopes, as in `[fe80::1%eth0]`, are left to the resolver.
+                    Err(_) => return Err(invalid(text, "the host is not an IPv6 address")),
                 },
                 None => match host.parse() {
                     Ok(ip) => IpAddr::V4(ip),
-                    Err(_) => return Err(invalid(text, "it is no literal address")),
+                    Err(_) => return Err(invalid(text, "the host is not an IP address")),
                 },
             },
         };
@@ -136,31 +136,34 @@ fn split_host(text: &str) -> io::Result<(&str, u16)> {
     let (host, port) =
         text.rsplit_once(':').ok_or_else(|| invalid(text, "the port is missing: host:port"))?;
     if host.contains(':') && !host.starts_with('[') {
-        return Err(invalid(text, "an IPv6 address stands in brackets: [::1]:80"));
+        return Err(invalid(text, "an IPv6 address needs brackets: [::1]:80"));
     }
-    let port = port.parse().map_err(|_| invalid(text, "the port is a number up to 65535"))?;
+    let port =
+        port.parse().map_err(|_| invalid(text, "the port is not a number from 0 to 65535"))?;
     Ok((host, port))
 }
 
 fn invalid(text: &str, reason: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("'{text}' is no address: {reason}"))
+    io::Error::new(io::ErrorKind::InvalidInput, format!("invalid address '{text}': {reason}"))
 }
 
-/// Asks the system's resolver, which blocks, on a thread that may outlive the deadline.
+/// Calls the system's resolver, which blocks, on a thread that may outlive the deadline.
 fn look_up(host: String, port: u16, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
-    let answer: Arc<Mutex<Option<io::Result<Vec<SocketAddr>>>>> = Arc::default();
+    let result: Arc<Mutex<Option<io::Result<Vec<SocketAddr>>>>> = Arc::default();
     let waiter = Waiter::new();
-    let (waker, place) = (waiter.waker(), answer.clone());
+    let (waker, slot) = (waiter.waker(), result.clone());
     let builder = std::thread::Builder::new().name("fastrpc-dns".into());
     spawn_without_signals(builder, move || {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let found = (host, port).to_socket_addrs().map(Iterator::collect);
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        let found =
+            found.map_err(|e| io::Error::new(e.kind(), format!("cannot resolve '{host}': {e}")));
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         waker.wake();
     })?;
     waiter.wait(deadline)?;
-    let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-    answer.take().unwrap_or_else(|| Err(WaitError::TimedOut.into()))
+    let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
+    result.take().unwrap_or_else(|| Err(WaitError::TimedOut.into()))
 }
 
 #[cfg(test)]
@@ -185,8 +188,8 @@ mod tests {
     fn names_are_looked_up() {
         let found = Addr::resolve("localhost:9", Deadline::NEVER).unwrap();
         assert!(found.iter().all(|addr| addr.port() == Some(9)), "{found:?}");
-        let missing = Addr::resolve("no-such-host.invalid:9", Deadline::NEVER);
-        assert!(missing.is_err(), "{missing:?}");
+        let error = Addr::resolve("no-such-host.invalid:9", Deadline::NEVER).unwrap_err();
+        assert!(error.to_string().contains("'no-such-host.invalid'"), "{error}");
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 
-/// The thread's buffer, while it is read into and what came is taken.
+/// The thread's read buffer, borrowed for one read and the handling of its data.
 pub(crate) struct Scratch(Vec<u8>);
 
 impl Scratch {
     pub(crate) const SIZE: usize = 256 << 10;
 
     pub(crate) fn borrow() -> Scratch {
-        // There is none once the thread's local data is gone: a program's exit may still wait.
+        // Allocates anew when the thread's local data is destroyed: an exiting program may still wait.
         let bytes = SCRATCH.try_with(RefCell::take).unwrap_or_default();
         Scratch(if bytes.is_empty() { vec![0; Scratch::SIZE] } else { bytes })
     }
@@ -37,21 +37,21 @@ impl Drop for Scratch {
     }
 }
 
-/// An empty buffer with some room.
+/// Returns an empty buffer with some capacity.
 pub(crate) fn spare() -> Vec<u8> {
     let kept = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
-    kept.unwrap_or_else(|| Vec::with_capacity(FIRST_SIZE))
+    kept.unwrap_or_else(|| Vec::with_capacity(INITIAL_SIZE))
 }
 
-/// Takes a buffer back, unless it has grown large.
+/// Keeps a buffer for reuse unless it has grown large.
 pub(crate) fn recycle(mut bytes: Vec<u8>) {
-    if bytes.capacity() == 0 || bytes.capacity() > LARGEST_KEPT {
+    if bytes.capacity() == 0 || bytes.capacity() > MAX_KEPT_SIZE {
         return;
     }
     bytes.clear();
     let _ = SPARE.try_with(|spare| {
         let mut spare = spare.borrow_mut();
-        if spare.len() < MOST_KEPT {
+        if spare.len() < MAX_KEPT {
             spare.push(bytes);
         }
     });
@@ -62,6 +62,6 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-const FIRST_SIZE: usize = 4 << 10;
-const LARGEST_KEPT: usize = 256 << 10;
-const MOST_KEPT: usize = 16;
+const INITIAL_SIZE: usize = 4 << 10;
+const MAX_KEPT_SIZE: usize = 256 << 10;
+const MAX_KEPT: usize = 16;

@@ -11,10 +11,9 @@ use super::{Addr, ListenOptions};
 
 /// Sockets that listen on one address, one for each process.
 ///
-/// Each TCP socket has a queue of its own (`SO_REUSEPORT`), among which the kernel spreads the
-/// connections by a hash of their addresses. On one queue for all, the process that wakes first
-/// takes whatever there is, and a busy one is overtaken again and again. Unix sockets have no such
-/// groups: their processes share a queue.
+/// Each TCP socket has its own accept queue (`SO_REUSEPORT`), and the kernel spreads connections over
+/// them by a hash of their addresses. With one shared queue, the process that wakes first takes all
+/// there is, and a busy one gets few. Unix sockets have no such groups: their processes share a queue.
 pub(crate) struct ListenGroup {
     local: Addr,
     sockets: Vec<OwnedFd>,
@@ -22,19 +21,19 @@ pub(crate) struct ListenGroup {
 }
 
 impl ListenGroup {
-    /// Binds and listens, without the runtime.
+    /// Binds and listens. Works without the runtime.
     ///
     /// # Errors
     /// Those of [`Listener::bind`](super::Listener::bind).
     pub(crate) fn bind(addr: &Addr, backlog: i32, count: usize) -> io::Result<ListenGroup> {
         let mut options = ListenOptions { backlog, ..ListenOptions::default() };
-        // The first without SO_REUSEPORT: a port that somebody else listens on is an error, even if
-        // they would share it.
+        // The first one without SO_REUSEPORT: a port that another program listens on is an error, even
+        // if it allows sharing.
         let first = bind_socket(addr, &options)?;
         let local = Addr::from_sockaddr(&first.local_addr()?);
         let sockets: Vec<Socket> = match local {
             Addr::Inet(_) => {
-                // It only keeps the port: a socket bound to port 0 would lose it in `pause`.
+                // Keeps the port: a socket that was bound to port 0 would lose it in `pause`.
                 first.set_reuse_port(true)?;
                 options.reuse_port = true;
                 (0..count).map(|_| bind_socket(&local, &options)).collect::<io::Result<_>>()?
@@ -52,8 +51,8 @@ impl ListenGroup {
         &self.local
     }
 
-    /// Has the others of the group get the connections that would come to socket `index`. Those in
-    /// its queue are closed. Does nothing if the queue is everybody's.
+    /// Redirects the connections of socket `index` to the others of the group, and closes those in its
+    /// queue. Does nothing if the queue is shared.
     ///
     /// # Errors
     /// Those of shutdown(2).
@@ -64,7 +63,7 @@ impl ListenGroup {
         }
     }
 
-    /// Lets connections come to socket `index` again.
+    /// Lets socket `index` receive connections again.
     ///
     /// # Errors
     /// Those of listen(2).
@@ -72,7 +71,7 @@ impl ListenGroup {
         SockRef::from(&self.sockets[index]).listen(self.backlog)
     }
 
-    /// Socket `index` alone: the others are closed in this process.
+    /// Returns socket `index` and closes the others in this process.
     pub(crate) fn into_one(mut self, index: usize) -> OwnedFd {
         self.sockets.swap_remove(index)
     }

@@ -14,16 +14,17 @@ use socket2::{SockRef, Socket, Type};
 use super::{Addr, Stream};
 use crate::rt::{self, Deadline, Interest, Source};
 
-/// How a [`Listener`] is set up.
+/// The options of a [`Listener`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ListenOptions {
-    /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
+    /// Connections that may wait to be accepted; 4096 by default. The kernel caps it at
+    /// net.core.somaxconn.
     pub backlog: i32,
     /// `SO_REUSEPORT`: several listeners, also of other processes, share the port, and the kernel
     /// spreads the connections (socket(7)).
     pub reuse_port: bool,
-    /// Whether an IPv6 listener takes IPv4 connections as well; off by default.
+    /// Whether an IPv6 listener accepts IPv4 connections as well; false by default.
     pub dual_stack: bool,
 }
 
@@ -37,8 +38,8 @@ impl Default for ListenOptions {
 pub struct Listener {
     source: Source,
     local: Addr,
-    /// An fd kept for the day when there are no others: given up to take a connection off the
-    /// queue and close it, so that its peer is told and the queue does not stay full.
+    /// A spare fd for when the process has no others: it is freed to accept a connection and close it,
+    /// so that the peer sees the end and the queue does not stay full.
     reserve: Mutex<Option<File>>,
     shed: AtomicU64,
 }
@@ -56,7 +57,7 @@ impl Listener {
         Listener::from_fd(socket.into())
     }
 
-    /// Takes over a socket that already listens.
+    /// Takes ownership of a socket that already listens.
     ///
     /// # Errors
     /// `InvalidInput` for an fd that does not listen.
@@ -70,12 +71,12 @@ impl Listener {
         Ok(Listener { source: Source::new(fd)?, local, reserve, shed: AtomicU64::new(0) })
     }
 
-    /// The address it is bound to, with the port that was chosen for 0.
+    /// Returns the address it is bound to, with the port that the kernel chose for 0.
     pub fn local_addr(&self) -> &Addr {
         &self.local
     }
 
-    /// Waits for a connection, for ever.
+    /// Waits for a connection without limit.
     ///
     /// # Errors
     /// As for [`accept_by`](Listener::accept_by).
@@ -83,10 +84,10 @@ impl Listener {
         self.accept_by(Deadline::NEVER)
     }
 
-    /// Waits for a connection until `deadline`. Suspends the coroutine, blocks a plain thread.
+    /// Waits for a connection until `deadline`. Suspends a coroutine and blocks a plain thread.
     ///
-    /// When the process or the system has no fds left, connections are closed as they come, and
-    /// the call waits on for better times.
+    /// When the process or the system has no fds left, connections are accepted and closed at once,
+    /// and the call goes on waiting.
     ///
     /// # Errors
     /// `ETIMEDOUT`, `ECANCELED`, `EBADF` after [`close`](Listener::close), or what accept(2)
@@ -95,24 +96,24 @@ impl Listener {
         loop {
             match self.source.run(Interest::Read, deadline, accept) {
                 Ok(fd) => return Stream::accepted(fd, &self.local),
-                Err(error) if is_peers_own(&error) => {}
+                Err(error) if is_connection_error(&error) => {}
                 Err(error) if is_exhaustion(&error) => self.shed(&error, deadline)?,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Stops it: those who wait in `accept` get `EBADF`, and new connections are refused.
+    /// Stops listening: pending `accept` calls fail with `EBADF`, and new connections are refused.
     pub fn close(&self) {
         self.source.close();
     }
 
-    /// How many connections were closed unheard for want of fds.
+    /// Returns the number of connections that were closed at once because no fd was left.
     pub fn shed_count(&self) -> u64 {
         self.shed.load(Ordering::Relaxed)
     }
 
-    /// There is no fd for the connection that waits: gives up the reserve for it, to close both.
+    /// Without an fd for the next connection: frees the spare one to accept and close it.
     fn shed(&self, error: &io::Error, deadline: Deadline) -> io::Result<()> {
         let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
         if reserve.take().is_some() {
@@ -150,7 +151,7 @@ impl Drop for Listener {
     }
 }
 
-/// A socket that is bound and does not listen yet.
+/// Creates a socket that is bound and does not listen yet.
 pub(super) fn bind_socket(addr: &Addr, options: &ListenOptions) -> io::Result<Socket> {
     let socket = Socket::new(addr.domain(), Type::STREAM.nonblocking().cloexec(), None)?;
     match addr {
@@ -172,14 +173,14 @@ pub(super) fn bind_socket(addr: &Addr, options: &ListenOptions) -> io::Result<So
 fn accept(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     let (addr, length) = (std::ptr::null_mut(), std::ptr::null_mut());
-    // Null pointers ask for no address.
+    // Null pointers: no address wanted.
     let fd = crate::sys::syscall!(accept4(fd.as_raw_fd(), addr, length, flags))?;
     // SAFETY: a new fd that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// The connection failed before it was accepted, which is no fault of the listener (accept(2)).
-fn is_peers_own(error: &io::Error) -> bool {
+/// Whether the connection failed before it was accepted, not the listener (accept(2)).
+fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
@@ -199,14 +200,14 @@ fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// Removes the socket at `path` if nobody listens on it any more.
+/// Removes the socket at `path` if no process listens on it.
 fn remove_stale(path: &Path) {
     let is_socket = path.symlink_metadata().is_ok_and(|meta| meta.file_type().is_socket());
     if is_socket {
         let refused = std::os::unix::net::UnixStream::connect(path)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
         if refused {
-            // Failing that, bind reports the address as in use.
+            // If this fails, bind reports the address as in use.
             let _ = std::fs::remove_file(path);
         }
     }

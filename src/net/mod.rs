@@ -1,13 +1,27 @@
 //! Sockets for coroutines and threads: TCP over IPv4 and IPv6, and Unix stream sockets.
 //!
-//! **What it offers.** [`Listener`], [`Stream`] and [`Addr`], each for both families, so that
-//! what is built above treats them alike. Every wait takes a [`Deadline`](crate::rt::Deadline) or
-//! the time-outs set on the stream; it suspends a coroutine and blocks a plain thread. Streams
-//! may be read and written by several coroutines and threads at once.
+//! [`Listener`], [`Stream`] and [`Addr`] cover both families, so that code on top treats them alike.
+//! Every wait takes a [`Deadline`](crate::rt::Deadline) or a timeout set on the stream; it suspends a
+//! coroutine and blocks a plain thread. Several coroutines and threads may use a stream at once.
 //!
-//! **What it may call.** `rt`, and socket2 for what makes sockets.
+//! ```
+//! use fastrpc::net::{Addr, ListenOptions, Listener, Stream};
+//! use fastrpc::rt::Deadline;
 //!
-//! **What it must never do.** Block a worker: names are resolved on a thread of their own.
+//! let listener = Listener::bind(&"127.0.0.1:0".parse::<Addr>()?, &ListenOptions::default())?;
+//! let client = Stream::connect_by(listener.local_addr(), Deadline::NEVER)?;
+//! let server = listener.accept_by(Deadline::NEVER)?;
+//! client.write_all_by(b"hello", Deadline::NEVER)?;
+//! let mut buffer = [0; 5];
+//! server.read_exact_by(&mut buffer, Deadline::NEVER)?;
+//! assert_eq!(&buffer, b"hello");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+// What it may call: rt, sys.
+//
+// Sockets are created by socket2. What it must never do: block a worker. Host names are resolved on a
+// thread of their own.
 
 mod addr;
 mod buffer;

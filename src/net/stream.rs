@@ -11,8 +11,8 @@ use socket2::{SockRef, Socket, TcpKeepalive, Type};
 use super::Addr;
 use crate::rt::{self, Deadline, Interest, Source};
 
-/// A connection. Reading and writing go on independently of each other, from any number of
-/// coroutines and threads.
+/// A connected stream socket. Any number of coroutines and threads may read and write it, in both
+/// directions at once.
 pub struct Stream {
     source: Source,
     peer: Addr,
@@ -40,7 +40,8 @@ impl Stream {
             match crate::sys::syscall!(connect(fd, address.as_ptr().cast(), address.len())) {
                 Ok(_) => break false,
                 Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => break true,
-                // A Unix listener's queue is full, and nothing tells when it is not (unix(7)).
+                // A Unix listener's queue is full; the kernel does not report when it no longer is
+                // (unix(7)).
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if deadline.has_passed() {
                         return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
@@ -60,11 +61,11 @@ impl Stream {
         Ok(Stream { source, peer: addr.clone(), timeouts: Mutex::default() })
     }
 
-    /// Resolves `target` (see [`Addr`]) and connects to the first of its addresses that answers.
+    /// Resolves `target` (see [`Addr`]) and connects to the first of its addresses that accepts.
     ///
     /// # Errors
-    /// Those of [`Addr::resolve`] and, of the address that was tried last,
-    /// [`connect_by`](Stream::connect_by).
+    /// Those of [`Addr::resolve`], and those of [`connect_by`](Stream::connect_by) for the last
+    /// address.
     pub fn connect(target: &str, deadline: Deadline) -> io::Result<Stream> {
         let mut last = None;
         for addr in Addr::resolve(target, deadline)? {
@@ -81,7 +82,7 @@ impl Stream {
         let peer = match local {
             Addr::Inet(_) => {
                 socket.set_tcp_nodelay(true)?;
-                // The peer may have gone already; reading will tell.
+                // Fails if the peer has disconnected already, which a read then reports.
                 socket.peer_addr().map(|addr| Addr::from_sockaddr(&addr))
             }
             Addr::Unix(_) => Ok(Addr::Unix(Default::default())),
@@ -90,8 +91,8 @@ impl Stream {
         Ok(Stream { source: Source::new(fd)?, peer, timeouts: Mutex::default() })
     }
 
-    /// Reads what there is, at most `buf.len()` bytes; 0 is the end of the stream. Suspends the
-    /// coroutine, blocks a plain thread.
+    /// Reads at most `buf.len()` bytes and returns how many; 0 at the end of the stream. Suspends a
+    /// coroutine and blocks a plain thread.
     ///
     /// # Errors
     /// `ETIMEDOUT`, `ECANCELED`, `EBADF` after [`close`](Stream::close), or those of read(2).
@@ -99,7 +100,7 @@ impl Stream {
         self.source.read(buf, deadline)
     }
 
-    /// Reads into a buffer that is borrowed once there may be something to read.
+    /// Reads into a buffer that is borrowed only when there may be data.
     pub(crate) fn read_lazily<B: AsMut<[u8]>>(
         &self,
         deadline: Deadline,
@@ -108,7 +109,7 @@ impl Stream {
         self.source.read_lazily(deadline, borrow)
     }
 
-    /// Fills `buf`.
+    /// Reads until `buf` is full.
     ///
     /// # Errors
     /// As for [`read_by`](Stream::read_by), and `UnexpectedEof`.
@@ -122,8 +123,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Writes what there is room for, and answers how much that was. A peer that is gone is
-    /// `EPIPE`, without a signal.
+    /// Writes at least one byte of `buf` and returns how many. A peer that has disconnected is `EPIPE`,
+    /// without a signal.
     ///
     /// # Errors
     /// As for [`read_by`](Stream::read_by), or those of send(2).
@@ -131,12 +132,12 @@ impl Stream {
         self.source.write(buf, deadline)
     }
 
-    /// Writes what can be written at once, without ever waiting.
+    /// Writes what fits without waiting.
     pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.source.try_write(buf)
     }
 
-    /// Writes all of `buf`. If several write at once, their bytes may mix.
+    /// Writes all of `buf`. Bytes of concurrent writers may interleave.
     ///
     /// # Errors
     /// As for [`write_by`](Stream::write_by); a part may have been written.
@@ -148,7 +149,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits until there is something to read, the end of the stream included.
+    /// Waits until there is data or the end of the stream.
     ///
     /// # Errors
     /// As for [`read_by`](Stream::read_by).
@@ -156,25 +157,25 @@ impl Stream {
         self.source.wait_ready(Interest::Read, deadline)
     }
 
-    /// Ends one direction or both: the peer reads the end of the stream (shutdown(2)).
+    /// Shuts down one direction or both (shutdown(2)): the peer reads the end of the stream.
     ///
     /// # Errors
-    /// `NotConnected` when the peer is gone.
+    /// `NotConnected` when the peer has disconnected.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket().shutdown(how)
     }
 
-    /// Ends the connection for all who use it: whoever waits on it gets `EBADF`.
+    /// Closes the connection for all its users: their waits fail with `EBADF`.
     pub fn close(&self) {
         self.source.close();
     }
 
-    /// The other end.
+    /// Returns the peer's address.
     pub fn peer_addr(&self) -> &Addr {
         &self.peer
     }
 
-    /// This end.
+    /// Returns the local address.
     ///
     /// # Errors
     /// Those of getsockname(2).
@@ -182,12 +183,11 @@ impl Stream {
         Ok(Addr::from_sockaddr(&self.socket().local_addr()?))
     }
 
-    /// When a peer counts as gone that says nothing at all, because its machine or the way to it
-    /// has failed: reads and writes fail with `ETIMEDOUT` once what was sent has not been
-    /// acknowledged for `timeout`, and a connection on which nothing was sent or came for as long
-    /// asks the peer's machine (`TCP_USER_TIMEOUT` and `SO_KEEPALIVE`, tcp(7); in whole seconds,
-    /// at least one). `None` leaves it to the kernel: a quarter of an hour, or never. Unix sockets
-    /// need nothing of it.
+    /// Sets after how long a silent peer, whose machine or network has failed, counts as dead: reads
+    /// and writes fail with `ETIMEDOUT` once sent data was not acknowledged for `timeout`, and an idle
+    /// connection is probed after as long (`TCP_USER_TIMEOUT` and `SO_KEEPALIVE`, tcp(7); in whole
+    /// seconds, at least one). `None` leaves it to the kernel: a quarter of an hour, or never. Has no
+    /// effect on Unix sockets.
     ///
     /// # Errors
     /// Those of setsockopt(2).
@@ -205,12 +205,12 @@ impl Stream {
         socket.set_tcp_keepalive(&keepalive)
     }
 
-    /// How long [`Read::read`] waits; `None` for ever, which is the default.
+    /// Sets how long [`Read::read`] waits; `None`, the default, without limit.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) {
         self.timeouts.lock().unwrap_or_else(|error| error.into_inner()).read = timeout;
     }
 
-    /// How long [`Write::write`] waits; `None` for ever, which is the default.
+    /// Sets how long [`Write::write`] waits; `None`, the default, without limit.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) {
         self.timeouts.lock().unwrap_or_else(|error| error.into_inner()).write = timeout;
     }
@@ -268,7 +268,7 @@ fn wait_connected(source: &Source, deadline: Deadline) -> io::Result<()> {
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }
-        // Without an error and without a peer it is not decided yet.
+        // Without an error and without a peer, the connect is still in progress.
         match socket.peer_addr() {
             Ok(_) => Ok(()),
             Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {

@@ -1,15 +1,15 @@
-//! Several processes that serve one address: the pre-fork model.
+//! Pre-forking: several processes that serve one address.
 //!
-//! **What it offers.** [`Prefork`] binds an address, makes the processes, and looks after them: one
-//! that ends is made again, SIGTERM or SIGINT to the parent stop them all.
+//! [`Prefork`] binds an address, forks the processes and supervises them: a process that ends is
+//! restarted; SIGTERM or SIGINT to the parent stops them all.
 //!
-//! **What holds.** The parent serves nothing and never starts the runtime, which would not work in
-//! its children; each child has a runtime of its own. The parent keeps the listening sockets: what
-//! waits in the queue of a child that has died waits for the next one.
-//!
-//! **What it may call.** `net` for the sockets, `rt` for signals, libc.
-//!
-//! **What it must never do.** Wait for children that are not its own.
+//! The parent serves nothing and never starts the runtime, which would not work in its children; each
+//! child has a runtime of its own. The parent keeps the listening sockets, so that the connections in
+//! the queue of a child that has died wait for its successor.
+
+// What it may call: net, rt, sys.
+//
+// What it must never do: wait for children that are not its own.
 
 mod child;
 mod supervisor;
@@ -25,16 +25,15 @@ pub use self::child::index;
 
 use self::supervisor::Supervisor;
 
-/// How a [`Prefork`] makes its processes.
+/// The options of a [`Prefork`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// How many processes serve, the parent not counted; by default one for each processor.
+    /// The number of serving processes, without the parent; by default one for each processor.
     pub processes: usize,
-    /// How long the processes have to end after a SIGTERM, before SIGKILL; 15 seconds by default,
-    /// more than what servers give their calls.
+    /// The time from SIGTERM to SIGKILL; 15 seconds by default, more than the grace of servers.
     pub grace: Duration,
-    /// Whether a process that ends is made again; true by default.
+    /// Whether a process that ends is restarted; true by default.
     pub restart: bool,
     /// Connections that may wait in the queue of each process; 4096 by default.
     pub backlog: i32,
@@ -47,7 +46,7 @@ impl Default for Options {
     }
 }
 
-/// An address, bound, and the processes that are to serve it.
+/// A bound address and the processes that will serve it.
 ///
 /// ```no_run
 /// use fastrpc::process::{Options, Prefork};
@@ -72,50 +71,50 @@ pub struct Prefork {
 }
 
 impl Prefork {
-    /// Binds `addr`: `"host:port"`, where port 0 takes a free one, or `"unix:/path"`. Connections wait
-    /// from here on. Works without the runtime.
+    /// Binds `addr`: `"host:port"`, where port 0 takes a free one, or `"unix:/path"`. The host is an IP
+    /// address or `localhost`. Connections are queued from now on. Works without the runtime.
     ///
     /// # Errors
-    /// `InvalidInput` for no or more than 1,024 processes, and when the address cannot be had: also
-    /// if other processes share it by `SO_REUSEPORT`.
+    /// `InvalidInput` for no processes or more than 1,024; those of bind(2), `AddrInUse` also when
+    /// another program shares the port by `SO_REUSEPORT`.
     pub fn bind(addr: &str, options: Options) -> io::Result<Prefork> {
         if !(1..=MAX_PROCESSES).contains(&options.processes) {
-            let text = "the number of processes is between 1 and 1024";
+            let text = "the number of processes must be between 1 and 1024";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let group = ListenGroup::bind(&addr.parse()?, options.backlog, options.processes)?;
         Ok(Prefork { group, options })
     }
 
-    /// The address bound.
+    /// Returns the address bound.
     pub fn local_addr(&self) -> &Addr {
         self.group.local_addr()
     }
 
-    /// Forks the processes, each of which calls `work` with its number, from 0, and a socket that
-    /// listens, and ends with the status that `work` gives; 101 if it panics. Blocks the caller, the
-    /// parent, until the processes have ended:
+    /// Forks the processes, each of which calls `work` with its index, from 0, and a listening socket,
+    /// and exits with the status that `work` returns; 101 if it panics. Blocks the caller, the parent,
+    /// until the processes have ended:
     ///
     /// - after SIGTERM or SIGINT to the parent: it closes the sockets, sends SIGTERM to the processes,
-    ///   and SIGKILL to those that are still there after [`grace`](Options::grace). Gives the signal's
+    ///   and SIGKILL to those that still run after [`grace`](Options::grace). Returns the signal's
     ///   number. A process that has not called
     ///   [`run_until_signal`](crate::Server::run_until_signal) dies of the SIGTERM at once.
-    /// - with [`restart`](Options::restart) off, after the last has ended. Gives 0.
+    /// - with [`restart`](Options::restart) off, after the last one has ended. Returns 0.
     ///
-    /// A process that ends, by whatever cause and with whatever status, is logged and made again
-    /// after 100 ms; twice as long each further time, up to 5 s, and again 100 ms once it has lived
-    /// for 10 s. During the first 100 ms its connections wait for it; in longer pauses they go to the
-    /// other processes. When the parent dies by any cause, the processes get SIGKILL; one that
-    /// changes its user or group gives that up (`PR_SET_PDEATHSIG`, prctl(2)).
+    /// A process that ends, for whatever reason, is logged and restarted after 100 ms; the delay
+    /// doubles each time up to 5 s, and is 100 ms again once the process has run for 10 s. During the
+    /// first 100 ms its connections wait for it; with longer delays they go to the other processes.
+    /// When the parent dies for any reason, the processes get SIGKILL, except one that has changed its
+    /// user or group (`PR_SET_PDEATHSIG`, prctl(2)).
     ///
     /// The kernel spreads TCP connections evenly by a hash of their addresses. Processes on a Unix
-    /// socket share one queue: who is idle takes from it.
+    /// socket share one queue, from which idle ones take.
     ///
-    /// Call it before the program makes threads: only the calling one exists in the processes.
+    /// Call it before the program creates threads: only the calling thread exists in the processes.
     ///
     /// # Errors
-    /// `AlreadyExists` when the runtime has started, which works in no child; `ResourceBusy` when
-    /// something else in this process waits for signals; those of fork(2). No process is left then.
+    /// `AlreadyExists` when the runtime has started, which does not work in a child; `ResourceBusy` when
+    /// another part of this process waits for signals; those of fork(2). No process is left then.
     pub fn run(self, work: impl Fn(usize, OwnedFd) -> i32) -> io::Result<i32> {
         Supervisor::new(self.group, self.options, &work)?.run()
     }

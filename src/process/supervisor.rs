@@ -11,30 +11,30 @@ use crate::net::ListenGroup;
 use crate::rt::{self, Deadline, SignalWatch};
 use crate::sys::syscall;
 
-/// Dropped, it kills the processes that are left.
+/// Forks, watches and restarts the processes. Dropping it kills those that are left.
 pub(super) struct Supervisor<'a> {
-    /// `None` once they are closed.
+    /// `None` once the sockets are closed.
     group: Option<ListenGroup>,
     /// `None` in a child.
     watch: Option<SignalWatch>,
-    slots: Vec<Slot>,
+    slots: Vec<ProcessSlot>,
     options: Options,
     work: &'a dyn Fn(usize, OwnedFd) -> i32,
 }
 
-/// One of the processes, through all its lives.
+/// One of the processes, over all its restarts.
 #[derive(Default)]
-struct Slot {
-    state: State,
-    /// Of the next restart.
+struct ProcessSlot {
+    state: ProcessState,
+    /// Before the next restart.
     delay: Duration,
     /// Its socket gets no connections: see [`ListenGroup::pause`].
     paused: bool,
 }
 
 #[derive(Clone, Copy, Default)]
-enum State {
-    /// Not made, or not to be made again.
+enum ProcessState {
+    /// Not started, or not to be restarted.
     #[default]
     Ended,
     Running {
@@ -52,21 +52,21 @@ impl<'a> Supervisor<'a> {
         options: Options,
         work: &'a dyn Fn(usize, OwnedFd) -> i32,
     ) -> io::Result<Supervisor<'a>> {
-        check_in_time()?;
+        check_not_started()?;
         let watch = SignalWatch::start(&[libc::SIGTERM, libc::SIGINT, libc::SIGCHLD])?;
-        let slots = (0..options.processes).map(|_| Slot::default()).collect();
+        let slots = (0..options.processes).map(|_| ProcessSlot::default()).collect();
         Ok(Supervisor { group: Some(group), watch: Some(watch), slots, options, work })
     }
 
-    /// Gives the signal that ended it, or 0.
+    /// Runs until all processes have ended. Returns the signal that stopped them, or 0.
     pub(super) fn run(mut self) -> io::Result<libc::c_int> {
         for index in 0..self.slots.len() {
             self.start(index)?;
         }
-        while self.slots.iter().any(|slot| !matches!(slot.state, State::Ended)) {
+        while self.slots.iter().any(|slot| !matches!(slot.state, ProcessState::Ended)) {
             match self.next_signal(self.next_restart())? {
-                None => self.restart_those_due(),
-                Some(libc::SIGCHLD) => self.reap(|this, index| this.plan_restart(index)),
+                None => self.restart_due(),
+                Some(libc::SIGCHLD) => self.reap(|this, index| this.schedule_restart(index)),
                 Some(signal) => {
                     log::info!("signal {signal}: stopping the processes");
                     self.stop()?;
@@ -77,10 +77,10 @@ impl<'a> Supervisor<'a> {
         Ok(0)
     }
 
-    // ---- making processes ----
+    // ---- starting processes ----
 
     fn start(&mut self, index: usize) -> io::Result<()> {
-        check_in_time()?;
+        check_not_started()?;
         let group = self.group.as_ref().expect("open until the stop");
         if self.slots[index].paused {
             group.resume(index)?;
@@ -97,19 +97,19 @@ impl<'a> Supervisor<'a> {
             child::work_and_exit(index, || (self.work)(index, listener));
         };
         drop(held);
-        log::info!("process {index} is {pid}");
-        self.slots[index].state = State::Running { pid, since: Instant::now() };
+        log::info!("process {index} started with pid {pid}");
+        self.slots[index].state = ProcessState::Running { pid, since: Instant::now() };
         Ok(())
     }
 
-    fn restart_those_due(&mut self) {
+    fn restart_due(&mut self) {
         let now = Instant::now();
         for index in 0..self.slots.len() {
             match self.slots[index].state {
-                State::Restarting { at } if at <= now => {
+                ProcessState::Restarting { at } if at <= now => {
                     if let Err(error) = self.start(index) {
-                        log::error!("process {index} could not be made again: {error}");
-                        self.plan_restart(index);
+                        log::error!("cannot restart process {index}: {error}");
+                        self.schedule_restart(index);
                     }
                 }
                 _ => {}
@@ -119,43 +119,46 @@ impl<'a> Supervisor<'a> {
 
     fn next_restart(&self) -> Deadline {
         let times = self.slots.iter().filter_map(|slot| match slot.state {
-            State::Restarting { at } => Some(at),
+            ProcessState::Restarting { at } => Some(at),
             _ => None,
         });
         times.min().map_or(Deadline::NEVER, Deadline::at)
     }
 
-    fn plan_restart(&mut self, index: usize) {
-        let lived_well = match self.slots[index].state {
-            State::Running { since, .. } => since.elapsed() >= LIVED_WELL,
+    fn schedule_restart(&mut self, index: usize) {
+        let was_healthy = match self.slots[index].state {
+            ProcessState::Running { since, .. } => since.elapsed() >= HEALTHY_AFTER,
             _ => false,
         };
-        self.slots[index].state = State::Ended;
+        self.slots[index].state = ProcessState::Ended;
         if !self.options.restart {
             return;
         }
-        let others = self.slots.iter().any(|slot| matches!(slot.state, State::Running { .. }));
+        let others =
+            self.slots.iter().any(|slot| matches!(slot.state, ProcessState::Running { .. }));
         let slot = &mut self.slots[index];
         let delay = match slot.delay {
             Duration::ZERO => MIN_DELAY,
-            _ if lived_well => MIN_DELAY,
+            _ if was_healthy => MIN_DELAY,
             delay => (2 * delay).min(MAX_DELAY),
         };
         slot.delay = delay;
-        slot.state = State::Restarting { at: Instant::now() + delay };
+        slot.state = ProcessState::Restarting { at: Instant::now() + delay };
         if delay > MIN_DELAY && others && !slot.paused {
             let group = self.group.as_ref().expect("open until the stop");
             match group.pause(index) {
                 Ok(()) => slot.paused = true,
-                Err(error) => log::warn!("connections to process {index} wait for it: {error}"),
+                Err(error) => log::warn!(
+                    "cannot redirect the connections of process {index}, they wait: {error}"
+                ),
             }
         }
-        log::info!("process {index} is made again in {delay:?}");
+        log::info!("process {index} restarts in {delay:?}");
     }
 
-    // ---- their ends ----
+    // ---- stopping processes ----
 
-    /// The next signal; `None` if there was none by the deadline.
+    /// Waits for the next signal; `None` at the deadline.
     fn next_signal(&self, deadline: Deadline) -> io::Result<Option<libc::c_int>> {
         match self.watch.as_ref().expect("in the parent").wait(deadline) {
             Ok(signal) => Ok(Some(signal)),
@@ -164,10 +167,10 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Calls `ended` for each process that has ended.
+    /// Waits for the processes that have ended, and calls `ended` for each.
     fn reap(&mut self, ended: impl Fn(&mut Self, usize)) {
         for index in 0..self.slots.len() {
-            if let State::Running { pid, .. } = self.slots[index].state
+            if let ProcessState::Running { pid, .. } = self.slots[index].state
                 && let Some(end) = wait_for(pid, libc::WNOHANG)
             {
                 match end {
@@ -175,7 +178,7 @@ impl<'a> Supervisor<'a> {
                         log::info!("process {index} ({pid}) ended with {status}")
                     }
                     Ok(status) => log::warn!("process {index} ({pid}) ended with {status}"),
-                    Err(error) => log::warn!("process {index} ({pid}) has gone: {error}"),
+                    Err(error) => log::warn!("cannot wait for process {index} ({pid}): {error}"),
                 }
                 ended(self, index);
             }
@@ -183,12 +186,12 @@ impl<'a> Supervisor<'a> {
     }
 
     fn stop(&mut self) -> io::Result<()> {
-        // New connections are refused as soon as the children have closed theirs, too.
+        // New connections are refused once the children have closed their sockets too.
         self.group = None;
         for slot in &mut self.slots {
             match slot.state {
-                State::Running { pid, .. } => signal(pid, libc::SIGTERM),
-                _ => slot.state = State::Ended,
+                ProcessState::Running { pid, .. } => signal(pid, libc::SIGTERM),
+                _ => slot.state = ProcessState::Ended,
             }
         }
         let deadline = Deadline::after(self.options.grace);
@@ -196,11 +199,11 @@ impl<'a> Supervisor<'a> {
             match self.next_signal(deadline)? {
                 None => {
                     let left = self.running().count();
-                    log::warn!("{left} processes did not end in time and are killed");
+                    log::warn!("{left} processes did not exit in time and are killed");
                     break;
                 }
                 Some(libc::SIGCHLD) => self.reap(|this, index| {
-                    this.slots[index].state = State::Ended;
+                    this.slots[index].state = ProcessState::Ended;
                 }),
                 Some(_) => {}
             }
@@ -210,7 +213,7 @@ impl<'a> Supervisor<'a> {
 
     fn running(&self) -> impl Iterator<Item = libc::pid_t> {
         self.slots.iter().filter_map(|slot| match slot.state {
-            State::Running { pid, .. } => Some(pid),
+            ProcessState::Running { pid, .. } => Some(pid),
             _ => None,
         })
     }
@@ -227,20 +230,20 @@ impl Drop for Supervisor<'_> {
     }
 }
 
-fn check_in_time() -> io::Result<()> {
+fn check_not_started() -> io::Result<()> {
     if !rt::has_started() {
         return Ok(());
     }
-    let text = "the runtime has started: processes must be made before its first use";
+    let text = "the runtime has started: call Prefork::run before its first use";
     Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
 }
 
 fn signal(pid: libc::pid_t, signal: libc::c_int) {
-    // A child that was not waited for: the number is still its own.
+    // A child that was not waited for: the pid is still its own.
     let _ = syscall!(kill(pid, signal));
 }
 
-/// How the child ended; `None` if it has not.
+/// Returns the exit status of the child; `None` while it runs.
 fn wait_for(pid: libc::pid_t, flags: libc::c_int) -> Option<io::Result<ExitStatus>> {
     let mut status = 0;
     loop {
@@ -256,5 +259,5 @@ fn wait_for(pid: libc::pid_t, flags: libc::c_int) -> Option<io::Result<ExitStatu
 
 const MIN_DELAY: Duration = Duration::from_millis(100);
 const MAX_DELAY: Duration = Duration::from_secs(5);
-/// A process that ends after so long has not failed at its start.
-const LIVED_WELL: Duration = Duration::from_secs(10);
+/// A process that ran for this long did not fail at its start.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! A door for the benchmark alone: the primitive behind every wait has no public form.
+//! Park and unpark for the benchmark: the primitive behind every wait has no public form.
 
 use std::cell::Cell;
 use std::io;
@@ -9,16 +9,16 @@ use super::park::wait::{Waiter, Waker};
 use super::time::Deadline;
 use super::{WaitError, spawn_detached};
 
-/// The time in which the calling coroutine and another one wake each other and wait, `rounds`
+/// Returns the time in which the calling coroutine and another one wake each other and wait, `rounds`
 /// times each. Every step is one park and one unpark.
 ///
 /// # Errors
-/// Outside of a coroutine, and when the coroutine is cancelled.
+/// Outside of a coroutine, and when the coroutine is canceled.
 pub fn park_unpark(rounds: usize) -> io::Result<Duration> {
     let pair = Rc::new(Pair::default());
     let other = pair.clone();
     spawn_detached("bench", move || {
-        // If it fails the caller's wait has failed as well.
+        // If it fails, so does the caller's wait.
         let _ = (0..rounds).try_for_each(|_| other.wake_and_wait(1, 0));
     })?;
     let begin = Instant::now();

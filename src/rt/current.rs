@@ -1,4 +1,4 @@
-//! What the calling coroutine asks of its own worker: to yield, to sleep, who it is, whether it was canceled.
+//! The calling coroutine: yield, sleep, its identity, whether it was canceled.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -8,9 +8,8 @@ use super::park::wait::{WaitError, Waiter};
 use super::time::Deadline;
 use super::worker::Worker;
 
-/// Lets every other coroutine of this worker that can run do so first; the worker also looks at
-/// its fds and timers regularly, however long the others keep yielding. In a plain thread, what
-/// sched_yield(2) does.
+/// Yields to every other runnable coroutine of this worker. The worker polls its fds and timers
+/// regularly, however long its coroutines keep yielding. In a plain thread, sched_yield(2).
 pub fn yield_now() {
     match Worker::current() {
         Some(worker) if !worker.is_forked() => match worker.running() {
@@ -24,12 +23,12 @@ pub fn yield_now() {
 /// Suspends the coroutine, or blocks the plain thread, for at least `duration`.
 ///
 /// # Errors
-/// `ECANCELED` when the coroutine is cancelled, and an error in a forked child.
+/// `ECANCELED` when the coroutine is canceled; an error in a forked child.
 pub fn sleep(duration: Duration) -> io::Result<()> {
     sleep_by(Deadline::after(duration))
 }
 
-/// The same until `instant`.
+/// Suspends the coroutine, or blocks the plain thread, until `instant`.
 ///
 /// # Errors
 /// As for [`sleep`].
@@ -39,7 +38,7 @@ pub fn sleep_until(instant: Instant) -> io::Result<()> {
 
 fn sleep_by(deadline: Deadline) -> io::Result<()> {
     if deadline.has_passed() {
-        // A loop of such sleeps must not keep the others from running.
+        // A loop of such sleeps must not starve the others.
         yield_now();
     }
     match Waiter::new().wait(deadline) {
@@ -54,19 +53,19 @@ pub fn is_coroutine() -> bool {
     Worker::current().and_then(Worker::running).is_some()
 }
 
-/// The index of the calling worker; `None` in a plain thread.
+/// Returns the index of the calling worker; `None` in a plain thread.
 pub fn worker_index() -> Option<usize> {
     Worker::current().map(Worker::index)
 }
 
-/// The calling coroutine; `None` in a plain thread.
+/// Returns the calling coroutine; `None` in a plain thread.
 pub fn current() -> Option<Current> {
     let fiber = Worker::current().and_then(Worker::running)?;
     let name = fiber.name.borrow().as_str().to_owned();
     Some(Current { id: fiber.id(), name, stack_size: fiber.stack().size() })
 }
 
-/// What is known of the calling coroutine.
+/// A description of the calling coroutine.
 #[derive(Clone, Debug)]
 pub struct Current {
     id: u64,
@@ -75,35 +74,35 @@ pub struct Current {
 }
 
 impl Current {
-    /// Its number, unique in this process.
+    /// Returns its id, unique in this process.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The name it was given, or that of its kind.
+    /// Returns the name it was given, or that of its kind.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The size of its stack in bytes.
+    /// Returns the size of its stack in bytes.
     pub fn stack_size(&self) -> usize {
         self.stack_size
     }
 
-    /// The number of the running coroutine, without the rest; 0 in a plain thread.
+    /// Returns the id of the running coroutine alone; 0 in a plain thread.
     pub(super) fn running_id() -> u64 {
         Worker::current().and_then(Worker::running).map_or(0, Fiber::id)
     }
 }
 
-/// Whether the calling coroutine was cancelled: its waits fail. False in a plain thread.
+/// Whether the calling coroutine was canceled, so that its waits fail. False in a plain thread.
 pub fn is_canceled() -> bool {
-    Worker::current().and_then(Worker::running).is_some_and(|fiber| fiber.parker().is_cancelled())
+    Worker::current().and_then(Worker::running).is_some_and(|fiber| fiber.parker().is_canceled())
 }
 
-/// Runs `f` with cancellation put off: its waits are waits, even of a coroutine that is or gets
-/// cancelled. For cleaning up and for what must not be left half done. Later waits fail again. In
-/// a plain thread, which cannot be cancelled, it just runs `f`.
+/// Runs `f` with cancellation deferred: its waits do not fail, even if the coroutine is or gets
+/// canceled. For cleanup and for what must not be left half done. Later waits fail again. A plain
+/// thread cannot be canceled and only runs `f`.
 pub fn uncancellable<T>(f: impl FnOnce() -> T) -> T {
     struct Shield(&'static Fiber);
     impl Drop for Shield {
@@ -118,8 +117,8 @@ pub fn uncancellable<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Gives back the memory that deeper calls than the present one have used of the coroutine's
-/// stack: for a long wait.
+/// Returns to the kernel the stack memory that calls deeper than the present one have used: before a
+/// long wait.
 pub(crate) fn trim_stack() {
     if let Some(fiber) = Worker::current().and_then(Worker::running) {
         fiber.stack().give_back_unused();

@@ -8,7 +8,7 @@
 //! A coroutine never leaves the worker on which it was spawned, so that errno, `thread_local!`, the owner
 //! of a mutex and thread-bound libraries are right without further care. Coroutines of one worker never
 //! run in parallel and switch only in calls that wait. All that waits may be called by plain threads as
-//! well, which block. Cancellation and time-outs are errors of the call that waited; nothing is unwound.
+//! well, which block. Cancellation and timeouts are errors of the call that waited; nothing is unwound.
 
 // What it may call: slab, sys, wheel.
 //
@@ -58,7 +58,7 @@ pub(crate) use self::io::source::Source;
 pub(crate) use self::lock_check::{HeldAs, Holder, Site, deadlocks, waits_with_locks};
 #[cfg(feature = "hook")]
 pub(crate) use self::park::addr_wait::{
-    BUCKETS as ADDRESS_BUCKETS, Look, bucket as address_bucket, notify_address, wait_address,
+    Attempt, BUCKETS as ADDRESS_BUCKETS, bucket as address_bucket, notify_address, wait_address,
 };
 pub(crate) use self::park::observer::{BlockObserver, Blocking, observe_blocking};
 pub(crate) use self::park::wait::{WaitError, Waiter, Waker};

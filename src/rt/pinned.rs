@@ -4,8 +4,8 @@ use std::mem::ManuallyDrop;
 
 use super::worker::{self, Message, Worker};
 
-/// A value that lives on one worker: reachable from that worker's coroutines alone, without a
-/// lock, though the handle may travel anywhere. Dropped on its worker, wherever the handle is.
+/// A value that lives on one worker: only that worker's coroutines reach it, without a lock, while the
+/// handle may be sent anywhere. It is dropped on its worker, wherever the handle is dropped.
 pub(crate) struct Pinned<T: 'static> {
     home: usize,
     value: ManuallyDrop<Box<T>>,
@@ -26,14 +26,14 @@ impl<T> Pinned<T> {
         Pinned { home, value: ManuallyDrop::new(Box::new(value)) }
     }
 
-    /// The value, on its worker.
+    /// Returns the value when called on its worker.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         let here = Worker::current().is_some_and(|worker| worker.index() == self.home);
         here.then_some(&**self.value)
     }
 
-    /// The index of its worker.
+    /// Returns the index of its worker.
     pub(crate) fn home(&self) -> usize {
         self.home
     }
@@ -52,7 +52,7 @@ impl<T> Drop for Pinned<T> {
         }
         let value = Home(value);
         if worker::is_forked() {
-            // Its worker is not in this process; what it holds goes with the process.
+            // Its worker does not exist in this process: leaked.
             return std::mem::forget(value);
         }
         worker::send(self.home, Message::Run(Box::new(move || drop({ value }.0))));

@@ -1,9 +1,9 @@
-//! The reactor: each worker's loop, which turns messages, timers and fd events into runnable
-//! coroutines, runs them, and blocks in `epoll_wait` when there are none.
+//! The reactor, each worker's loop: turns messages, timers and fd events into runnable coroutines,
+//! runs them, and blocks in `epoll_pwait2` when there are none.
 //!
 //! It waits in its own epoll set, not in the engine's: one system call per idle round instead of
-//! three, and time-outs in nanoseconds. The engine's own event loop sleeps below it and is only
-//! needed to start it.
+//! three, and timeouts in nanoseconds. The engine's event loop sleeps below and is only needed to
+//! start it.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,8 +14,8 @@ use super::time::Deadline;
 use super::timer::TimerEvent;
 use super::worker::{Message, Worker};
 
-/// The body of worker `index`'s reactor. `started` is told how the start went; if it failed the
-/// worker stays idle for ever.
+/// Runs the reactor of worker `index`. `started` receives the result of the start; if that failed, the
+/// worker stays idle forever.
 pub(super) fn run(index: usize, started: impl FnOnce(io::Result<()>)) {
     name_thread(index);
     stack::install_signal_stack();
@@ -43,10 +43,10 @@ impl Reactor {
             self.worker.held.report();
             self.poll();
             self.handle_messages();
-            // After the fds: what came before a deadline must not lose to it only because the
-            // worker was held up.
+            // After the fds: an event that came before a deadline must not lose to it because the
+            // worker was busy.
             self.fire_timers();
-            self.worker.serve_notes();
+            self.worker.serve_notified_addresses();
             self.worker.run_ready();
         }
     }
@@ -60,8 +60,8 @@ impl Reactor {
         }
         let mut more = worker.poller.poll(deadline, &mut self.events);
         worker.woke_up();
-        // All of them, or the timers would come before some of the fds.
-        for _ in 0..MOST_POLLS {
+        // All events, or timers would fire before some of them.
+        for _ in 0..MAX_POLLS {
             self.handle_events();
             if !more {
                 return;
@@ -105,12 +105,12 @@ impl Reactor {
     }
 }
 
-/// A bound on the polls in a row, for fds that become ready faster than they are looked at.
-const MOST_POLLS: usize = 64;
+/// A bound on consecutive polls, for fds that become ready faster than they are handled.
+const MAX_POLLS: usize = 64;
 
 fn name_thread(index: usize) {
     let name = std::ffi::CString::new(format!("fastrpc-{index}")).expect("no NUL in it");
-    // SAFETY: names the calling thread by a C string of fewer than 16 bytes. It is cosmetic, so
-    // that a failure is ignored.
+    // SAFETY: names the calling thread by a C string of fewer than 16 bytes. Cosmetic: a failure is
+    // ignored.
     unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr()) };
 }

@@ -1,4 +1,4 @@
-//! Signals, borrowed from the program for a while.
+//! Waiting for signals: temporary handlers and a self-pipe.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -9,8 +9,8 @@ use super::io::rawfd::{Interest, wait_fd};
 use super::time::Deadline;
 use crate::sys::syscall;
 
-/// While it lives, some signals are written into a pipe. Dropped, it puts the program's own
-/// handlers back. There is one at a time; it works without the runtime.
+/// While it lives, certain signals are written to a pipe; when dropped, it restores the program's own
+/// handlers. There is at most one at a time. Works without the runtime.
 pub(crate) struct SignalWatch {
     pipe: Arc<Pipe>,
     before: Vec<(libc::c_int, libc::sigaction)>,
@@ -20,13 +20,15 @@ pub(crate) struct SignalWatch {
 pub(crate) struct SignalStopper(Arc<Pipe>);
 
 impl SignalWatch {
+    /// Installs handlers for `signals`.
+    ///
     /// # Errors
-    /// `ResourceBusy` while there is another one.
+    /// `ResourceBusy` while another watch exists.
     pub(crate) fn start(signals: &[libc::c_int]) -> io::Result<SignalWatch> {
         if ACTIVE.swap(true, Ordering::Acquire) {
             return Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
-                "something else in this process waits for the signals",
+                "another part of this process already waits for these signals",
             ));
         }
         let mut watch = match Pipe::get() {
@@ -48,7 +50,8 @@ impl SignalWatch {
         SignalStopper(self.pipe.clone())
     }
 
-    /// Waits for one of the signals, or for the stopper: then 0. Suspends or blocks the caller.
+    /// Waits for one of the signals and returns its number, or 0 after [`SignalStopper::tell`].
+    /// Suspends or blocks the caller.
     ///
     /// # Errors
     /// As for [`wait_fd`].
@@ -61,7 +64,7 @@ impl SignalWatch {
         }
     }
 
-    /// Ends it, and has the process ignore the signals from now on.
+    /// Ends the watch and lets the process ignore the signals from now on.
     pub(crate) fn end_ignoring(mut self) {
         for (_, action) in &mut self.before {
             action.sa_sigaction = libc::SIG_IGN;
@@ -86,8 +89,8 @@ impl SignalStopper {
     }
 }
 
-/// Made once for a process and never closed: a handler that was interrupted half way may still write
-/// to it. A forked child makes its own, so that it does not tell its parent of its signals.
+/// Created once per process and never closed: a handler that was interrupted may still write to it. A
+/// forked child creates its own, so that its signals do not reach its parent.
 struct Pipe {
     owner: u32,
     read: OwnedFd,
@@ -97,8 +100,8 @@ struct Pipe {
 impl Pipe {
     fn get() -> io::Result<Arc<Pipe>> {
         let owner = std::process::id();
-        let mut place = PIPE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipe) = place.as_ref().filter(|pipe| pipe.owner == owner) {
+        let mut current = PIPE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipe) = current.as_ref().filter(|pipe| pipe.owner == owner) {
             return Ok(pipe.clone());
         }
         let mut fds = [0; 2];
@@ -110,11 +113,11 @@ impl Pipe {
         let write = unsafe { OwnedFd::from_raw_fd(fds[1]) };
         let pipe = Arc::new(Pipe { owner, read, write });
         WRITE_FD.store(pipe.write.as_raw_fd(), Ordering::Release);
-        *place = Some(pipe.clone());
+        *current = Some(pipe.clone());
         Ok(pipe)
     }
 
-    /// The next byte, if there is one.
+    /// Reads the next byte, if there is one.
     fn read(&self) -> io::Result<Option<u8>> {
         let mut byte = 0u8;
         // `byte` is writable for one byte.
@@ -127,7 +130,7 @@ impl Pipe {
     }
 }
 
-/// Puts our handler in the place of the program's, which it returns.
+/// Installs our handler and returns the program's action.
 fn install(signal: libc::c_int) -> io::Result<libc::sigaction> {
     // SAFETY: all zeroes is a valid sigaction: no flags, an empty mask, the default action.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -151,7 +154,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
 }
 
 fn write_byte(fd: libc::c_int, byte: u8) {
-    // One byte from a live variable. A full pipe holds enough to be told already.
+    // One byte from a live variable. A full pipe wakes the reader anyway.
     let _ = syscall!(write(fd, (&raw const byte).cast(), 1));
 }
 

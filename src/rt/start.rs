@@ -1,4 +1,4 @@
-//! The runtime of the process: its options, its start at first use, its end in a forked child.
+//! The process's runtime: its options, its start at first use, forked children.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -8,30 +8,27 @@ use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use super::fiber::engine;
 use super::fiber::stack::{self, FaultActions};
 use super::reactor;
-use super::worker::{self, Shared, Worker};
+use super::worker::{self, Remote, Worker};
 use crate::sys::syscall;
 
-/// How the runtime of this process is set up. Takes effect if given to [`configure`] before the
-/// runtime's first use.
+/// The options of the process's runtime, to be passed to [`configure`] before its first use.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Worker threads; 1 by default, so that code in coroutines needs no locks among itself. In a
-    /// program that never calls [`configure`], the environment variable `FASTRPC_WORKERS` decides.
+    /// Worker threads; 1 by default, so that coroutines need no locks between each other. In a program
+    /// that never calls [`configure`], the environment variable `FASTRPC_WORKERS` sets it.
     pub workers: usize,
-    /// The stack of a coroutine that does not ask for another size, in bytes; 256 KiB by default.
-    /// Virtual memory: a page counts once it was touched.
+    /// The default stack size of coroutines in bytes; 256 KiB by default. Virtual memory: a page takes
+    /// memory once it was touched.
     pub stack_size: usize,
-    /// Whether blocking calls of libc suspend a coroutine that does not say (feature `hook`); false
-    /// by default. The environment variable `FASTRPC_HOOK=1` means true.
+    /// Whether blocking libc calls suspend coroutines that do not choose (feature `hook`); false by
+    /// default. The environment variable `FASTRPC_HOOK=1` means true.
     pub hook: bool,
-    /// Whether it is found out, and logged, that a coroutine waits while it holds a lock of pthreads
-    /// (feature `hook`); true by default. The environment variable `FASTRPC_LOCK_CHECK=0` means
-    /// false.
+    /// Whether to detect and log coroutines that wait while they hold a pthread lock (feature `hook`);
+    /// true by default. The environment variable `FASTRPC_LOCK_CHECK=0` means false.
     pub lock_check: bool,
-    /// Whether locks and condition variables of pthreads suspend a coroutine that has its hooks
-    /// on (feature `hook`); false by default. The environment variable `FASTRPC_HOOK_LOCKS=1` means
-    /// true.
+    /// Whether pthread locks and condition variables suspend coroutines with hooks on (feature
+    /// `hook`); false by default. The environment variable `FASTRPC_HOOK_LOCKS=1` means true.
     pub hook_locks: bool,
 }
 
@@ -84,47 +81,47 @@ impl Options {
     }
 }
 
-/// Sets the options of the runtime, which starts by its first use.
+/// Sets the options of the runtime, which starts at its first use.
 ///
 /// # Errors
-/// `AlreadyExists` once the runtime has started; `InvalidInput` for no or more than
-/// 1,024 workers, or a stack of more than 1 GiB.
+/// `AlreadyExists` once the runtime has started; `InvalidInput` for no workers or more than 1,024, or a
+/// stack of more than 1 GiB.
 pub fn configure(options: Options) -> io::Result<()> {
     let invalid = |text: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, text.to_owned()));
     if !(1..=MAX_WORKERS).contains(&options.workers) {
-        return invalid("the number of workers is between 1 and 1024");
+        return invalid("the number of workers must be between 1 and 1024");
     }
     if options.stack_size > stack::MAX_STACK {
-        return invalid("a coroutine's stack has at most 1 GiB");
+        return invalid("the stack size of coroutines must be at most 1 GiB");
     }
-    let mut wish = WISH.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut configured = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
     if RUNTIME.get().is_some() {
         return Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
             "the runtime has started: options must be set before its first use",
         ));
     }
-    *wish = Some(options);
+    *configured = Some(options);
     Ok(())
 }
 
-/// The number of worker threads: of the running runtime, or of the one that would start now.
+/// Returns the number of worker threads: of the running runtime, or of the one that would start now.
 pub fn worker_count() -> usize {
     match workers() {
         Some(workers) => workers.len(),
-        None => wish().map_or(1, |options| options.workers),
+        None => requested_options().map_or(1, |options| options.workers),
     }
 }
 
-/// Whether the runtime has started in this process or the one it was forked from.
+/// Whether the runtime has started in this process or in the one it was forked from.
 pub fn has_started() -> bool {
     RUNTIME.get().is_some()
 }
 
-/// Starts the runtime unless it runs.
+/// Starts the runtime unless it is running.
 ///
 /// # Errors
-/// When threads, memory or fds are lacking, and in a forked child.
+/// When threads, memory or fds are exhausted, and in a forked child.
 pub(crate) fn ensure() -> io::Result<()> {
     if worker::is_forked() {
         return Err(worker::forked_error());
@@ -135,7 +132,7 @@ pub(crate) fn ensure() -> io::Result<()> {
     start()
 }
 
-/// The worker for new work of the caller: its own in a coroutine, the next in turn elsewhere.
+/// Returns the worker for new work of the caller: its own in a coroutine, else the next in turn.
 pub(crate) fn pick_worker() -> io::Result<usize> {
     ensure()?;
     if let Some(worker) = Worker::current() {
@@ -145,7 +142,7 @@ pub(crate) fn pick_worker() -> io::Result<usize> {
     Ok(NEXT.fetch_add(1, Ordering::Relaxed) % worker_count())
 }
 
-pub(super) fn workers() -> Option<&'static [Shared]> {
+pub(super) fn workers() -> Option<&'static [Remote]> {
     RUNTIME.get().map(|runtime| &*runtime.workers)
 }
 
@@ -154,20 +151,20 @@ pub(super) fn default_stack_size() -> usize {
     RUNTIME.get().map_or(DEFAULT_STACK, |runtime| runtime.stack_size)
 }
 
-/// Whether a new coroutine begins with its hooks on.
+/// Whether new coroutines begin with hooks on.
 #[cfg(feature = "hook")]
 #[inline]
 pub(super) fn hooked_by_default() -> bool {
     RUNTIME.get().is_some_and(|runtime| runtime.hook)
 }
 
-/// Whether what coroutines do with mutexes is told, and whether they suspend for them.
+/// Returns the options `lock_check` and `hook_locks`.
 #[cfg(feature = "hook")]
 pub(super) fn lock_options() -> (bool, bool) {
     RUNTIME.get().map_or((false, false), |runtime| (runtime.lock_check, runtime.hook_locks))
 }
 
-/// The process that started the runtime: a child of vfork(2) shares its memory.
+/// Whether this process started the runtime: a child of vfork(2) shares its memory.
 #[cfg(feature = "hook")]
 pub(super) fn is_own_process() -> bool {
     // SAFETY: a query without arguments, which always succeeds.
@@ -175,7 +172,7 @@ pub(super) fn is_own_process() -> bool {
 }
 
 struct Runtime {
-    workers: Box<[Shared]>,
+    workers: Box<[Remote]>,
     stack_size: usize,
     #[cfg(feature = "hook")]
     hook: bool,
@@ -187,9 +184,9 @@ struct Runtime {
     process: libc::pid_t,
 }
 
-/// What the program configured, or else the environment.
-fn wish() -> io::Result<Options> {
-    match &*WISH.lock().unwrap_or_else(PoisonError::into_inner) {
+/// Returns the configured options, or else those of the environment.
+fn requested_options() -> io::Result<Options> {
+    match &*CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(options) => Ok(options.clone()),
         None => from_environment(),
     }
@@ -202,14 +199,15 @@ fn from_environment() -> io::Result<Options> {
             Ok(Options::default().workers(workers))
         }
         _ => {
-            let text = "the environment variable FASTRPC_WORKERS is a number between 1 and 1024";
+            let text =
+                "the environment variable FASTRPC_WORKERS must be a number between 1 and 1024";
             Err(io::Error::new(io::ErrorKind::InvalidInput, text))
         }
     }
 }
 
 #[cfg(feature = "hook")]
-fn is_in_environment(name: &str, wanted: &str) -> bool {
+fn environment_has(name: &str, wanted: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| value == wanted)
 }
 
@@ -223,21 +221,21 @@ fn start() -> io::Result<()> {
     if RUNTIME.get().is_some() {
         return Ok(());
     }
-    let options = wish()?;
-    let shared = (0..options.workers).map(|_| Ok(Shared::new(eventfd()?)));
-    let shared = shared.collect::<io::Result<Box<[Shared]>>>()?;
+    let options = requested_options()?;
+    let remotes = (0..options.workers).map(|_| Ok(Remote::new(eventfd()?)));
+    let remotes = remotes.collect::<io::Result<Box<[Remote]>>>()?;
     let stack_size = stack::size_class(options.stack_size)?;
     let faults = FaultActions::current();
     engine::start(options.workers);
     let runtime = Runtime {
-        workers: shared,
+        workers: remotes,
         stack_size,
         #[cfg(feature = "hook")]
-        hook: options.hook || is_in_environment("FASTRPC_HOOK", "1"),
+        hook: options.hook || environment_has("FASTRPC_HOOK", "1"),
         #[cfg(feature = "hook")]
-        lock_check: options.lock_check && !is_in_environment("FASTRPC_LOCK_CHECK", "0"),
+        lock_check: options.lock_check && !environment_has("FASTRPC_LOCK_CHECK", "0"),
         #[cfg(feature = "hook")]
-        hook_locks: options.hook_locks || is_in_environment("FASTRPC_HOOK_LOCKS", "1"),
+        hook_locks: options.hook_locks || environment_has("FASTRPC_HOOK_LOCKS", "1"),
         #[cfg(feature = "hook")]
         // SAFETY: a query without arguments, which always succeeds.
         process: unsafe { libc::getpid() },
@@ -245,7 +243,7 @@ fn start() -> io::Result<()> {
     RUNTIME.set(runtime).ok().expect("started once, under a lock");
     let started = start_reactors(options.workers);
     stack::handle_overflow(faults);
-    // Registers a handler that only stores to an atomic.
+    // The handler only stores to an atomic.
     let registered = {
         // SAFETY: a function without arguments that stays for the life of the process.
         unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) }
@@ -275,7 +273,7 @@ fn start_reactors(workers: usize) -> io::Result<()> {
     (0..workers).try_for_each(|_| reports.recv().expect("every reactor reports"))
 }
 
-/// Why the start failed: it is not tried again, for the engine cannot be started twice.
+/// Why the start failed. It is not retried: the engine cannot be started twice.
 struct StartFailure(Option<i32>, String);
 
 impl StartFailure {
@@ -297,7 +295,7 @@ fn eventfd() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-static WISH: Mutex<Option<Options>> = Mutex::new(None);
+static CONFIGURED: Mutex<Option<Options>> = Mutex::new(None);
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
 const DEFAULT_STACK: usize = 256 * 1024;

@@ -14,11 +14,18 @@ use super::start;
 use super::time::Deadline;
 use super::worker::{self, Message, Worker};
 
-/// Starts a coroutine on the calling worker, or, from a plain thread, on each worker in turn.
+/// Spawns a coroutine on the calling worker or, from a plain thread, on each worker in turn.
+///
+/// ```
+/// use fastrpc::rt;
+///
+/// let sum = rt::spawn(|| (1..=10).sum::<i32>())?;
+/// assert_eq!(sum.join()?, 55);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// When there is no memory for its stack, when the runtime cannot be started, and in a forked
-/// child.
+/// `ENOMEM` when its stack cannot be allocated; when the runtime cannot start; in a forked child.
 pub fn spawn<F, T>(f: F) -> io::Result<JoinHandle<T>>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -27,7 +34,7 @@ where
     Builder::new().spawn(f)
 }
 
-/// Starts a coroutine with a name, a stack size or a worker of its choice.
+/// Spawns a coroutine with a name, a stack size or on a given worker.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Builder {
@@ -37,12 +44,12 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder with the defaults: no name, the runtime's stack size, the calling worker.
+    /// Creates a builder with the defaults: no name, the runtime's stack size, the calling worker.
     pub fn new() -> Builder {
         Builder::default()
     }
 
-    /// Names the coroutine: the name is shown where it fails.
+    /// Sets the coroutine's name, which log lines and the report of a stack overflow show.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Builder {
         self.name = Some(name.into());
         self
@@ -54,16 +61,17 @@ impl Builder {
         self
     }
 
-    /// Chooses the worker, from 0 to [`worker_count`](super::worker_count) - 1.
+    /// Sets the worker, from 0 to [`worker_count`](super::worker_count) - 1.
     pub fn worker(mut self, index: usize) -> Builder {
         self.worker = Some(index);
         self
     }
 
-    /// Starts a coroutine that runs `f`.
+    /// Spawns a coroutine that runs `f`.
     ///
-    /// On the calling worker the stack is had before this returns. On another worker the
-    /// coroutine is on its way; if no stack can be had there, joining says so.
+    /// On the calling worker the stack is allocated before this returns. On another worker the
+    /// coroutine starts later; if no stack can be allocated there, joining it is an error that
+    /// [`is_not_started`](JoinError::is_not_started).
     ///
     /// # Errors
     /// As for [`spawn`]; `InvalidInput` for a worker that does not exist or a stack of more than
@@ -80,7 +88,10 @@ impl Builder {
                 if index >= start::worker_count() {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidInput,
-                        format!("there is no worker {index}"),
+                        format!(
+                            "there is no worker {index}: the runtime has {}",
+                            start::worker_count()
+                        ),
                     ));
                 }
                 index
@@ -106,7 +117,7 @@ impl Builder {
     }
 }
 
-/// Starts `f` on the calling worker, with nobody to join it: the cheap way.
+/// Spawns `f` on the calling worker as a coroutine that is not joined: cheaper than [`spawn`].
 pub(crate) fn spawn_detached(
     name: &'static str,
     f: impl FnOnce() + 'static,
@@ -116,7 +127,7 @@ pub(crate) fn spawn_detached(
     Ok(Detached { parker, id })
 }
 
-/// A coroutine that nobody joins.
+/// A coroutine that is not joined.
 pub(crate) struct Detached {
     parker: Arc<Parker>,
     id: u64,
@@ -129,42 +140,42 @@ impl Detached {
     }
 }
 
-/// Owns the result of a coroutine. Dropping it lets the coroutine run on its own.
+/// The result of a coroutine, for the one who joins it. Dropping the handle detaches the coroutine.
 pub struct JoinHandle<T> {
-    /// Taken only by the call that consumes the handle.
+    /// `None` only while a call consumes the handle.
     task: Option<Arc<Task<T>>>,
 }
 
 impl<T: Send + 'static> JoinHandle<T> {
-    /// Waits until the coroutine has ended, and answers its result.
+    /// Waits until the coroutine has ended and returns its result.
     ///
     /// # Errors
-    /// What ended the coroutine otherwise, or this wait; see [`JoinError`].
+    /// Why the coroutine has no result, or why this wait failed; see [`JoinError`].
     pub fn join(self) -> Result<T, JoinError> {
-        self.join_by(Deadline::NEVER).unwrap_or(Err(JoinError(Kind::TimedOut)))
+        self.join_by(Deadline::NEVER).unwrap_or(Err(JoinError(JoinErrorKind::TimedOut)))
     }
 
-    /// The same until `deadline`; after that the handle comes back.
+    /// Waits like [`join`](JoinHandle::join), until `deadline`.
     ///
     /// # Errors
-    /// The handle itself, if the coroutine has not ended.
+    /// The handle, if the coroutine has not ended by then.
     pub fn join_by(self, deadline: Deadline) -> Result<Result<T, JoinError>, Self> {
         match self.task().wait(deadline) {
             Ok(outcome) => Ok(outcome),
             Err(WaitError::TimedOut) => Err(self),
-            Err(WaitError::Canceled) => Ok(Err(JoinError(Kind::Canceled))),
-            Err(WaitError::Forked) => Ok(Err(JoinError(Kind::Forked))),
+            Err(WaitError::Canceled) => Ok(Err(JoinError(JoinErrorKind::Canceled))),
+            Err(WaitError::Forked) => Ok(Err(JoinError(JoinErrorKind::Forked))),
         }
     }
 
-    /// Asks the coroutine to end: every wait of it, the present one included, fails with
-    /// `ECANCELED` from now on. Nothing is unwound; a coroutine that does not wait runs on.
+    /// Cancels the coroutine: its waits, the present one included, fail with `ECANCELED` from now on.
+    /// Nothing is unwound; a coroutine that does not wait runs on.
     pub fn cancel(&self) {
         let task = self.task().clone();
         if worker::is_forked() {
             return;
         }
-        task.cancel_wish.store(true, Ordering::Relaxed);
+        task.cancel_requested.store(true, Ordering::Relaxed);
         match Worker::current() {
             Some(worker) if worker.index() == task.home => task.cancel(),
             _ => worker::send(task.home, Message::Run(Box::new(move || task.cancel()))),
@@ -176,7 +187,7 @@ impl<T: Send + 'static> JoinHandle<T> {
         self.task().done.load(Ordering::Acquire)
     }
 
-    /// The coroutine's number, unique in this process.
+    /// Returns the coroutine's id, unique in this process.
     pub fn id(&self) -> u64 {
         self.task().id
     }
@@ -193,9 +204,9 @@ impl<T: Send + 'static> fmt::Debug for JoinHandle<T> {
 }
 
 /// Why a coroutine has no result.
-pub struct JoinError(Kind);
+pub struct JoinError(JoinErrorKind);
 
-enum Kind {
+enum JoinErrorKind {
     Panicked(Box<dyn Any + Send>),
     NotStarted(io::Error),
     TimedOut,
@@ -204,25 +215,25 @@ enum Kind {
 }
 
 impl JoinError {
-    /// The coroutine panicked.
+    /// Whether the coroutine panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.0, Kind::Panicked(_))
+        matches!(self.0, JoinErrorKind::Panicked(_))
     }
 
-    /// The wait was cancelled; the joined coroutine runs on.
+    /// Whether the wait was canceled. The joined coroutine runs on.
     pub fn is_canceled(&self) -> bool {
-        matches!(self.0, Kind::Canceled)
+        matches!(self.0, JoinErrorKind::Canceled)
     }
 
-    /// The coroutine could not be started.
+    /// Whether the coroutine could not be started.
     pub fn is_not_started(&self) -> bool {
-        matches!(self.0, Kind::NotStarted(_))
+        matches!(self.0, JoinErrorKind::NotStarted(_))
     }
 
-    /// What the coroutine panicked with; `None` if it did not panic.
+    /// Returns the panic's payload; `None` if the coroutine did not panic.
     pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
         match self.0 {
-            Kind::Panicked(payload) => Some(payload),
+            JoinErrorKind::Panicked(payload) => Some(payload),
             _ => None,
         }
     }
@@ -231,13 +242,15 @@ impl JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Panicked(payload) => {
+            JoinErrorKind::Panicked(payload) => {
                 write!(f, "the coroutine panicked: {}", panic_text(&**payload))
             }
-            Kind::NotStarted(error) => write!(f, "the coroutine could not be started: {error}"),
-            Kind::TimedOut => f.write_str("the coroutine did not end in time"),
-            Kind::Canceled => f.write_str("the wait for the coroutine was cancelled"),
-            Kind::Forked => worker::forked_error().fmt(f),
+            JoinErrorKind::NotStarted(error) => {
+                write!(f, "the coroutine could not be started: {error}")
+            }
+            JoinErrorKind::TimedOut => f.write_str("the coroutine did not end in time"),
+            JoinErrorKind::Canceled => f.write_str("the wait for the coroutine was canceled"),
+            JoinErrorKind::Forked => worker::forked_error().fmt(f),
         }
     }
 }
@@ -250,25 +263,25 @@ impl fmt::Debug for JoinError {
 
 impl std::error::Error for JoinError {}
 
-/// The text of a panic, as far as it has one.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
+        .unwrap_or("(no message)")
 }
 
-/// What a coroutine and those who hold its handle share.
+/// The state that a coroutine shares with its handle.
 struct Task<T> {
     home: usize,
     id: u64,
     done: AtomicBool,
-    cancel_wish: AtomicBool,
-    state: Mutex<State<T>>,
+    cancel_requested: AtomicBool,
+    state: Mutex<TaskState<T>>,
 }
 
-struct State<T> {
+struct TaskState<T> {
     outcome: Option<Result<T, JoinError>>,
     joiner: Option<Waker>,
     /// The fiber's, while it runs this task.
@@ -281,12 +294,12 @@ impl<T> Task<T> {
             home,
             id,
             done: AtomicBool::new(false),
-            cancel_wish: AtomicBool::new(false),
-            state: Mutex::new(State { outcome: None, joiner: None, parker: None }),
+            cancel_requested: AtomicBool::new(false),
+            state: Mutex::new(TaskState { outcome: None, joiner: None, parker: None }),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, TaskState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -301,7 +314,7 @@ impl<T> Task<T> {
             drop(state);
             let waited = waiter.wait(deadline);
             state = self.lock();
-            // An outcome that came together with the deadline is not thrown away.
+            // An outcome that arrived together with the deadline is not lost.
             if let (Err(error), None) = (waited, &state.outcome) {
                 state.joiner = None;
                 return Err(error);
@@ -330,7 +343,7 @@ impl<T> Task<T> {
     }
 }
 
-/// What a coroutine runs, with the place for its result.
+/// The function of a coroutine, with the task that receives its result.
 struct Body<F, T> {
     task: Arc<Task<T>>,
     f: F,
@@ -342,36 +355,46 @@ where
     T: Send + 'static,
 {
     fn run(self) {
-        let outcome = catch_unwind(AssertUnwindSafe(self.f))
-            .map_err(|payload| JoinError(Kind::Panicked(payload)));
-        // Before the joiner goes on, what the coroutine kept for itself is gone.
-        if let Some(fiber) = Worker::current().and_then(Worker::running) {
+        let fiber = Worker::current().and_then(Worker::running);
+        let outcome = catch_unwind(AssertUnwindSafe(self.f)).map_err(|payload| {
+            // It may never be joined.
+            let name = fiber.map(|fiber| fiber.name.borrow().clone());
+            let name = name.as_ref().map_or("", Name::as_str);
+            log::error!(
+                "coroutine '{name}' ({}) panicked: {}",
+                self.task.id,
+                panic_text(&*payload)
+            );
+            JoinError(JoinErrorKind::Panicked(payload))
+        });
+        // Coroutine-local values are dropped before the joiner continues.
+        if let Some(fiber) = fiber {
             fiber.locals.clear();
         }
         self.task.finish(outcome);
     }
 
-    /// The start on another worker than the caller's.
+    /// Starts the coroutine on its home worker, on behalf of a caller elsewhere.
     fn start(self, name: Name, stack_size: usize) {
         let task = self.task.clone();
-        let job = Job { name, id: task.id, body: Box::new(move || self.run()) };
+        let job = Job { name: name.clone(), id: task.id, body: Box::new(move || self.run()) };
         match fiber::spawn_job_sized(job, stack_size) {
             Ok(parker) => {
                 task.lock().parker = Some(parker);
-                if task.cancel_wish.load(Ordering::Relaxed) {
+                if task.cancel_requested.load(Ordering::Relaxed) {
                     task.cancel();
                 }
             }
             Err(error) => {
-                // Nobody may ever join it.
-                log::error!("a coroutine could not be started: {error}");
-                task.finish(Err(JoinError(Kind::NotStarted(error))));
+                // It may never be joined.
+                log::error!("cannot start the coroutine '{}': {error}", name.as_str());
+                task.finish(Err(JoinError(JoinErrorKind::NotStarted(error))));
             }
         }
     }
 }
 
-/// The number of a new coroutine; never 0, which is a plain thread.
+/// Returns the id of a new coroutine; never 0, which stands for a plain thread.
 pub(super) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

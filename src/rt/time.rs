@@ -1,28 +1,37 @@
-//! Deadlines, and the monotonic clock.
+//! Deadlines and the clock behind them.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// A point on the monotonic clock by which something must be done, or never.
+/// A point in time on the monotonic clock until which a call may wait, or never.
 ///
-/// Deadlines, unlike time-outs, survive being handed through several layers: the time already
-/// spent is not given out again.
+/// A deadline, unlike a timeout, can be passed through several layers: the time already spent is not
+/// granted again.
+///
+/// ```
+/// use fastrpc::rt::Deadline;
+/// use std::time::Duration;
+///
+/// let deadline = Deadline::after(Duration::from_secs(5));
+/// assert!(!deadline.has_passed());
+/// assert!(deadline < Deadline::NEVER);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(u64);
 
 impl Deadline {
     /// A deadline that never passes.
     pub const NEVER: Deadline = Deadline(u64::MAX);
-    /// A deadline that has passed: what would wait fails at once.
+    /// A deadline that has passed: a call that would wait fails at once.
     pub const NOW: Deadline = Deadline(0);
 
-    /// The deadline `timeout` from now. A time-out beyond the clock's range never passes.
+    /// Returns the deadline `timeout` from now; beyond the clock's range, one that never passes.
     pub fn after(timeout: Duration) -> Deadline {
         let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         Deadline(now_ns().saturating_add(nanos))
     }
 
-    /// The deadline at `instant`.
+    /// Returns the deadline at `instant`.
     pub fn at(instant: Instant) -> Deadline {
         let now = Instant::now();
         match instant.checked_duration_since(now) {
@@ -44,7 +53,7 @@ impl Deadline {
         self.0 != u64::MAX && now_ns() >= self.0
     }
 
-    /// The time left: zero once it has passed, `None` for [`Deadline::NEVER`].
+    /// Returns the time left: zero once it has passed, `None` for [`Deadline::NEVER`].
     pub fn remaining(self) -> Option<Duration> {
         (!self.is_never()).then(|| Duration::from_nanos(self.0.saturating_sub(now_ns())))
     }
@@ -53,7 +62,7 @@ impl Deadline {
         Deadline(ns)
     }
 
-    /// Nanoseconds on the clock of [`now_ns`]; `u64::MAX` is never.
+    /// Returns nanoseconds on the clock of [`now_ns`]; `u64::MAX` is never.
     pub(crate) fn ns(self) -> u64 {
         self.0
     }
@@ -81,12 +90,12 @@ impl fmt::Debug for Deadline {
     }
 }
 
-/// Nanoseconds of `CLOCK_MONOTONIC`, the clock of every deadline in this crate.
+/// Returns nanoseconds of `CLOCK_MONOTONIC`, the clock of every deadline in this crate.
 pub(crate) fn now_ns() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC)
 }
 
-/// The same clock as of the kernel's last tick (1 to 10 ms ago): several times cheaper to read.
+/// Returns the same clock as of the kernel's last tick (1 to 10 ms ago): several times cheaper to read.
 pub(crate) fn coarse_ns() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC_COARSE)
 }
@@ -98,8 +107,8 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// The time-out for a system call that takes milliseconds: rounded up, so that it never returns
-/// before the deadline; -1 for never.
+/// Returns the timeout for a system call that takes milliseconds: rounded up, so that it does not
+/// return before the deadline; -1 for never.
 pub(crate) fn millis_until(deadline: Deadline) -> libc::c_int {
     match deadline.remaining() {
         None => -1,

@@ -1,4 +1,4 @@
-//! Timers that run a closure on a worker.
+//! One-shot timers, and the events in a worker's timer wheel.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,27 +11,36 @@ use super::time::Deadline;
 use super::worker::{self, Message, Worker};
 use crate::wheel::TimerId;
 
-/// A function that runs in a new coroutine once its time has come.
+/// A one-shot timer, which runs a function in a new coroutine at its deadline.
 ///
-/// It runs never early, and late only by as much as its worker is busy. Dropping the handle
-/// leaves the timer armed; [`cancel`](Timer::cancel) stops it. May be used from any thread.
+/// It never fires early, and late only if its worker is busy. Dropping the handle leaves the timer
+/// armed; [`cancel`](Timer::cancel) disarms it. May be used from any thread.
+///
+/// ```
+/// use fastrpc::rt::Timer;
+/// use std::time::Duration;
+///
+/// let timer = Timer::after(Duration::from_secs(60), || unreachable!())?;
+/// assert!(timer.cancel());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
-pub struct Timer(Arc<Shared>);
+pub struct Timer(Arc<TimerCore>);
 
-struct Shared {
+struct TimerCore {
     home: usize,
-    state: Mutex<State>,
+    state: Mutex<TimerState>,
 }
 
-struct State {
+struct TimerState {
     job: Option<Box<dyn FnOnce() + Send>>,
-    /// Where the wheel of the home worker holds this timer.
+    /// Its entry in the home worker's wheel.
     armed: Option<TimerId>,
 }
 
 impl Timer {
-    /// Runs `f` in a coroutine of the calling worker, or of any from a plain thread, when
-    /// `delay` has passed.
+    /// Runs `f` after `delay`, in a coroutine of the calling worker, or of any worker when called in a
+    /// plain thread.
     ///
     /// # Errors
     /// When the runtime cannot be started, and in a forked child.
@@ -39,23 +48,23 @@ impl Timer {
         Timer::at(Deadline::after(delay), f)
     }
 
-    /// The same, by a deadline.
+    /// Runs `f` at `deadline`, like [`after`](Timer::after).
     ///
     /// # Errors
     /// As for [`after`](Timer::after).
     pub fn at(deadline: Deadline, f: impl FnOnce() + Send + 'static) -> io::Result<Timer> {
         let home = start::pick_worker()?;
-        let state = State { job: Some(Box::new(f)), armed: None };
-        let timer = Timer(Arc::new(Shared { home, state: Mutex::new(state) }));
+        let state = TimerState { job: Some(Box::new(f)), armed: None };
+        let timer = Timer(Arc::new(TimerCore { home, state: Mutex::new(state) }));
         let shared = timer.0.clone();
         on_worker(home, move |worker| shared.arm(worker, deadline));
         Ok(timer)
     }
 
-    /// Stops the timer: true if its function will not run because of this call. What the function
-    /// holds is dropped before this returns. Does not wait for a function that runs already.
+    /// Disarms the timer and returns whether this call did; its function is then dropped before this
+    /// returns. Does not wait for a function that is already running.
     pub fn cancel(&self) -> bool {
-        // Dropped after the lock: the job may own anything.
+        // Dropped after the lock is released: the function may own anything.
         let Some(_job) = self.0.lock().job.take() else { return false };
         let shared = self.0.clone();
         if !worker::is_forked() {
@@ -65,14 +74,14 @@ impl Timer {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+impl TimerCore {
+    fn lock(&self) -> std::sync::MutexGuard<'_, TimerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn arm(self: Arc<Self>, worker: &Worker, deadline: Deadline) {
         let mut state = self.lock();
-        // Cancelled before it got here.
+        // Canceled before this message arrived.
         if state.job.is_some() {
             state.armed = Some(worker.add_timer(deadline, TimerEvent::Start(self.clone())));
         }
@@ -93,31 +102,31 @@ impl Shared {
         if let Some(job) = job
             && let Err(error) = fiber::spawn_job(Job::new("timer", job))
         {
-            log::error!("a timer could not run: {error}");
+            log::error!("a timer fired but no coroutine could be started: {error}");
         }
     }
 }
 
-/// What happens when a deadline comes. Lives in the worker's wheel.
+/// An entry of a worker's timer wheel: what to do at its deadline.
 pub(super) enum TimerEvent {
-    /// End a wait with `TimedOut`.
+    /// Ends a wait with `TimedOut`.
     Wake {
-        /// Alive: the coroutine that waits cancels this timer before it leaves the wait.
+        /// Valid: the waiting coroutine cancels this timer before it leaves the wait.
         parker: *const Parker,
         epoch: u64,
     },
-    /// Start a [`Timer`]'s function.
+    /// Starts the function of a [`Timer`].
     Start(Arc<dyn Fire>),
 }
 
-/// Something that a timer sets off.
+/// The function of a [`Timer`], whatever its type.
 pub(super) trait Fire {
     fn fire(&self);
 }
 
-impl Fire for Shared {
+impl Fire for TimerCore {
     fn fire(&self) {
-        Shared::fire(self);
+        TimerCore::fire(self);
     }
 }
 
@@ -134,7 +143,7 @@ impl TimerEvent {
     }
 }
 
-/// Calls `f` on worker `home`: at once if this is its thread.
+/// Calls `f` on worker `home`: directly when called on its thread.
 fn on_worker(home: usize, f: impl FnOnce(&Worker) + Send + 'static) {
     match Worker::current() {
         Some(worker) if worker.index() == home => f(worker),

@@ -1,8 +1,7 @@
-//! A worker: one thread, its run queue, its reactor, its timers, its pool of coroutines.
+//! A worker: one thread with its run queue, reactor, timers and fiber pool.
 //!
-//! Everything here but [`Shared`] is touched on the worker's own thread alone. Whoever is
-//! elsewhere goes through [`send`]: a message in the inbox, and an eventfd write if the worker
-//! sleeps.
+//! Everything but [`Remote`] is touched only on the worker's own thread. Other threads go through
+//! [`send`]: a message in the inbox, and an eventfd write if the worker sleeps.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -31,10 +30,10 @@ use crate::wheel::{TimerId, Wheel};
 
 pub(crate) struct Worker {
     index: usize,
-    shared: &'static Shared,
-    /// The coroutines that can run, in turn.
+    remote: &'static Remote,
+    /// The run queue.
     ready: RefCell<VecDeque<Coroutine>>,
-    /// Switches since the fds were last looked at, and the coarse clock at that time.
+    /// Switches since the fds were last polled, and the coarse clock at that time.
     switches: Cell<u32>,
     polled_at: Cell<u64>,
     running: Cell<*const Fiber>,
@@ -50,7 +49,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// The worker whose thread this is.
+    /// Returns the worker of the calling thread.
     #[inline]
     pub(crate) fn current() -> Option<&'static Worker> {
         let worker = CURRENT.get();
@@ -58,13 +57,13 @@ impl Worker {
         unsafe { worker.as_ref() }
     }
 
-    /// Makes the calling thread worker `index`. Its reactor calls this first.
+    /// Makes the calling thread worker `index`. The reactor calls this first.
     pub(super) fn adopt_thread(index: usize) -> io::Result<&'static Worker> {
-        let shared = shared(index);
-        let poller = Poller::new(&shared.wake_fd)?;
+        let remote = remote(index);
+        let poller = Poller::new(&remote.wake_fd)?;
         let worker = Box::leak(Box::new(Worker {
             index,
-            shared,
+            remote,
             ready: RefCell::default(),
             switches: Cell::new(0),
             polled_at: Cell::new(0),
@@ -73,7 +72,7 @@ impl Worker {
             fibers: FiberPool::new(),
             raw_fds: RawFds::new(&poller)?,
             #[cfg(feature = "hook")]
-            address_waits: AddressWaits::new(shared),
+            address_waits: AddressWaits::new(remote),
             #[cfg(feature = "hook")]
             held: HeldLocks::new(start::lock_options()),
             poller,
@@ -87,10 +86,10 @@ impl Worker {
         self.index
     }
 
-    /// The coroutine that runs; none while the reactor does.
+    /// Returns the running fiber; `None` while the reactor runs.
     #[inline]
     pub(super) fn running(&self) -> Option<&'static Fiber> {
-        // SAFETY: set by the running coroutine to its own fiber, which outlives its running.
+        // SAFETY: the running coroutine sets it to its own fiber, which lives while it runs.
         unsafe { self.running.get().as_ref() }
     }
 
@@ -98,14 +97,14 @@ impl Worker {
         is_forked()
     }
 
-    /// Puts a suspended coroutine at the end of the run queue.
+    /// Appends a suspended coroutine to the run queue.
     #[inline]
     pub(super) fn enqueue(&self, coroutine: Coroutine) {
         self.ready.borrow_mut().push_back(coroutine);
     }
 
-    /// Suspends the running coroutine, which somebody will [`enqueue`](Self::enqueue), with all
-    /// that belongs to it and not to the thread put aside.
+    /// Suspends the running coroutine until it is [enqueued](Self::enqueue). Saves and restores what
+    /// belongs to the coroutine rather than the thread.
     #[inline]
     pub(super) fn switch_away(&self) {
         let fiber = self.running.get();
@@ -123,7 +122,7 @@ impl Worker {
         errno.restore();
     }
 
-    /// Lets every coroutine that is ready run, and the fds be looked at if that is due.
+    /// Lets every runnable coroutine run, and polls the fds if that is due.
     #[inline]
     pub(super) fn yield_now(&self, coroutine: Coroutine) {
         if self.is_ready_empty() && !self.count_switch() {
@@ -133,25 +132,25 @@ impl Worker {
         self.switch_away();
     }
 
-    /// The coroutine's first moment: nothing put aside yet.
+    /// Called by a coroutine when it begins a job: nothing is saved yet.
     #[inline]
     pub(super) fn started(&self, fiber: *const Fiber) {
         self.running.set(fiber);
         self.thread_context.reset();
     }
 
-    /// Runs what can run, until nothing can or it is time to look at the fds and timers again.
+    /// Runs runnable coroutines until there are none or it is time to poll the fds and timers.
     pub(super) fn run_ready(&self) {
         self.switches.set(0);
         self.polled_at.set(time::coarse_ns());
         loop {
             let mut next = self.ready.borrow_mut().pop_front();
-            if next.is_none() && self.serve_notes() {
+            if next.is_none() && self.serve_notified_addresses() {
                 next = self.ready.borrow_mut().pop_front();
             }
             let Some(coroutine) = next else { break };
-            // SAFETY: what is in the queue was put there once, suspended or about to be, and is
-            // on its own worker, which is not in it now.
+            // SAFETY: a coroutine is in the queue of its own worker at most once, suspended or about
+            // to be, and the reactor runs now, so no coroutine does.
             unsafe { coroutine.resume() };
             if self.count_switch() {
                 break;
@@ -160,7 +159,7 @@ impl Worker {
         self.running.set(std::ptr::null());
     }
 
-    /// Counts a switch; true if the fds and timers should be looked at by now.
+    /// Counts a switch and returns whether the fds and timers are due to be polled.
     #[inline]
     fn count_switch(&self) -> bool {
         let switches = self.switches.get() + 1;
@@ -198,7 +197,7 @@ impl Worker {
         self.timers.borrow_mut().next_deadline().map_or(Deadline::NEVER, Deadline::from_ns)
     }
 
-    /// Moves what is due into `fired`.
+    /// Moves the events that are due to `fired`.
     pub(super) fn expire_timers(&self, fired: &mut Vec<TimerEvent>) {
         let mut timers = self.timers.borrow_mut();
         if !timers.is_empty() {
@@ -209,127 +208,130 @@ impl Worker {
     // ---- the inbox ----
 
     pub(super) fn take_inbox(&self, into: &mut Vec<Message>) {
-        if self.shared.pending.load(Ordering::Acquire) {
-            let mut inbox = self.shared.inbox.lock().unwrap();
-            self.shared.pending.store(false, Ordering::Relaxed);
+        if self.remote.pending.load(Ordering::Acquire) {
+            let mut inbox = self.remote.inbox.lock().unwrap();
+            self.remote.pending.store(false, Ordering::Relaxed);
             into.append(&mut inbox);
         }
     }
 
-    /// Announces that this worker is about to block; false if a message or a note came meanwhile.
+    /// Announces that this worker is about to block; false if a message or an address notification
+    /// has arrived.
     pub(super) fn may_sleep(&self) -> bool {
-        self.shared.sleeping.store(true, Ordering::Relaxed);
+        self.remote.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        !self.shared.pending.load(Ordering::Relaxed) && !self.shared.is_noted()
+        !self.remote.pending.load(Ordering::Relaxed) && !self.remote.is_notified()
     }
 
     pub(super) fn woke_up(&self) {
-        self.shared.sleeping.store(false, Ordering::Relaxed);
+        self.remote.sleeping.store(false, Ordering::Relaxed);
     }
 
-    /// Lets the coroutines look whose addresses were notified; false if there was no note.
-    pub(super) fn serve_notes(&self) -> bool {
+    /// Lets coroutines whose addresses were notified check them; returns whether any was notified.
+    pub(super) fn serve_notified_addresses(&self) -> bool {
         #[cfg(feature = "hook")]
-        if self.shared.is_noted() {
-            self.address_waits.serve(self.shared.noted.swap(0, Ordering::SeqCst));
+        if self.remote.is_notified() {
+            let notified = self.remote.notified_buckets.swap(0, Ordering::SeqCst);
+            self.address_waits.serve(notified);
             return true;
         }
         false
     }
 }
 
-/// What other threads see of a worker.
-pub(super) struct Shared {
+/// The part of a worker that other threads reach.
+pub(super) struct Remote {
     inbox: Mutex<Vec<Message>>,
-    /// Whether the inbox holds anything: spares the lock.
+    /// Whether the inbox is not empty: saves the lock.
     pending: AtomicBool,
-    /// Whether the worker blocks, or is about to, and must be woken by its eventfd.
+    /// Whether the worker blocks or is about to, and must be woken by its eventfd.
     sleeping: AtomicBool,
     wake_fd: OwnedFd,
-    /// The buckets of addresses for which coroutines wait here, and those that were notified.
+    /// Address buckets that coroutines of this worker wait in, as a bit set.
     #[cfg(feature = "hook")]
-    awaited: AtomicU64,
+    awaited_buckets: AtomicU64,
+    /// Those of them that were notified.
     #[cfg(feature = "hook")]
-    noted: AtomicU64,
+    notified_buckets: AtomicU64,
 }
 
-impl Shared {
-    pub(super) fn new(wake_fd: OwnedFd) -> Shared {
-        Shared {
+impl Remote {
+    pub(super) fn new(wake_fd: OwnedFd) -> Remote {
+        Remote {
             inbox: Mutex::new(Vec::new()),
             pending: AtomicBool::new(false),
             sleeping: AtomicBool::new(false),
             wake_fd,
             #[cfg(feature = "hook")]
-            awaited: AtomicU64::new(0),
+            awaited_buckets: AtomicU64::new(0),
             #[cfg(feature = "hook")]
-            noted: AtomicU64::new(0),
+            notified_buckets: AtomicU64::new(0),
         }
     }
 
-    /// Wakes the worker if it sleeps. What it shall see was written before.
+    /// Wakes the worker if it sleeps. What it is to see must be written before.
     fn wake(&self) {
-        // Pairs with the fence of `may_sleep`: either the worker sees what there is, or we see
+        // Pairs with the fence of `may_sleep`: either the worker sees the write, or we see
         // `sleeping`.
         fence(Ordering::SeqCst);
         if self.sleeping.swap(false, Ordering::Relaxed) {
             let one = 1u64.to_ne_bytes();
-            // SAFETY: eight bytes from a live array. It can only fail with EAGAIN, when the worker
-            // has long been woken.
+            // SAFETY: eight bytes from a live array. Fails only with EAGAIN, when the worker was
+            // woken already.
             unsafe { sys::c::write(self.wake_fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
         }
     }
 
     #[inline]
-    fn is_noted(&self) -> bool {
+    fn is_notified(&self) -> bool {
         #[cfg(feature = "hook")]
-        let noted = self.noted.load(Ordering::Relaxed) != 0;
+        let is_notified = self.notified_buckets.load(Ordering::Relaxed) != 0;
         #[cfg(not(feature = "hook"))]
-        let noted = false;
-        noted
+        let is_notified = false;
+        is_notified
     }
 }
 
 #[cfg(feature = "hook")]
-impl Shared {
-    /// Tells the worker of changes in these buckets, if it waits for any. From anywhere, also from
-    /// signal handlers.
-    pub(super) fn note(&self, buckets: u64) {
-        let buckets = self.awaited.load(Ordering::Relaxed) & buckets;
+impl Remote {
+    /// Notifies the worker of changes in these address buckets, if it awaits any of them. May be
+    /// called by any thread and by signal handlers.
+    pub(super) fn notify_buckets(&self, buckets: u64) {
+        let buckets = self.awaited_buckets.load(Ordering::Relaxed) & buckets;
         if buckets != 0 {
             let errno = Errno::save();
-            self.noted.fetch_or(buckets, Ordering::SeqCst);
+            self.notified_buckets.fetch_or(buckets, Ordering::SeqCst);
             self.wake();
             errno.restore();
         }
     }
 
-    pub(super) fn expect_notes(&self, buckets: u64) {
-        self.awaited.fetch_or(buckets, Ordering::Relaxed);
+    pub(super) fn await_buckets(&self, buckets: u64) {
+        self.awaited_buckets.fetch_or(buckets, Ordering::Relaxed);
     }
 
-    pub(super) fn expect_no_notes(&self, buckets: u64) {
-        self.awaited.fetch_and(!buckets, Ordering::Relaxed);
+    pub(super) fn unawait_buckets(&self, buckets: u64) {
+        self.awaited_buckets.fetch_and(!buckets, Ordering::Relaxed);
     }
 }
 
-/// What can be asked of a worker from anywhere.
+/// A message to a worker from any thread.
 pub(super) enum Message {
-    /// The coroutine's wait is over: queue it.
+    /// Enqueue the coroutine, whose wait has ended.
     Resume(Arc<Parker>),
-    /// Call this in the reactor.
+    /// Call this function in the reactor.
     Run(Box<dyn FnOnce() + Send>),
 }
 
-/// Leaves `message` for worker `index`, which must exist, and wakes it if it sleeps.
+/// Sends `message` to worker `index`, which must exist, and wakes it if it sleeps.
 pub(super) fn send(index: usize, message: Message) {
-    let shared = shared(index);
-    shared.inbox.lock().unwrap().push(message);
-    shared.pending.store(true, Ordering::Release);
-    shared.wake();
+    let remote = remote(index);
+    remote.inbox.lock().unwrap().push(message);
+    remote.pending.store(true, Ordering::Release);
+    remote.wake();
 }
 
-fn shared(index: usize) -> &'static Shared {
+fn remote(index: usize) -> &'static Remote {
     &start::workers().expect("the runtime has started")[index]
 }
 
@@ -338,7 +340,7 @@ pub(super) fn is_forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
-/// Called in the child right after a fork.
+/// Called in a child right after the fork.
 pub(super) fn set_forked() {
     FORKED.store(true, Ordering::Relaxed);
 }
@@ -351,7 +353,7 @@ pub fn check_usable() -> io::Result<()> {
     if is_forked() { Err(forked_error()) } else { Ok(()) }
 }
 
-/// Calls `f` soon in the reactor of worker `index`, which must exist. `f` must not wait.
+/// Calls `f` in the reactor of worker `index`, which must exist. `f` must not wait.
 ///
 /// # Errors
 /// In a forked child.
@@ -386,5 +388,5 @@ thread_local! {
 
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-/// How many switches a busy worker makes before it looks at its fds and timers again.
+/// Switches that a busy worker makes between two polls of its fds and timers.
 const SWITCHES_PER_POLL: u32 = 61;

@@ -9,12 +9,12 @@ use crate::rt::{self, Deadline, Waiter};
 /// A condition variable for [`Mutex`](super::Mutex) and [`RawMutex`], between coroutines and
 /// threads.
 ///
-/// There are no spurious wake-ups of its own: a wait returns `Ok` only for a notification. But
-/// between the notification and the return others may have had the lock, so the condition must be
-/// looked at again; [`wait_while_by`](Condvar::wait_while_by) does.
+/// It has no spurious wakeups: a wait returns `Ok` only for a notification. Between the notification
+/// and the return others may have held the lock, so the condition must be checked again, as
+/// [`wait_while_by`](Condvar::wait_while_by) does.
 ///
-/// A wait returns with the mutex locked in every case, also when it failed. Getting the lock back
-/// is not subject to the deadline, nor to cancellation.
+/// A wait always returns with the mutex locked, also when it failed. Neither the deadline nor
+/// cancellation applies to locking it again.
 ///
 /// ```
 /// use fastrpc::sync::{Condvar, Error, Mutex};
@@ -37,14 +37,14 @@ pub struct Condvar {
 }
 
 impl Condvar {
-    /// A condition variable that nobody waits for.
+    /// Creates a condition variable without waiters.
     #[must_use]
     pub const fn new() -> Condvar {
         Condvar { waiting: std::sync::Mutex::new(WaitList::new()) }
     }
 
-    /// Unlocks the mutex of `guard`, waits for a notification and locks again. Nothing is missed
-    /// in between. May suspend.
+    /// Unlocks the mutex of `guard`, waits for a notification and locks it again. No notification is
+    /// missed in between. May suspend.
     ///
     /// # Errors
     /// [`Error::is_canceled`]; never in a plain thread.
@@ -52,10 +52,10 @@ impl Condvar {
         self.wait_by(guard, Deadline::NEVER)
     }
 
-    /// As [`wait`](Condvar::wait), until `deadline` at most. May suspend.
+    /// Waits like [`wait`](Condvar::wait), until `deadline` at most. May suspend.
     ///
     /// # Errors
-    /// [`Error::is_timeout`], [`Error::is_canceled`]: no notification was used up.
+    /// [`Error::is_timeout`], [`Error::is_canceled`]: no notification was consumed.
     pub fn wait_by<T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, T>,
@@ -79,8 +79,8 @@ impl Condvar {
     /// Waits while `condition` is true, until `deadline` at most. May suspend.
     ///
     /// # Errors
-    /// [`Error::is_timeout`], [`Error::is_canceled`]: the condition was still true when it was
-    /// last looked at, which was after the wait had ended.
+    /// [`Error::is_timeout`], [`Error::is_canceled`]: the condition was still true when it was last
+    /// checked, after the wait had ended.
     pub fn wait_while_by<T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, T>,
@@ -95,33 +95,33 @@ impl Condvar {
         Ok(())
     }
 
-    /// [`wait_by`](Condvar::wait_by) for a mutex without a guard, which the caller has locked. May
-    /// suspend.
+    /// Waits like [`wait_by`](Condvar::wait_by), for a mutex without a guard that the caller has
+    /// locked. May suspend.
     ///
     /// # Errors
-    /// [`Error::is_timeout`], [`Error::is_canceled`]: no notification was used up.
+    /// [`Error::is_timeout`], [`Error::is_canceled`]: no notification was consumed.
     ///
     /// # Panics
     /// If the mutex is not locked.
     pub fn wait_raw_by(&self, mutex: &RawMutex, deadline: Deadline) -> Result<(), Error> {
         assert!(mutex.is_locked(), "wait with a mutex that is not locked");
-        // Not after the unlock: in a forked child the lock may go to a waiter that is not there,
-        // and would never come back.
+        // Before the unlock: in a forked child it may hand the lock to a waiter that does not exist
+        // there.
         rt::check_usable().map_err(|_| Error::FORKED)?;
         let waiter = Waiter::new();
         let ticket = locked(&self.waiting).push_back(waiter.waker(), ());
         mutex.unlock();
         let outcome = waiter.wait(deadline);
         if outcome.is_err() {
-            // If the entry is gone, a notifier is about to learn that this wait has ended, and goes
-            // on to the next.
+            // If the entry is gone, a notifier has taken it: it will see that this wait has ended and
+            // wake the next.
             locked(&self.waiting).remove(ticket);
         }
-        mutex.lock_whatever_happens();
+        mutex.lock_uncancellable();
         Ok(outcome?)
     }
 
-    /// Wakes the one that has waited longest, if anybody waits.
+    /// Wakes the longest waiter, if there is one.
     pub fn notify_one(&self) {
         while let Some(first) = self.pop() {
             if first.waker.wake() {
@@ -130,7 +130,7 @@ impl Condvar {
         }
     }
 
-    /// Wakes all that wait at this moment.
+    /// Wakes all present waiters.
     pub fn notify_all(&self) {
         let all = locked(&self.waiting).take_all();
         wake_all(all);
@@ -155,7 +155,7 @@ impl fmt::Debug for Condvar {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ghost, late, while_it_waits};
+    use super::super::tests::{abandoned, late, while_it_waits};
     use super::*;
 
     impl Condvar {
@@ -165,9 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn notify_one_passes_by_who_gave_up() {
+    fn notify_one_skips_abandoned_waits() {
         let (mutex, condvar) = (RawMutex::new(), Condvar::new());
-        locked(&condvar.waiting).push_back(ghost(), ());
+        locked(&condvar.waiting).push_back(abandoned(), ());
         let got = while_it_waits(
             || {
                 mutex.lock().unwrap();

@@ -4,51 +4,52 @@ use std::{fmt, io};
 
 use crate::rt::WaitError;
 
-/// Why a call of this module did not get what it asked for. The text is not a contract.
+/// Why an operation of this module failed. The text is not a contract.
 ///
 /// It converts into an [`io::Error`] with the matching OS error number: `ETIMEDOUT`, `ECANCELED`,
-/// `EPIPE` (closed) or `EAGAIN` (would block); that of a forked child is the runtime's.
+/// `EPIPE` (closed) or `EAGAIN` (would block); in a forked child, the runtime's error.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Error(Kind);
+pub struct Error(Reason);
 
 impl Error {
-    pub(super) const CLOSED: Error = Error(Kind::Closed);
-    pub(super) const FORKED: Error = Error(Kind::Forked);
-    pub(super) const WOULD_BLOCK: Error = Error(Kind::WouldBlock);
+    pub(super) const CLOSED: Error = Error(Reason::Closed);
+    pub(super) const FORKED: Error = Error(Reason::Forked);
+    pub(super) const WOULD_BLOCK: Error = Error(Reason::WouldBlock);
 
-    /// The deadline passed first.
+    /// Whether the deadline passed first.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.0 == Kind::TimedOut
+        self.0 == Reason::TimedOut
     }
 
-    /// The waiting coroutine was cancelled.
+    /// Whether the waiting coroutine was canceled.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        self.0 == Kind::Canceled
+        self.0 == Reason::Canceled
     }
 
-    /// The queue is closed, and for a pop: also empty.
+    /// Whether the queue is closed and, for a pop, also empty.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0 == Kind::Closed
+        self.0 == Reason::Closed
     }
 
-    /// A `try_` call would have had to wait.
+    /// Whether a `try_` call would have had to wait.
     #[must_use]
     pub fn would_block(&self) -> bool {
-        self.0 == Kind::WouldBlock
+        self.0 == Reason::WouldBlock
     }
 
-    /// This process was forked from one in which the runtime had started: a wait would never end.
+    /// Whether this process was forked from one in which the runtime had started: a wait would never
+    /// end.
     #[must_use]
     pub fn is_forked(&self) -> bool {
-        self.0 == Kind::Forked
+        self.0 == Reason::Forked
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum Reason {
     TimedOut,
     Canceled,
     Closed,
@@ -65,11 +66,13 @@ impl fmt::Debug for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::TimedOut => "the deadline passed",
-            Kind::Canceled => "the waiting coroutine was cancelled",
-            Kind::Closed => "the queue is closed",
-            Kind::WouldBlock => "the call would have to wait",
-            Kind::Forked => "the runtime does not run in a forked child",
+            Reason::TimedOut => "the deadline passed",
+            Reason::Canceled => "the waiting coroutine was canceled",
+            Reason::Closed => "the queue is closed",
+            Reason::WouldBlock => "the call would have to wait",
+            Reason::Forked => {
+                "the runtime does not run in a forked child: fork before its first use"
+            }
         })
     }
 }
@@ -79,9 +82,9 @@ impl std::error::Error for Error {}
 impl From<WaitError> for Error {
     fn from(e: WaitError) -> Error {
         Error(match e {
-            WaitError::TimedOut => Kind::TimedOut,
-            WaitError::Canceled => Kind::Canceled,
-            WaitError::Forked => Kind::Forked,
+            WaitError::TimedOut => Reason::TimedOut,
+            WaitError::Canceled => Reason::Canceled,
+            WaitError::Forked => Reason::Forked,
         })
     }
 }
@@ -89,11 +92,11 @@ impl From<WaitError> for Error {
 impl From<Error> for io::Error {
     fn from(e: Error) -> io::Error {
         match e.0 {
-            Kind::TimedOut => WaitError::TimedOut.into(),
-            Kind::Canceled => WaitError::Canceled.into(),
-            Kind::Closed => io::Error::from_raw_os_error(libc::EPIPE),
-            Kind::WouldBlock => io::Error::from_raw_os_error(libc::EAGAIN),
-            Kind::Forked => WaitError::Forked.into(),
+            Reason::TimedOut => WaitError::TimedOut.into(),
+            Reason::Canceled => WaitError::Canceled.into(),
+            Reason::Closed => io::Error::from_raw_os_error(libc::EPIPE),
+            Reason::WouldBlock => io::Error::from_raw_os_error(libc::EAGAIN),
+            Reason::Forked => WaitError::Forked.into(),
         }
     }
 }
@@ -104,8 +107,14 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_predicate_and_number() {
-        let all = [Kind::TimedOut, Kind::Canceled, Kind::Closed, Kind::WouldBlock, Kind::Forked]
-            .map(Error);
+        let all = [
+            Reason::TimedOut,
+            Reason::Canceled,
+            Reason::Closed,
+            Reason::WouldBlock,
+            Reason::Forked,
+        ]
+        .map(Error);
         for (i, e) in all.iter().enumerate() {
             let said =
                 [e.is_timeout(), e.is_canceled(), e.is_closed(), e.would_block(), e.is_forked()];

@@ -1,33 +1,32 @@
-//! Locks and queues between coroutines of any worker and plain threads, in any mix.
+//! Locks and queues for coroutines of any worker and plain threads, in any mix: [`Mutex`] (and
+//! [`RawMutex`] without a guard), [`Condvar`], [`Semaphore`], [`WaitGroup`] and the bounded [`Queue`].
+//! A wait suspends a coroutine, so that its worker runs others, and blocks a plain thread.
 //!
-//! What this layer offers: [`Mutex`] (and [`RawMutex`] without a guard), [`Condvar`],
-//! [`Semaphore`], [`WaitGroup`] and the bounded [`Queue`]. A coroutine that waits here parks and
-//! leaves its worker to others; a plain thread blocks.
+//! **Do not hold a `std::sync::Mutex` over a wait.** It blocks the worker's thread, and with it the
+//! coroutine that holds the lock. The [`Mutex`] of this module suspends instead.
 //!
-//! What holds for all of them:
-//!
-//! - Every wait takes a [`Deadline`](crate::rt::Deadline) or has a form that does. A wait ends in
-//!   exactly one way: with what it waited for, with [`Error::is_timeout`], with
-//!   [`Error::is_canceled`] when its coroutine was cancelled, or, for a queue, with
-//!   [`Error::is_closed`]. A wait that failed has taken nothing: the permit, wake-up or value went
-//!   to the next in line.
-//! - What is free is taken at once, also after the deadline and also by a cancelled coroutine: only
-//!   a wait fails.
-//! - In a child forked after the runtime's start a wait fails at once ([`Error::is_forked`]). What
-//!   another thread was just doing to a lock when the fork happened stays half done in the child:
-//!   use fresh ones there.
+//! - Every wait takes a [`Deadline`](crate::rt::Deadline) or has a form that does. It ends in exactly
+//!   one way: with what it waited for, or with an error that [`is_timeout`](Error::is_timeout),
+//!   [`is_canceled`](Error::is_canceled) or, for a queue, [`is_closed`](Error::is_closed). A wait that
+//!   failed has taken nothing: the permit, wakeup or value went to the next waiter.
+//! - What is available is taken at once, also after the deadline and by a canceled coroutine: only
+//!   waits fail.
 //! - Waiters are served in the order of their arrival.
 //! - Nothing is poisoned. A panic while a [`MutexGuard`] lives unlocks the mutex, and the next owner
 //!   sees the data as the panic left it.
-//! - Calls that may wait say "may suspend" and must not be made from a signal handler. All others
+//! - In a child that was forked after the runtime's start, waits fail at once
+//!   ([`Error::is_forked`]). A lock that another thread was using at the fork may stay locked in the
+//!   child: create new ones there.
+//! - Calls that may wait say "may suspend" and must not be made in a signal handler. All others
 //!   return at once.
-//!
-//! Inside: a short `std::sync::Mutex` that is never held across a wait, around a FIFO of wakers.
-//! Whoever hands something on takes the first waiter out of the FIFO and wakes it; if the waker says
-//! that this wait had already ended, the thing goes to the next. A wait that fails takes itself out
-//! of the FIFO. That `Waker::wake` happens before the return of the wait it ended is part of the
-//! contract with `rt`, and is all the memory ordering a hand-over needs. This layer calls `rt` and
-//! nothing else of the crate.
+
+// What it may call: rt.
+//
+// Each type is a short `std::sync::Mutex`, never held across a wait, around a FIFO of wakers. Whoever
+// hands something on takes the first waiter out of the FIFO and wakes it; if the waker reports that
+// this wait had already ended, the next waiter gets it. A wait that fails removes itself from the FIFO.
+// That `Waker::wake` happens before the return of the wait it ended is part of the contract with `rt`,
+// and all the memory ordering that a hand-over needs.
 
 mod condvar;
 mod error;
@@ -49,8 +48,8 @@ pub use wait_group::WaitGroup;
 
 pub(crate) use notify::{Notify, lock};
 
-/// Locks one of our short internal locks. They guard no user code, so a poisoned one can only come
-/// from a panic between two consistent states.
+/// Locks one of our internal mutexes. No user code runs under them, so a panic leaves their data
+/// consistent: poisoning is ignored.
 fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -62,12 +61,12 @@ mod tests {
     use super::*;
     use crate::rt::Deadline;
 
-    /// A waker whose wait is over: what a hand-over meets when it comes too late.
-    pub(super) fn ghost() -> crate::rt::Waker {
+    /// Returns a waker whose wait is over, as a hand-over that comes too late finds it.
+    pub(super) fn abandoned() -> crate::rt::Waker {
         crate::rt::Waiter::new().waker()
     }
 
-    /// Runs `wait` in a thread, and `then` once `waits` says that it does.
+    /// Runs `wait` in a thread, and `then` once `waits` reports that it waits.
     pub(super) fn while_it_waits<R: Send>(
         wait: impl FnOnce() -> R + Send,
         waits: impl Fn() -> bool,
@@ -91,7 +90,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(10);
 
-    /// Waits that time out must leave nothing behind, neither in the queue nor in its flags.
+    /// Waits that time out leave nothing behind, neither in the queue nor in its flags.
     #[test]
     fn a_million_timed_out_waits_leave_nothing() {
         let (mutex, semaphore) = (RawMutex::new(), Semaphore::new(1));

@@ -8,11 +8,11 @@ use std::ops::{Deref, DerefMut};
 use super::{Error, RawMutex};
 use crate::rt::Deadline;
 
-/// Mutual exclusion around a `T`, between coroutines and threads. The guard may be held across
-/// anything that suspends: who waits for the lock then parks, and the worker goes on with others.
+/// A mutex around a `T`, for coroutines and threads. The guard may be held across calls that suspend:
+/// coroutines that wait for the lock are suspended too, and their worker runs others.
 ///
-/// Fairness is that of [`RawMutex`]: nobody starves. It is not recursive, and it is not poisoned by
-/// a panic: the guard's drop unlocks it.
+/// It is as fair as [`RawMutex`]: no waiter starves. It is not recursive, and it is not poisoned by a
+/// panic: dropping the guard unlocks it.
 ///
 /// ```
 /// # fn main() -> Result<(), fastrpc::sync::Error> {
@@ -25,22 +25,22 @@ use crate::rt::Deadline;
 #[derive(Default)]
 pub struct Mutex<T: ?Sized> {
     raw: RawMutex,
-    /// Reached through a guard, which exists only while `raw` is locked by its maker, or through
+    /// Accessed through a guard, which exists only while `raw` is locked on its behalf, or through
     /// `&mut self`.
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the lock gives one thread at a time a `&mut T`, which is as if `T` were sent to it.
+// SAFETY: the lock gives a `&mut T` to one thread at a time, as if `T` were sent to it.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
-    /// An unlocked mutex.
+    /// Creates an unlocked mutex.
     #[must_use]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex { raw: RawMutex::new(), value: UnsafeCell::new(value) }
     }
 
-    /// The value, out of the mutex.
+    /// Returns the value.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.value.into_inner()
@@ -48,7 +48,7 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Locks, waiting for as long as it takes. May suspend.
+    /// Locks, waiting without limit. May suspend.
     ///
     /// # Errors
     /// [`Error::is_canceled`]; never in a plain thread.
@@ -66,7 +66,7 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.lock_by(deadline).map(|()| MutexGuard { mutex: self, value: PhantomData })
     }
 
-    /// Locks if that needs no wait.
+    /// Locks without waiting.
     ///
     /// # Errors
     /// [`Error::would_block`].
@@ -75,7 +75,7 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.try_lock().map(|()| MutexGuard { mutex: self, value: PhantomData })
     }
 
-    /// The value, without locking: `&mut` proves that nobody else is there.
+    /// Returns the value without locking: `&mut` proves that there is no other user.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
@@ -99,7 +99,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     }
 }
 
-/// The right to the value of a locked [`Mutex`]. Unlocks when dropped, on any thread.
+/// Access to the value of a locked [`Mutex`]. Unlocks when dropped, on any thread.
 #[must_use = "the mutex is unlocked at once if the guard is dropped"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
@@ -108,7 +108,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
 }
 
 impl<T: ?Sized> MutexGuard<'_, T> {
-    /// The lock behind this guard, which is locked.
+    /// Returns the lock of this guard, which is locked.
     pub(super) fn raw(&self) -> &RawMutex {
         &self.mutex.raw
     }
@@ -119,8 +119,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: `raw` is locked on behalf of this guard, so there is no other reference but
-        // those that borrow the guard.
+        // SAFETY: `raw` is locked on behalf of this guard, so all references borrow the guard.
         unsafe { &*self.mutex.value.get() }
     }
 }

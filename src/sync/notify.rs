@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::rt::{Deadline, WaitError, Waiter, Waker};
 
-/// Coroutines and threads that wait for something to become true.
+/// Waiters for a condition that other code changes and announces.
 pub(crate) struct Notify {
     wakers: Mutex<Vec<Waker>>,
 }
@@ -14,8 +14,8 @@ impl Notify {
         Notify { wakers: Mutex::new(Vec::new()) }
     }
 
-    /// Returns what `condition` gives once it gives something. It is asked again after each
-    /// [`notify`](Notify::notify), which must follow the change that it looks for.
+    /// Waits until `condition` returns a value, and returns that. It is called again after each
+    /// [`notify`](Notify::notify), which must follow the change that it checks for.
     pub(crate) fn wait_for<T>(
         &self,
         deadline: Deadline,
@@ -35,6 +35,7 @@ impl Notify {
         }
     }
 
+    /// Lets all waiters check their conditions.
     pub(crate) fn notify(&self) {
         for waker in std::mem::take(&mut *lock(&self.wakers)) {
             waker.wake();
@@ -42,7 +43,7 @@ impl Notify {
     }
 }
 
-/// Locks for a few instructions that cannot panic half way: a poisoned lock guards sound data.
+/// Locks for a few instructions that leave the data consistent even if one panics: poisoning is ignored.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,12 +8,11 @@ use super::wait_list::{WaitList, wake_all};
 use super::{Error, locked};
 use crate::rt::{Deadline, Waiter};
 
-/// A bounded first-in first-out queue: any number of producers and consumers, coroutines and
-/// threads alike.
+/// A bounded multi-producer, multi-consumer FIFO queue for coroutines and threads.
 ///
-/// A full queue makes its producers wait, an empty one its consumers. After
-/// [`close`](Queue::close), pushes fail and give their value back, and pops drain what is there
-/// and then fail. Values that nobody popped are dropped with the queue.
+/// Producers wait while it is full, consumers while it is empty. After [`close`](Queue::close), pushes
+/// fail and return their value; pops drain the queue and then fail. Remaining values are dropped with
+/// the queue.
 ///
 /// ```
 /// # fn main() -> Result<(), fastrpc::sync::Error> {
@@ -28,16 +27,16 @@ use crate::rt::{Deadline, Waiter};
 /// ```
 pub struct Queue<T> {
     capacity: usize,
-    state: std::sync::Mutex<State<T>>,
+    state: std::sync::Mutex<QueueState<T>>,
 }
 
-/// Values always pass through `values`, also to a consumer that waits. Waking it promises it one of
-/// them, and new-comers leave as many alone as are promised; whoever wakes takes the promise back
-/// if the wait had just ended otherwise. Slots are promised to waiting producers likewise.
+/// Values always pass through `values`, also to a waiting consumer. Waking a consumer promises it one
+/// of the values, which newcomers leave to it; the waker revokes the promise if that wait had just
+/// ended otherwise. Slots are promised to waiting producers likewise.
 ///
 /// So consumers wait only while all values are promised, and producers only while all slots are
 /// filled or promised.
-struct State<T> {
+struct QueueState<T> {
     values: VecDeque<T>,
     promised_values: usize,
     promised_slots: usize,
@@ -47,16 +46,16 @@ struct State<T> {
 }
 
 impl<T> Queue<T> {
-    /// An empty queue for up to `capacity` values. Memory is taken as values come.
+    /// Creates an empty queue for up to `capacity` values. It allocates as values arrive.
     ///
     /// # Panics
     /// If `capacity` is zero.
     #[must_use]
     pub const fn new(capacity: usize) -> Queue<T> {
-        assert!(capacity > 0, "a queue without capacity");
+        assert!(capacity > 0, "the capacity of a queue must not be 0");
         Queue {
             capacity,
-            state: std::sync::Mutex::new(State {
+            state: std::sync::Mutex::new(QueueState {
                 values: VecDeque::new(),
                 promised_values: 0,
                 promised_slots: 0,
@@ -67,7 +66,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Appends a value, waiting for room for as long as it takes. May suspend.
+    /// Appends a value, waiting for room without limit. May suspend.
     ///
     /// # Errors
     /// [`Error::is_closed`], [`Error::is_canceled`], with the value.
@@ -83,7 +82,7 @@ impl<T> Queue<T> {
         self.push_within(value, Some(deadline))
     }
 
-    /// Appends a value if that needs no wait.
+    /// Appends a value without waiting.
     ///
     /// # Errors
     /// [`Error::would_block`], [`Error::is_closed`], with the value.
@@ -91,7 +90,7 @@ impl<T> Queue<T> {
         self.push_within(value, None)
     }
 
-    /// Takes the oldest value, waiting for one for as long as it takes. May suspend.
+    /// Takes the oldest value, waiting for one without limit. May suspend.
     ///
     /// # Errors
     /// [`Error::is_closed`] once the queue is closed and empty, [`Error::is_canceled`].
@@ -108,7 +107,7 @@ impl<T> Queue<T> {
         self.pop_within(Some(deadline))
     }
 
-    /// Takes the oldest value if that needs no wait.
+    /// Takes the oldest value without waiting.
     ///
     /// # Errors
     /// [`Error::would_block`], [`Error::is_closed`] once the queue is closed and empty.
@@ -116,14 +115,14 @@ impl<T> Queue<T> {
         self.pop_within(None)
     }
 
-    /// Ends the queue: from now on pushes fail, those that wait included, and pops fail once the
-    /// queue is empty. Closing again does nothing.
+    /// Closes the queue: pushes fail from now on, waiting ones included, and pops fail once the queue
+    /// is empty. Closing again does nothing.
     pub fn close(&self) {
         let mut state = locked(&self.state);
         state.closed = true;
         let producers = state.producers.take_all();
-        // While there are values, all promised, those who wait for others may yet get one: a
-        // promised consumer may just have timed out.
+        // While all values are promised, further waiting consumers may still get one: a promised
+        // consumer may just have timed out.
         let consumers =
             if state.values.is_empty() { state.consumers.take_all() } else { VecDeque::new() };
         drop(state);
@@ -137,25 +136,25 @@ impl<T> Queue<T> {
         locked(&self.state).closed
     }
 
-    /// How many values are in the queue at this moment.
+    /// Returns the number of values in the queue.
     #[must_use]
     pub fn len(&self) -> usize {
         locked(&self.state).values.len()
     }
 
-    /// Whether there is no value in the queue at this moment.
+    /// Whether the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many values there is room for, the filled slots included.
+    /// Returns the number of values that the queue can hold.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Pushes; `None` is for no wait at all.
+    /// Pushes; `None`: without waiting.
     fn push_within(&self, value: T, wait: Option<Deadline>) -> Result<(), PushError<T>> {
         let mut state = locked(&self.state);
         if state.closed {
@@ -171,8 +170,8 @@ impl<T> Queue<T> {
             let outcome = waiter.wait(deadline);
             state = locked(&self.state);
             if let Err(e) = outcome {
-                // If the entry is gone, somebody is about to learn that this wait has ended, and
-                // takes the promise back.
+                // If the entry is gone, a pop has taken it: it will see that this wait has ended and
+                // revoke the promise.
                 state.producers.remove(ticket);
                 return Err(PushError { error: e.into(), value });
             }
@@ -186,7 +185,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Pops; `None` is for no wait at all.
+    /// Pops; `None`: without waiting.
     fn pop_within(&self, wait: Option<Deadline>) -> Result<T, Error> {
         let mut state = locked(&self.state);
         if state.values.len() == state.promised_values {
@@ -204,8 +203,8 @@ impl<T> Queue<T> {
                 state.consumers.remove(ticket);
                 return Err(e.into());
             }
-            // What was promised is there. Without a promise it was the end of a closed queue that
-            // woke us, and that is empty for good.
+            // A promised value is present. Without a promise, the end of a closed queue woke us, and
+            // it stays empty.
             if state.values.is_empty() {
                 return Err(Error::CLOSED);
             }
@@ -216,12 +215,12 @@ impl<T> Queue<T> {
         Ok(value)
     }
 
-    fn has_free_slot(&self, state: &State<T>) -> bool {
+    fn has_free_slot(&self, state: &QueueState<T>) -> bool {
         state.values.len() + state.promised_slots < self.capacity
     }
 
-    /// After a push: promises the value to the first consumer that waits.
-    fn pushed<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
+    /// After a push: promises the value to the first waiting consumer.
+    fn pushed<'a>(&'a self, mut state: MutexGuard<'a, QueueState<T>>) {
         while state.values.len() > state.promised_values {
             let Some(first) = state.consumers.pop_front() else { return };
             state.promised_values += 1;
@@ -234,9 +233,9 @@ impl<T> Queue<T> {
         }
     }
 
-    /// After a pop: promises the free slot to the first producer that waits, or, if that was the
-    /// last value of a closed queue, tells those who wait for more.
-    fn popped<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
+    /// After a pop: promises the free slot to the first waiting producer, or wakes all consumers if
+    /// that was the last value of a closed queue.
+    fn popped<'a>(&'a self, mut state: MutexGuard<'a, QueueState<T>>) {
         if state.closed && state.values.is_empty() {
             let consumers = state.consumers.take_all();
             drop(state);
@@ -265,20 +264,20 @@ impl<T> fmt::Debug for Queue<T> {
     }
 }
 
-/// A push that failed, with the value that was not pushed.
+/// The error of a push, with the value that was not pushed.
 pub struct PushError<T> {
     error: Error,
     value: T,
 }
 
 impl<T> PushError<T> {
-    /// Why.
+    /// Returns why the push failed.
     #[must_use]
     pub fn error(&self) -> Error {
         self.error
     }
 
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub fn into_value(self) -> T {
         self.value
@@ -313,7 +312,7 @@ impl<T> std::error::Error for PushError<T> {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ghost, late, while_it_waits};
+    use super::super::tests::{abandoned, late, while_it_waits};
     use super::*;
 
     impl<T> Queue<T> {
@@ -333,9 +332,9 @@ mod tests {
     }
 
     #[test]
-    fn push_passes_by_who_gave_up() {
+    fn push_skips_abandoned_waits() {
         let queue = Queue::new(1);
-        locked(&queue.state).consumers.push_back(ghost(), ());
+        locked(&queue.state).consumers.push_back(abandoned(), ());
         let got = while_it_waits(
             || queue.pop_by(late()),
             || queue.consumers() == 2,
@@ -346,10 +345,10 @@ mod tests {
     }
 
     #[test]
-    fn pop_passes_by_who_gave_up() {
+    fn pop_skips_abandoned_waits() {
         let queue = Queue::new(1);
         queue.push(1).unwrap();
-        locked(&queue.state).producers.push_back(ghost(), ());
+        locked(&queue.state).producers.push_back(abandoned(), ());
         let got = while_it_waits(
             || queue.push_by(2, late()),
             || queue.producers() == 2,
@@ -360,8 +359,8 @@ mod tests {
         assert!(queue.is_idle());
     }
 
-    /// The queue is closed while its last value is promised to a consumer whose wait has ended, and
-    /// whoever promised it does not know that yet: the consumer behind must get it.
+    /// The queue is closed while its last value is promised to a consumer whose wait has ended, which
+    /// the promising push has not seen yet: the next consumer must get it.
     #[test]
     fn close_leaves_a_promised_value_to_the_next() {
         let queue = Queue::new(1);

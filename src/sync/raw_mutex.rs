@@ -11,43 +11,43 @@ use crate::rt::{self, Deadline, Waiter};
 /// A mutex without a guard and without data: for the C ABI, and for locks that are taken in one
 /// function and released in another. In Rust code prefer [`Mutex`](super::Mutex).
 ///
-/// Any thread and any coroutine may lock it, and it need not be the locker that unlocks. It is not
-/// recursive: locking it twice waits for ever.
+/// Any thread and any coroutine may lock it, and another one may unlock it. It is not recursive: locking
+/// it twice deadlocks.
 ///
-/// **Fairness.** Waiters are served oldest first. One that is woken may find that somebody who came
-/// along took the lock meanwhile (which keeps a busy lock fast: no switch per turn); it keeps its
-/// place at the head, and the next unlock hands the lock to it directly. So a waiter loses a turn
-/// at most once, and nobody starves.
+/// **Fairness.** Waiters are served oldest first. A woken waiter may find that a newcomer has taken the
+/// lock meanwhile (barging, which keeps a busy lock fast: no switch per turn); it then stays at the head
+/// of the queue, and the next unlock hands the lock to it directly. So a waiter is overtaken at most
+/// once when its turn comes, and none starves.
 pub struct RawMutex {
-    /// `LOCKED`, `QUEUED`, `WAKING`. `QUEUED` and `WAKING` change only under `queue`'s lock, but for
-    /// the woken waiter that takes the lock: it clears the `WAKING` that is its own.
+    /// `LOCKED`, `QUEUED`, `WAKING`. `QUEUED` and `WAKING` change only under `queue`'s lock, except that
+    /// a woken waiter that takes the lock clears its own `WAKING`.
     state: AtomicU32,
     queue: std::sync::Mutex<WaitList<Turn>>,
 }
 
-/// What the waiter in the queue is given by the unlock that takes it out.
+/// How an unlock passes the lock on to a queued waiter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// The lock is set free and the waiter competes for it.
+    /// Unlocks, and the waiter competes for the lock.
     Compete,
-    /// The lock stays locked and is the waiter's from now on.
+    /// Hands over: the lock stays locked and belongs to the waiter.
     Own,
 }
 
 const LOCKED: u32 = 1;
 /// The queue is not empty.
 const QUEUED: u32 = 2;
-/// A woken waiter is on its way to compete: an unlock need not wake another.
+/// A woken waiter is about to compete: an unlock need not wake another.
 const WAKING: u32 = 4;
 
 impl RawMutex {
-    /// An unlocked mutex.
+    /// Creates an unlocked mutex.
     #[must_use]
     pub const fn new() -> RawMutex {
         RawMutex { state: AtomicU32::new(0), queue: std::sync::Mutex::new(WaitList::new()) }
     }
 
-    /// Locks, waiting for as long as it takes. May suspend.
+    /// Locks, waiting without limit. May suspend.
     ///
     /// # Errors
     /// [`Error::is_canceled`].
@@ -68,7 +68,7 @@ impl RawMutex {
         }
     }
 
-    /// Locks if that needs no wait.
+    /// Locks without waiting.
     ///
     /// # Errors
     /// [`Error::would_block`].
@@ -77,7 +77,7 @@ impl RawMutex {
         if self.take(0) { Ok(()) } else { Err(Error::WOULD_BLOCK) }
     }
 
-    /// Unlocks. The caller must hold the lock, or have been told to unlock by the one who does.
+    /// Unlocks. The caller must hold the lock or act for the one who does.
     ///
     /// # Panics
     /// If the mutex is not locked.
@@ -88,20 +88,20 @@ impl RawMutex {
         }
     }
 
-    /// Whether somebody holds the lock at this moment.
+    /// Whether the mutex is locked.
     #[must_use]
     pub fn is_locked(&self) -> bool {
         self.state.load(Relaxed) & LOCKED != 0
     }
 
-    /// Locks even if the coroutine is cancelled: for [`Condvar`](super::Condvar), whose callers
-    /// hold the lock again whatever became of their wait.
-    pub(super) fn lock_whatever_happens(&self) {
-        // It fails in a forked child only, where nobody comes back from a wait.
+    /// Locks even if the coroutine is canceled: for [`Condvar`](super::Condvar), whose waits always
+    /// return with the lock held.
+    pub(super) fn lock_uncancellable(&self) {
+        // Fails only in a forked child, where no wait begins.
         let _ = rt::uncancellable(|| self.lock());
     }
 
-    /// Takes the lock if it is free, and clears `also` with the same step.
+    /// Takes the lock if it is free, and clears `also` in the same step.
     fn take(&self, also: u32) -> bool {
         let mut state = self.state.load(Relaxed);
         while state & LOCKED == 0 {
@@ -115,7 +115,7 @@ impl RawMutex {
     }
 
     /// Takes the lock if it is free, else sets `otherwise`; clears `also` in both cases. Setting
-    /// `QUEUED` needs the queue locked, so that the unlock that sees it finds the entry.
+    /// `QUEUED` requires the queue's lock, so that the unlock that sees it finds the entry.
     fn take_or(&self, otherwise: u32, also: u32) -> bool {
         let mut state = self.state.load(Relaxed);
         loop {
@@ -149,8 +149,8 @@ impl RawMutex {
             if turn == Turn::Own || self.take(WAKING) {
                 return Ok(());
             }
-            // Somebody was faster. From here on `WAKING` is no longer set, so that somebody's
-            // unlock comes to the queue, where we are the first.
+            // A newcomer was faster. From here on `WAKING` is not set, so its unlock takes the first
+            // of the queue: this waiter.
             queue = locked(&self.queue);
             if self.take_or(QUEUED, WAKING) {
                 return Ok(());
@@ -164,8 +164,8 @@ impl RawMutex {
     #[cold]
     fn leave_queue(&self, ticket: Ticket) {
         let mut queue = locked(&self.queue);
-        // If the entry is gone, an unlock has taken it and is about to learn that this wait has
-        // ended: then it goes on to the next, and looks after `QUEUED` itself.
+        // If the entry is gone, an unlock has taken it: it will see that this wait has ended, go on to
+        // the next and maintain `QUEUED` itself.
         if queue.remove(ticket) && queue.is_empty() {
             self.state.fetch_and(!QUEUED, Relaxed);
         }
@@ -181,22 +181,22 @@ impl RawMutex {
                 Err(now) => state = now,
             }
         }
-        self.hand_on();
+        self.pass_on();
     }
 
-    /// Gives the lock, which the caller holds while `WAKING` is not set, to whom it is due.
-    fn hand_on(&self) {
+    /// Passes the lock, which the caller holds while `WAKING` is not set, to the first waiter.
+    fn pass_on(&self) {
         let mut queue = locked(&self.queue);
         loop {
             let Some(first) = queue.pop_front() else {
-                // All who waited have given up.
+                // All waiters have given up.
                 self.state.fetch_and(!(LOCKED | QUEUED), Release);
                 return;
             };
             let queued = if queue.is_empty() { 0 } else { QUEUED };
-            // We hold `LOCKED`, `WAKING` is clear and `QUEUED` needs the queue's lock: nobody else
+            // We hold `LOCKED`, `WAKING` is clear and `QUEUED` needs the queue's lock: no other thread
             // changes the state now.
-            match first.what {
+            match first.request {
                 Turn::Own => {
                     self.state.store(LOCKED | queued, Release);
                     drop(queue);
@@ -212,8 +212,8 @@ impl RawMutex {
                         return;
                     }
                     queue = locked(&self.queue);
-                    // Nobody is on the way after all. Wake the next, unless there is an owner again,
-                    // whose unlock will.
+                    // That waiter had given up. Wake the next, unless the mutex is locked again: then
+                    // its unlock will.
                     if !self.take_or(0, WAKING) {
                         return;
                     }
@@ -237,7 +237,7 @@ impl fmt::Debug for RawMutex {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ghost, late, while_it_waits};
+    use super::super::tests::{abandoned, late, while_it_waits};
     use super::*;
 
     impl RawMutex {
@@ -250,19 +250,19 @@ mod tests {
         }
     }
 
-    /// A locked mutex whose queue begins with somebody who has just given up.
-    fn with_ghost(turn: Turn) -> RawMutex {
+    /// A locked mutex whose queue begins with an abandoned wait.
+    fn with_abandoned(turn: Turn) -> RawMutex {
         let mutex = RawMutex::new();
         mutex.lock().unwrap();
-        locked(&mutex.queue).push_back(ghost(), turn);
+        locked(&mutex.queue).push_back(abandoned(), turn);
         assert!(!mutex.take_or(QUEUED, 0));
         mutex
     }
 
     #[test]
-    fn unlock_passes_by_who_gave_up() {
+    fn unlock_skips_abandoned_waits() {
         for turn in [Turn::Compete, Turn::Own] {
-            let mutex = with_ghost(turn);
+            let mutex = with_abandoned(turn);
             let got = while_it_waits(
                 || mutex.lock_by(late()),
                 || mutex.waiters() == 2,
@@ -271,21 +271,21 @@ mod tests {
             got.unwrap();
             assert!(mutex.is_idle_but_locked());
 
-            let mutex = with_ghost(turn);
+            let mutex = with_abandoned(turn);
             mutex.unlock();
             assert_eq!(mutex.state.load(Acquire), 0);
         }
     }
 
     #[test]
-    fn who_lost_its_turn_owns_the_next() {
+    fn a_waiter_that_was_overtaken_is_handed_the_lock_next() {
         let mutex = RawMutex::new();
         mutex.lock().unwrap();
         let got = while_it_waits(
             || mutex.lock_by(late()),
             || mutex.waiters() == 1,
             || {
-                // What an unlock does, and somebody who comes along at once.
+                // An unlock, and a newcomer that locks at once.
                 let first = locked(&mutex.queue).pop_front().unwrap();
                 mutex.state.store(LOCKED | WAKING, Release);
                 assert!(first.waker.wake());

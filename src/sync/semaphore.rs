@@ -9,17 +9,26 @@ use super::wait_list::WaitList;
 use super::{Error, locked};
 use crate::rt::{Deadline, Waiter};
 
-/// A counting semaphore between coroutines and threads: bounds how many do something at once.
+/// A counting semaphore for coroutines and threads: bounds how many do something at once.
 ///
-/// Strictly first come, first served. While anybody waits, new-comers queue up behind, also those
-/// who want fewer permits than are there; so a request for many permits is not starved by requests
-/// for few.
+/// Strictly first come, first served. While there are waiters, newcomers queue up behind them, even
+/// those that want fewer permits than are available: a request for many permits is not starved by
+/// requests for few.
 ///
-/// Permits belong to nobody: who acquires them and who releases them may differ.
+/// Permits have no owner: one coroutine may acquire them and another release them.
+///
+/// ```
+/// let semaphore = fastrpc::sync::Semaphore::new(2);
+/// semaphore.acquire(2)?;
+/// assert!(semaphore.try_acquire(1).unwrap_err().would_block());
+/// semaphore.release(1);
+/// semaphore.acquire(1)?;
+/// # Ok::<(), fastrpc::sync::Error>(())
+/// ```
 pub struct Semaphore {
-    /// Permits times `ONE`, plus `QUEUED`. While `QUEUED` is set, changes only under `queue`'s lock.
+    /// Permits times `ONE`, plus `QUEUED`. While `QUEUED` is set, it changes only under `queue`'s lock.
     state: AtomicUsize,
-    /// Each entry with the permits it wants.
+    /// Each entry with the permits it requests.
     queue: std::sync::Mutex<WaitList<usize>>,
 }
 
@@ -28,13 +37,13 @@ const QUEUED: usize = 1;
 const ONE: usize = 2;
 
 impl Semaphore {
-    /// The most permits there can be.
+    /// The maximum number of permits.
     ///
-    /// Far below what the state can count, so that giving permits back after a hand-over to a
-    /// waiter that had just timed out cannot overflow it.
+    /// Far below what the state can count, so that returning permits after a hand-over to a waiter that
+    /// had just timed out cannot overflow it.
     pub const MAX_PERMITS: usize = usize::MAX >> 3;
 
-    /// A semaphore with that many permits.
+    /// Creates a semaphore with `permits` permits.
     ///
     /// # Panics
     /// If `permits` is more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
@@ -47,7 +56,7 @@ impl Semaphore {
         }
     }
 
-    /// Takes `n` permits, all at once, waiting for as long as it takes. May suspend.
+    /// Acquires `n` permits, all at once, waiting without limit. May suspend.
     ///
     /// # Errors
     /// [`Error::is_canceled`]; never in a plain thread.
@@ -56,10 +65,10 @@ impl Semaphore {
         self.acquire_by(n, Deadline::NEVER)
     }
 
-    /// Takes `n` permits, all at once, waiting until `deadline` at most. May suspend.
+    /// Acquires `n` permits, all at once, waiting until `deadline` at most. May suspend.
     ///
     /// # Errors
-    /// [`Error::is_timeout`], [`Error::is_canceled`]: no permit was taken.
+    /// [`Error::is_timeout`], [`Error::is_canceled`]: no permit was acquired.
     #[inline]
     pub fn acquire_by(&self, n: usize, deadline: Deadline) -> Result<(), Error> {
         match self.try_acquire(n) {
@@ -68,10 +77,10 @@ impl Semaphore {
         }
     }
 
-    /// Takes `n` permits if that needs no wait.
+    /// Acquires `n` permits without waiting.
     ///
     /// # Errors
-    /// [`Error::would_block`]: there are too few, or others wait.
+    /// [`Error::would_block`]: too few are available, or others wait.
     #[inline]
     pub fn try_acquire(&self, n: usize) -> Result<(), Error> {
         let mut state = self.state.load(Relaxed);
@@ -84,10 +93,10 @@ impl Semaphore {
         Err(Error::WOULD_BLOCK)
     }
 
-    /// Gives `n` permits back, or adds them.
+    /// Releases `n` permits, or adds them.
     ///
     /// # Panics
-    /// If there were more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS) then; nothing is released.
+    /// If the sum exceeds [`MAX_PERMITS`](Semaphore::MAX_PERMITS); nothing is released then.
     #[inline]
     pub fn release(&self, n: usize) {
         let mut state = self.state.load(Relaxed);
@@ -101,8 +110,8 @@ impl Semaphore {
         self.release_slow(n);
     }
 
-    /// How many permits are there at this moment. Those that waiters wait for count, too, until
-    /// there are enough of them.
+    /// Returns the number of available permits, including those that do not yet suffice for the first
+    /// waiter.
     #[must_use]
     pub fn available(&self) -> usize {
         self.state.load(Relaxed) / ONE
@@ -111,7 +120,7 @@ impl Semaphore {
     #[cold]
     fn acquire_slow(&self, n: usize, deadline: Deadline) -> Result<(), Error> {
         let mut queue = locked(&self.queue);
-        if self.take_or_announce(n) {
+        if self.acquire_or_queue(n) {
             return Ok(());
         }
         let waiter = Waiter::new();
@@ -119,19 +128,19 @@ impl Semaphore {
         drop(queue);
         waiter.wait(deadline).map_err(|e| {
             let mut queue = locked(&self.queue);
-            // If the entry is gone, somebody is about to learn that this wait has ended, and takes
-            // the permits back.
+            // If the entry is gone, a release has taken it: it will see that this wait has ended and
+            // take the permits back.
             if queue.remove(ticket) {
-                // The one behind may want less than we did.
+                // The next one may request fewer permits.
                 self.serve(queue);
             }
             e.into()
         })
     }
 
-    /// Takes `n` permits if nobody waits and there are enough; else sets `QUEUED`. To be called
-    /// with the queue locked.
-    fn take_or_announce(&self, n: usize) -> bool {
+    /// Acquires `n` permits if there are enough and no waiters; else sets `QUEUED`. To be called with
+    /// the queue locked.
+    fn acquire_or_queue(&self, n: usize) -> bool {
         let mut state = self.state.load(Relaxed);
         loop {
             let take = state & QUEUED == 0 && state / ONE >= n;
@@ -157,13 +166,12 @@ impl Semaphore {
         self.serve(queue);
     }
 
-    /// Hands permits to the waiters in their order, as far as there are enough, and keeps `QUEUED`
-    /// true.
+    /// Hands permits to the waiters in order, as far as they suffice, and keeps `QUEUED` correct.
     fn serve<'a>(&'a self, mut queue: MutexGuard<'a, WaitList<usize>>) {
         while let Some(first) = queue.front() {
-            // `QUEUED` is set and we have the queue: nobody else changes the state.
+            // `QUEUED` is set and the queue is locked: no other thread changes the state.
             let state = self.state.load(Acquire);
-            let n = first.what;
+            let n = first.request;
             if state / ONE < n {
                 return;
             }
@@ -197,7 +205,7 @@ impl fmt::Debug for Semaphore {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ghost, late, while_it_waits};
+    use super::super::tests::{abandoned, late, while_it_waits};
     use super::*;
 
     impl Semaphore {
@@ -207,10 +215,10 @@ mod tests {
     }
 
     #[test]
-    fn release_passes_by_who_gave_up() {
+    fn release_skips_abandoned_waits() {
         let semaphore = Semaphore::new(0);
-        locked(&semaphore.queue).push_back(ghost(), 2);
-        assert!(!semaphore.take_or_announce(1));
+        locked(&semaphore.queue).push_back(abandoned(), 2);
+        assert!(!semaphore.acquire_or_queue(1));
         let got = while_it_waits(
             || semaphore.acquire_by(1, late()),
             || locked(&semaphore.queue).len() == 2,
@@ -222,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overtakes() {
+    fn newcomers_do_not_overtake() {
         let semaphore = Semaphore::new(1);
         let many = || semaphore.acquire_by(2, late());
         let one = || semaphore.acquire_by(1, late());

@@ -6,28 +6,40 @@ use super::wait_list::{WaitList, wake_all};
 use super::{Error, locked};
 use crate::rt::{Deadline, Waiter};
 
-/// Counts work that is under way, and lets any number of coroutines and threads wait until all of
-/// it is done.
+/// A counter of outstanding tasks; any number of coroutines and threads may wait for it to reach zero.
 ///
-/// It can be used again after it has come to zero; whoever waited for that zero returns, even if the
-/// count has risen since.
+/// It can be reused after that. Those who waited for zero return even if the count has risen since.
+///
+/// ```
+/// use fastrpc::{rt, sync::WaitGroup};
+/// use std::sync::Arc;
+///
+/// let group = Arc::new(WaitGroup::new());
+/// for _ in 0..3 {
+///     group.add(1);
+///     let task = group.clone();
+///     rt::spawn(move || task.done())?;
+/// }
+/// group.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct WaitGroup {
-    state: std::sync::Mutex<State>,
+    state: std::sync::Mutex<Tasks>,
 }
 
-struct State {
+struct Tasks {
     count: usize,
-    waiting: WaitList<()>,
+    waiters: WaitList<()>,
 }
 
 impl WaitGroup {
-    /// A group of nothing.
+    /// Creates a group with a count of zero.
     #[must_use]
     pub const fn new() -> WaitGroup {
-        WaitGroup { state: std::sync::Mutex::new(State { count: 0, waiting: WaitList::new() }) }
+        WaitGroup { state: std::sync::Mutex::new(Tasks { count: 0, waiters: WaitList::new() }) }
     }
 
-    /// Counts `n` more. To be called before the work is handed out, not by the work itself.
+    /// Adds `n` tasks. To be called before the tasks start, not by the tasks themselves.
     ///
     /// # Panics
     /// If the count overflows.
@@ -36,10 +48,10 @@ impl WaitGroup {
             let mut state = locked(&self.state);
             state.count.checked_add(n).inspect(|sum| state.count = *sum)
         };
-        assert!(sum.is_some(), "the count of a WaitGroup overflows");
+        assert!(sum.is_some(), "the count of a WaitGroup overflowed");
     }
 
-    /// Counts one less; at zero, wakes all that wait.
+    /// Subtracts one task; at zero, wakes all waiters.
     ///
     /// # Panics
     /// If the count is zero already.
@@ -48,13 +60,13 @@ impl WaitGroup {
             let mut state = locked(&self.state);
             let before = state.count;
             state.count = before.saturating_sub(1);
-            (before, (before == 1).then(|| state.waiting.take_all()))
+            (before, (before == 1).then(|| state.waiters.take_all()))
         };
-        assert!(before > 0, "more done() than add() of a WaitGroup");
+        assert!(before > 0, "a WaitGroup was done more often than added to");
         wake_all(woken.unwrap_or_default());
     }
 
-    /// How much is not done at this moment.
+    /// Returns the number of outstanding tasks.
     #[must_use]
     pub fn count(&self) -> usize {
         locked(&self.state).count
@@ -78,10 +90,10 @@ impl WaitGroup {
             return Ok(());
         }
         let waiter = Waiter::new();
-        let ticket = state.waiting.push_back(waiter.waker(), ());
+        let ticket = state.waiters.push_back(waiter.waker(), ());
         drop(state);
         waiter.wait(deadline).map_err(|e| {
-            locked(&self.state).waiting.remove(ticket);
+            locked(&self.state).waiters.remove(ticket);
             e.into()
         })
     }
@@ -105,7 +117,7 @@ mod tests {
 
     impl WaitGroup {
         pub(crate) fn is_idle(&self) -> bool {
-            locked(&self.state).waiting.is_empty()
+            locked(&self.state).waiters.is_empty()
         }
     }
 

@@ -5,21 +5,21 @@ use std::mem;
 
 use crate::rt::Waker;
 
-/// The FIFO of those who wait, oldest first. `X` is what each of them waits for.
+/// A FIFO of waiters, oldest first. `X` is the request of each.
 pub(super) struct WaitList<X> {
     next: u64,
-    /// Sorted by ticket: `push_back` gives ever larger ones, and `push_front` is only for an entry
-    /// that was the oldest when it was taken out.
+    /// Sorted by ticket: `push_back` issues ever larger ones, and `push_front` is only for an entry that
+    /// was the oldest when it was removed.
     entries: VecDeque<Entry<X>>,
 }
 
 pub(super) struct Entry<X> {
     pub(super) ticket: Ticket,
     pub(super) waker: Waker,
-    pub(super) what: X,
+    pub(super) request: X,
 }
 
-/// Names one entry of one list, for as long as the list lives.
+/// Identifies one entry for as long as its list lives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
@@ -28,22 +28,22 @@ impl<X> WaitList<X> {
         WaitList { next: 0, entries: VecDeque::new() }
     }
 
-    pub(super) fn push_back(&mut self, waker: Waker, what: X) -> Ticket {
+    pub(super) fn push_back(&mut self, waker: Waker, request: X) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
-        self.entries.push_back(Entry { ticket, waker, what });
+        self.entries.push_back(Entry { ticket, waker, request });
         ticket
     }
 
-    /// Puts an entry that was the oldest back to the head.
-    pub(super) fn push_front(&mut self, ticket: Ticket, waker: Waker, what: X) {
+    /// Puts an entry that was the oldest back at the head.
+    pub(super) fn push_front(&mut self, ticket: Ticket, waker: Waker, request: X) {
         debug_assert!(self.entries.front().is_none_or(|e| ticket < e.ticket));
-        self.entries.push_front(Entry { ticket, waker, what });
+        self.entries.push_front(Entry { ticket, waker, request });
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Entry<X>> {
         let entry = self.entries.pop_front();
-        self.give_memory_back();
+        self.shrink();
         entry
     }
 
@@ -51,12 +51,12 @@ impl<X> WaitList<X> {
         self.entries.front()
     }
 
-    /// Takes an entry out, wherever it is. False if somebody has taken it out before.
+    /// Removes an entry, wherever it is, and returns whether it was still there.
     pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
         let found = self.entries.binary_search_by_key(&ticket, |e| e.ticket);
         if let Ok(i) = found {
             self.entries.remove(i);
-            self.give_memory_back();
+            self.shrink();
         }
         found.is_ok()
     }
@@ -74,20 +74,19 @@ impl<X> WaitList<X> {
         self.entries.len()
     }
 
-    /// A crowd that has gone leaves no large buffer behind; a handful of waiters that come and go
-    /// do not allocate each time.
-    fn give_memory_back(&mut self) {
+    /// Frees the buffer of a large crowd once it is empty; a handful of waiters that come and go do not
+    /// allocate each time.
+    fn shrink(&mut self) {
         if self.entries.is_empty() && self.entries.capacity() > KEPT_CAPACITY {
             self.entries = VecDeque::new();
         }
     }
 }
 
-/// Wakes all of a list that was taken whole. To be called with no lock held.
+/// Wakes the entries of a list that was taken as a whole. To be called without a lock held.
 pub(super) fn wake_all<X>(entries: VecDeque<Entry<X>>) {
     for entry in entries {
-        // One whose wait has just ended otherwise needs nothing from us: there is nothing handed
-        // over that would be lost.
+        // One whose wait has just ended otherwise needs nothing: no permit or value is handed over.
         entry.waker.wake();
     }
 }
@@ -102,23 +101,23 @@ mod tests {
     use crate::rt::{Deadline, Waiter};
 
     #[test]
-    fn is_a_fifo_that_gives_up_any_entry_once() {
+    fn is_a_fifo_from_which_any_entry_is_removed_once() {
         let mut list = WaitList::new();
         let tickets: Vec<_> = (0..5).map(|i| list.push_back(Waiter::new().waker(), i)).collect();
         assert!(list.remove(tickets[2]));
         assert!(!list.remove(tickets[2]));
         let head = list.pop_front().unwrap();
-        assert_eq!(head.what, 0);
+        assert_eq!(head.request, 0);
         list.push_front(head.ticket, head.waker, 10);
-        assert_eq!(list.front().unwrap().what, 10);
-        let order: Vec<_> = std::iter::from_fn(|| list.pop_front()).map(|e| e.what).collect();
+        assert_eq!(list.front().unwrap().request, 10);
+        let order: Vec<_> = std::iter::from_fn(|| list.pop_front()).map(|e| e.request).collect();
         assert_eq!(order, [10, 1, 3, 4]);
         assert!(list.is_empty());
         assert!(!list.remove(tickets[4]));
     }
 
     #[test]
-    fn gives_the_memory_of_a_crowd_back() {
+    fn frees_the_memory_of_a_crowd() {
         let mut list = WaitList::new();
         let tickets: Vec<_> =
             (0..1000).map(|_| list.push_back(Waiter::new().waker(), ())).collect();
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn wakes_everybody() {
+    fn wakes_all() {
         let (tx, rx) = std::sync::mpsc::channel();
         let threads: Vec<_> = (0..3)
             .map(|_| {

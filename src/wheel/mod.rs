@@ -1,9 +1,8 @@
-//! A hierarchical timer wheel: any number of timers, constant time to add and to cancel one.
+//! A hierarchical timer wheel: any number of timers, added and canceled in constant time.
 //!
-//! The wheel knows no clock and does no I/O: the caller passes nanoseconds on a clock of its
-//! choice. It calls nothing but the standard library, and it neither runs callbacks nor drops a
-//! value itself: values are handed back by [`Wheel::cancel`] and [`Wheel::expire`], so the
-//! caller's code never runs while the wheel is borrowed.
+//! The wheel has no clock: the caller passes nanoseconds on a clock of its choice. It neither runs
+//! callbacks nor drops a value: [`Wheel::cancel`] and [`Wheel::expire`] return the values, so that no
+//! code of the caller runs while the wheel is borrowed.
 //!
 //! # How it works
 //!
@@ -18,6 +17,8 @@
 //!
 //! Each slot remembers the earliest deadline put into it. So the caller is not woken in order to
 //! move timers between levels: that is done on the way, whenever it calls `expire` anyway.
+
+// What it may call: nothing.
 
 #![forbid(unsafe_code)]
 
@@ -42,17 +43,17 @@ pub(crate) struct Wheel<T> {
     /// Bit `digit` of a level is set if that slot is occupied.
     occupied: [u64; LEVELS],
     slots: Box<[Slot; SLOTS]>,
-    /// Timers that do not belong into a slot. Cancelled ones stay behind as stale entries, except
-    /// at the top: the top is always a live timer.
+    /// Timers that do not belong in a slot. Canceled ones stay as stale entries, except at the top: the
+    /// top is always a live timer.
     heap: BinaryHeap<Reverse<Soon>>,
-    /// How many entries of the heap are stale.
+    /// The number of stale entries in the heap.
     stale: usize,
-    /// What `expire` has gathered; empty between calls, kept for its memory.
+    /// Collected by `expire`; empty between calls, kept for its memory.
     due: Vec<(u64, T)>,
 }
 
 impl<T> Wheel<T> {
-    /// An empty wheel. Timers may have deadlines before `now_ns`: they are due at once.
+    /// Creates an empty wheel. Timers may have deadlines before `now_ns`: they are due at once.
     pub(crate) fn new(now_ns: u64) -> Self {
         Wheel {
             slab: Slab::new(),
@@ -78,7 +79,7 @@ impl<T> Wheel<T> {
         id
     }
 
-    /// Takes a timer out and gives its value back; `None` if it has expired or was cancelled.
+    /// Removes a timer and returns its value; `None` if it has expired or was canceled.
     #[inline]
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
         let node = self.slab.get(id)?;
@@ -104,10 +105,10 @@ impl<T> Wheel<T> {
         self.slab.remove(id.index()).1
     }
 
-    /// When `expire` must be called next: never later than the earliest deadline.
+    /// Returns when to call `expire` next: never later than the earliest deadline.
     ///
-    /// It may be earlier after the earliest timer has been cancelled; calling `expire` then
-    /// corrects it. After `expire(now)` it is always later than `now`.
+    /// It may be earlier after the earliest timer was canceled; calling `expire` then corrects it.
+    /// After `expire(now)` it is always later than `now`.
     #[inline]
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         let in_heap = self.heap.peek().map(|Reverse(soon)| soon.deadline);
@@ -121,7 +122,7 @@ impl<T> Wheel<T> {
     /// Appends to `fired` the values of all timers with a deadline of at most `now_ns`, in the
     /// order of their deadlines (in any order among equal ones), and of no other timer.
     ///
-    /// Time may go backwards: what has fired has fired, and nothing fires early.
+    /// Time may go backwards: nothing fires twice or early.
     #[inline]
     pub(crate) fn expire(&mut self, now_ns: u64, fired: &mut Vec<T>) {
         let now = tick_of(now_ns);
@@ -137,7 +138,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// The number of timers pending.
+    /// Returns the number of pending timers.
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
@@ -163,12 +164,12 @@ impl<T> Wheel<T> {
             self.due.extend(value.map(|value| (deadline, value)));
             self.drop_stale();
         }
-        // A stable sort makes use of the order there is: slots were taken in order.
+        // A stable sort profits from the present order: slots were taken in order.
         self.due.sort_by_key(|&(deadline, _)| deadline);
         fired.extend(self.due.drain(..).map(|(_, value)| value));
     }
 
-    /// Gathers the timers of a slot that are due, and finds a new place for the others.
+    /// Collects the due timers of a slot and moves the others.
     fn empty_slot(&mut self, slot: usize, now_ns: u64) {
         let mut index = self.slots[slot].head;
         self.set_vacant(slot);
@@ -185,7 +186,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Puts a timer where it belongs as seen from the current tick.
+    /// Puts a timer into its slot, or into the heap, relative to the current tick.
     #[inline]
     fn place(&mut self, index: u32, deadline: u64) {
         let tick = tick_of(deadline);
@@ -221,7 +222,7 @@ impl<T> Wheel<T> {
         self.heap.push(Reverse(Soon { deadline, id }));
     }
 
-    /// Takes stale entries off the top of the heap, and out of all of it if they are the most.
+    /// Removes stale entries from the top of the heap, and all of them once they are the majority.
     fn drop_stale(&mut self) {
         while self.stale > 0
             && let Some(&Reverse(soon)) = self.heap.peek()
@@ -230,14 +231,14 @@ impl<T> Wheel<T> {
             self.heap.pop();
             self.stale -= 1;
         }
-        if self.stale > STALE_MAX && self.stale > self.heap.len() / 2 {
+        if self.stale > MAX_STALE && self.stale > self.heap.len() / 2 {
             let slab = &self.slab;
             self.heap.retain(|Reverse(soon)| slab.get(soon.id).is_some());
             self.stale = 0;
         }
     }
 
-    /// The occupied slot with the earliest timers, and the tick at which it begins.
+    /// Returns the occupied slot with the earliest timers, and the tick at which it begins.
     #[inline]
     fn first_slot(&self) -> Option<(usize, u64)> {
         if self.levels == 0 {
@@ -289,10 +290,10 @@ const DIGITS: usize = 1 << DIGIT_BITS;
 const LEVELS: usize = (u64::BITS - TICK_BITS).div_ceil(DIGIT_BITS) as usize;
 const SLOTS: usize = LEVELS * DIGITS;
 
-/// Stands in a node for "in the heap, not in a slot".
+/// The `slot` of a node that is in the heap.
 const IN_HEAP: u16 = SLOTS as u16;
 
-/// So many stale entries in the heap are not worth a sweep.
-const STALE_MAX: usize = 64;
+/// Stale entries in the heap that are not worth a sweep.
+const MAX_STALE: usize = 64;
 
 const _: () = assert!(LEVELS <= u8::BITS as usize);

@@ -1,9 +1,9 @@
-//! Where the timers live: nodes with numbers instead of addresses, reused when free.
+//! The nodes of the timers: an intrusive slab.
 
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 
-/// Names one timer, for good: a number that has been used is never given out again.
+/// Identifies one timer; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TimerId {
     index: u32,
@@ -16,22 +16,23 @@ impl TimerId {
     }
 }
 
-/// Nodes by number. It grows to the most timers ever alive at once, and keeps that memory.
+/// An intrusive slab of nodes. It grows to the highest number of timers alive at once, and keeps that
+/// memory.
 pub(super) struct Slab<T> {
     nodes: Vec<Node<T>>,
-    /// The node freed last, the head of a list through `next`: it is the one still in the cache.
+    /// The node freed last, the head of a list through `next`: most likely still cached.
     free: u32,
     len: usize,
 }
 
-/// One timer, or a free place for one.
+/// One timer, or a free node.
 pub(super) struct Node<T> {
     pub(super) deadline: u64,
     pub(super) prev: u32,
     pub(super) next: u32,
-    /// Goes up whenever the node is freed, which makes the ids of its former timers stale.
+    /// Incremented when the node is freed, which makes the ids of its former timers stale.
     generation: NonZeroU32,
-    /// Which list the node is in; belongs to the wheel, as do `prev` and `next` of a timer.
+    /// The list that the node is in. The wheel's, as are `prev` and `next` of a timer.
     pub(super) slot: u16,
     /// `None` if the node is free.
     value: Option<T>,
@@ -46,7 +47,7 @@ impl<T> Slab<T> {
         self.len
     }
 
-    /// Stores a timer that is in no list yet.
+    /// Inserts a timer that is in no list yet.
     #[inline]
     pub(super) fn insert(&mut self, deadline: u64, value: T) -> TimerId {
         let index = self.free;
@@ -68,8 +69,8 @@ impl<T> Slab<T> {
         let value = node.value.take();
         self.len -= 1;
         node.generation = node.generation.saturating_add(1);
-        // Out of generations, a node is retired: 40 bytes or so every 2^32 timers are a fair
-        // price for ids that never come back.
+        // After its last generation a node is retired: some 40 bytes every 2^32 timers are a fair
+        // price for ids that are never reused.
         if node.generation != RETIRED {
             node.next = self.free;
             self.free = index;
@@ -77,7 +78,7 @@ impl<T> Slab<T> {
         (node.deadline, value)
     }
 
-    /// The node of a timer that is still there.
+    /// Returns the node of a timer that has not been removed.
     #[inline]
     pub(super) fn get(&self, id: TimerId) -> Option<&Node<T>> {
         let node = self.nodes.get(id.index as usize)?;
@@ -118,12 +119,12 @@ impl<T> IndexMut<u32> for Slab<T> {
 
 #[cfg(test)]
 impl<T> Slab<T> {
-    /// The most timers that were ever alive at once, retired nodes included.
+    /// Returns the highest number of timers alive at once, retired nodes included.
     pub(super) fn high_water(&self) -> usize {
         self.nodes.len()
     }
 
-    /// As if the timers of this node had been freed until one generation is left.
+    /// Ages a node as if it had been freed until one generation is left.
     pub(super) fn age(&mut self, index: u32) {
         assert!(self.nodes[index as usize].value.is_none(), "node {index} is in use");
         self.nodes[index as usize].generation = NonZeroU32::new(u32::MAX - 1).unwrap();

@@ -76,7 +76,7 @@ fn nothing_wakes_the_caller_before_the_only_timer() {
 }
 
 #[test]
-fn cancelled_timers_wake_the_caller_a_few_times_at_most() {
+fn canceled_timers_wake_the_caller_a_few_times_at_most() {
     let mut wheel = Wheel::new(0);
     wheel.insert(HOUR, 'a');
     // All of these share slots with each other, and the last ones with the timer that stays.
@@ -90,7 +90,7 @@ fn cancelled_timers_wake_the_caller_a_few_times_at_most() {
         wheel.expire(wheel.next_deadline().unwrap(), &mut fired);
         wakes += 1;
     }
-    assert!(wakes <= 9, "{wakes} wake-ups");
+    assert!(wakes <= 9, "{wakes} wakeups");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn cancel_gives_the_value_back_once() {
     assert_eq!(wheel.cancel(soon), Some("soon"));
     assert_eq!(wheel.cancel(soon), None);
 
-    // The place of a cancelled or expired timer is used again; its id is not.
+    // The place of a canceled or expired timer is used again; its id is not.
     let again = wheel.insert(HOUR, "again");
     assert!(again != soon && again != late);
     assert_eq!(wheel.cancel(soon), None);
@@ -131,7 +131,7 @@ fn an_id_stays_stale_when_the_generations_run_out() {
 }
 
 #[test]
-fn memory_of_cancelled_timers_is_reused() {
+fn memory_of_canceled_timers_is_reused() {
     // In the heap as well as in slots: there, stale entries must not pile up.
     for delay in [0, 10, 10 * SECOND] {
         let mut wheel = Wheel::new(SECOND);
@@ -197,7 +197,7 @@ fn every_value_is_dropped_once() {
     wheel.expire(10_000, &mut Vec::new());
     assert_eq!(drops.get(), 101);
 
-    // A cancelled timer is gone at once, even if the heap still has an entry for it.
+    // A canceled timer is gone at once, even if the heap still has an entry for it.
     assert!(wheel.heap.len() > 2);
     ids.iter().step_by(2).for_each(|&id| drop(wheel.cancel(id)));
     assert_eq!(drops.get(), 101 + 449);
@@ -322,7 +322,7 @@ impl Checked {
             self.check();
             wakes += 1;
         }
-        assert!(wakes <= 9 * timers, "{wakes} wake-ups for {timers} timers");
+        assert!(wakes <= 9 * timers, "{wakes} wakeups for {timers} timers");
         assert!(self.wheel.heap.is_empty() && self.wheel.stale == 0);
     }
 }

@@ -12,7 +12,7 @@ use super::{Counted, Gate, LONG, Opens, strict};
 use crate::common::{eventually, in_coroutine, init, soon};
 
 #[test]
-fn run_answers_the_result_of_a_pool_thread() {
+fn run_returns_the_result_of_a_pool_thread() {
     init();
     let pool = Arc::new(ThreadPool::new(2).unwrap());
     let mut words = vec!["a".to_owned()];
@@ -81,7 +81,7 @@ fn many_jobs_from_everywhere_run_once_each() {
 }
 
 #[test]
-fn panics_are_errors_with_their_text_and_the_thread_goes_on() {
+fn a_panic_is_an_error_with_its_message_and_the_thread_survives() {
     init();
     let pool = strict(1);
     let error = pool.run(|| -> u8 { panic!("told {}", 7) }).unwrap_err();
@@ -132,7 +132,7 @@ fn a_deadline_drops_what_has_not_begun_and_leaves_what_has() {
 }
 
 #[test]
-fn a_cancelled_coroutine_drops_what_has_not_begun() {
+fn a_canceled_coroutine_drops_what_has_not_begun() {
     init();
     static DROPS: AtomicUsize = AtomicUsize::new(0);
     static RUNS: AtomicUsize = AtomicUsize::new(0);
@@ -161,7 +161,7 @@ fn a_cancelled_coroutine_drops_what_has_not_begun() {
 }
 
 #[test]
-fn a_cancelled_coroutine_waits_for_what_has_begun() {
+fn a_canceled_coroutine_waits_for_what_has_begun() {
     init();
     static DROPS: AtomicUsize = AtomicUsize::new(0);
     let gate = Arc::new(Gate::default());
@@ -174,7 +174,7 @@ fn a_cancelled_coroutine_waits_for_what_has_begun() {
             at_gate.pass();
             lent = 8;
         });
-        // Cancelled it is: only `run` could not be left.
+        // Canceled it is: only `run` could not be left.
         (result.map(|()| lent), rt::sleep(LONG).is_err())
     })
     .unwrap();
@@ -188,7 +188,7 @@ fn a_cancelled_coroutine_waits_for_what_has_begun() {
 }
 
 #[test]
-fn handles_join_cancel_and_know_the_end() {
+fn handles_join_cancel_and_report_the_end() {
     init();
     let (pool, gate) = (strict(1), Arc::new(Gate::default()));
     let _opens = Opens(&gate);
@@ -208,7 +208,7 @@ fn handles_join_cancel_and_know_the_end() {
 }
 
 #[test]
-fn a_full_queue_refuses_or_makes_wait() {
+fn a_full_queue_refuses_or_waits() {
     init();
     let mut options = Options::default();
     (options.threads, options.extra_threads, options.queue_size) = (1, 0, 2);

@@ -1,4 +1,4 @@
-//! How a pool ends.
+//! Shutting a pool down.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -96,7 +96,7 @@ fn a_job_cannot_wait_for_its_own_pool() {
 }
 
 #[test]
-fn a_coroutine_that_is_cancelled_may_drop_a_pool_and_still_waits() {
+fn a_coroutine_that_is_canceled_may_drop_a_pool_and_still_waits() {
     init();
     let gate = Arc::new(Gate::default());
     let at_gate = gate.clone();
@@ -125,7 +125,7 @@ fn a_coroutine_that_is_cancelled_may_drop_a_pool_and_still_waits() {
 }
 
 #[test]
-fn those_who_wait_for_room_are_told_of_the_end() {
+fn shutdown_fails_those_who_wait_for_room() {
     init();
     let mut options = fastrpc::pool::Options::default();
     (options.threads, options.extra_threads, options.queue_size) = (1, 0, 1);

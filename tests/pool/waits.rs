@@ -1,4 +1,4 @@
-//! A job that waits gives its place up.
+//! Blocking compensation: a job that waits releases its slot.
 
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -93,7 +93,7 @@ fn every_wait_of_ours_lets_another_job_run() {
 }
 
 #[test]
-fn what_we_do_not_see_keeps_its_place() {
+fn a_block_outside_our_waits_keeps_its_slot() {
     init();
     let (pool, gate) = (pool_of(1, 5, Duration::from_secs(10)), Arc::new(Gate::default()));
     let _opens = Opens(&gate);
@@ -109,7 +109,7 @@ fn what_we_do_not_see_keeps_its_place() {
 }
 
 #[test]
-fn beyond_the_bound_jobs_wait_for_their_turn() {
+fn jobs_beyond_the_thread_limit_are_queued() {
     init();
     let (pool, permits) = (pool_of(1, 2, Duration::from_secs(10)), Arc::new(Semaphore::new(0)));
     let jobs: Vec<_> = (0..10)
@@ -127,7 +127,7 @@ fn beyond_the_bound_jobs_wait_for_their_turn() {
 
 /// A job that comes back from its wait does not wait for a place: who runs may need what it holds.
 #[test]
-fn a_job_that_comes_back_goes_on_at_once() {
+fn a_job_whose_wait_ended_continues_at_once() {
     init();
     let pool = pool_of(1, 1, Duration::from_secs(10));
     let (back, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Gate::default()));
@@ -150,7 +150,7 @@ fn a_job_that_comes_back_goes_on_at_once() {
 }
 
 #[test]
-fn marks_nest_and_are_harmless_elsewhere() {
+fn blocking_nests_and_is_harmless_elsewhere() {
     init();
     let pool = pool_of(1, 1, Duration::from_secs(10));
     let inner = pool.run(|| pool::blocking(|| pool::blocking(|| pool.stats().blocked))).unwrap();
@@ -192,7 +192,7 @@ fn a_call_is_answered_from_a_pool_thread() {
 
 /// Waits and returns of many jobs, with few places: all of them end, and the counts come home.
 #[test]
-fn the_counts_come_home() {
+fn the_counters_return_to_zero() {
     init();
     let pool = Arc::new(pool_of(2, 6, Duration::from_millis(5)));
     for round in 0..20_u64 {

@@ -1,4 +1,4 @@
-//! The runtime's promises, as cases that hold with any number of workers.
+//! Runtime tests that hold with any number of workers.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ fn a_sleep_below_a_millisecond_returns_and_is_never_early() {
 }
 
 #[test]
-fn nothing_that_waits_changes_the_thread() {
+fn waits_stay_on_their_thread() {
     init();
     let moved = Arc::new(AtomicUsize::new(0));
     let listener = Arc::new(
@@ -66,7 +66,7 @@ fn nothing_that_waits_changes_the_thread() {
 }
 
 #[test]
-fn wakes_between_workers_leave_each_coroutine_at_home() {
+fn wakes_across_workers_leave_each_coroutine_on_its_worker() {
     init();
     let workers = rt::worker_count();
     let moved = Arc::new(AtomicUsize::new(0));
@@ -251,7 +251,7 @@ fn options_of_a_coroutine_hold() {
 }
 
 #[test]
-fn a_deep_stack_is_had_where_it_is_asked_for() {
+fn a_deep_stack_is_allocated_where_requested() {
     fn deep(levels: usize) -> usize {
         let page = std::hint::black_box([1u8; 1024]);
         if levels == 0 { 0 } else { deep(levels - 1) + usize::from(page[levels % 1024]) }
@@ -262,7 +262,7 @@ fn a_deep_stack_is_had_where_it_is_asked_for() {
 }
 
 #[test]
-fn cancelling_fails_the_wait_and_all_later_ones() {
+fn canceling_fails_the_wait_and_all_later_ones() {
     init();
     let started = Arc::new(AtomicBool::new(false));
     let handle = {
@@ -286,7 +286,7 @@ fn cancelling_fails_the_wait_and_all_later_ones() {
 }
 
 #[test]
-fn a_join_with_a_deadline_gives_the_handle_back() {
+fn a_join_with_a_deadline_returns_the_handle() {
     init();
     let handle = rt::spawn(|| rt::sleep(50 * MS).map(|()| 5)).unwrap();
     let handle = handle.join_by(Deadline::after(MS)).expect_err("too early");
@@ -328,7 +328,7 @@ fn timers_fire_once_never_early_and_free_what_they_hold() {
 }
 
 #[test]
-fn a_cancelled_timer_frees_what_it_holds_at_once_and_never_fires() {
+fn a_canceled_timer_frees_what_it_holds_at_once_and_never_fires() {
     init();
     let held = Arc::new(AtomicBool::new(false));
     let timers: Vec<_> = (0..100)
@@ -432,7 +432,7 @@ fn several_wait_on_one_fd_and_one_on_many() {
 }
 
 #[test]
-fn a_close_that_is_told_wakes_the_waiters_with_ebadf() {
+fn an_announced_close_wakes_the_waiters_with_ebadf() {
     init();
     use std::os::fd::AsRawFd;
     let (one, _two) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -473,12 +473,12 @@ fn waits_on_bad_and_unpollable_fds_end_at_once() {
 }
 
 #[test]
-fn an_uncancellable_section_waits_although_it_was_cancelled() {
+fn an_uncancellable_section_waits_although_canceled() {
     let (before, within, after) = in_coroutine(|| {
         let handle = rt::spawn(|| {
             let first = rt::uncancellable(|| {
-                rt::uncancellable(|| rt::sleep(MS)).expect("not cancelled yet");
-                // Cancelled while it waits.
+                rt::uncancellable(|| rt::sleep(MS)).expect("not canceled yet");
+                // Canceled while it waits.
                 rt::sleep(50 * MS)
             });
             let begin = Instant::now();
@@ -510,12 +510,12 @@ fn ids_are_unique_and_many_coroutines_come_and_go() {
 }
 
 #[test]
-fn what_came_in_time_is_read_although_the_worker_was_held_up() {
+fn data_that_arrived_in_time_is_read_although_the_worker_was_busy() {
     in_time(1, 100 * MS);
 }
 
 #[test]
-fn what_came_in_time_is_read_although_there_is_more_than_one_poll_brings() {
+fn data_that_arrived_in_time_is_read_although_one_poll_does_not_return_all() {
     in_time(700, Duration::from_secs(2));
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn times_out_with_the_lock_held(mix: Mix) {
     shared.state.try_lock().map(drop).unwrap();
 }
 
-pub(crate) fn wait_is_cancelled_with_the_lock_held(mix: Mix) {
+pub(crate) fn wait_is_canceled_with_the_lock_held(mix: Mix) {
     if matches!(mix, Mix::Threads) {
         return;
     }

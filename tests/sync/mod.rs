@@ -61,7 +61,7 @@ impl<T> Task<T> {
         }
     }
 
-    /// Cancels a coroutine; threads cannot be cancelled.
+    /// Cancels a coroutine; threads cannot be canceled.
     pub(crate) fn cancel(&self) {
         self.coroutine.as_ref().expect("a coroutine").cancel();
     }

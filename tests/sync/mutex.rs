@@ -1,4 +1,4 @@
-//! Mutexes: exclusion, fairness, time-outs.
+//! Mutexes: exclusion, fairness, timeouts.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -137,7 +137,7 @@ pub(crate) fn hands_on_past_those_who_gave_up(mix: Mix) {
             })
         })
         .collect();
-    // This one never gives up: it would wait for ever if a turn got lost.
+    // This one never gives up: it would wait forever if a turn got lost.
     let patient = go(mix, {
         let lock = lock.clone();
         move || {
@@ -152,7 +152,7 @@ pub(crate) fn hands_on_past_those_who_gave_up(mix: Mix) {
     assert_eq!(*lock.try_lock().unwrap(), got + 500);
 }
 
-pub(crate) fn wait_is_cancelled(mix: Mix) {
+pub(crate) fn wait_is_canceled(mix: Mix) {
     if matches!(mix, Mix::Threads) {
         return;
     }

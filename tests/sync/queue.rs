@@ -163,7 +163,7 @@ pub(crate) fn loses_nothing_at_close(mix: Mix) {
     }
 }
 
-pub(crate) fn loses_nothing_to_the_cancelled(mix: Mix) {
+pub(crate) fn loses_nothing_to_the_canceled(mix: Mix) {
     if matches!(mix, Mix::Threads) {
         return;
     }
@@ -277,7 +277,7 @@ pub(crate) fn close_ends_all_waits(mix: Mix) {
     assert!(full.try_push(String::new()).unwrap_err().error().is_closed());
 }
 
-pub(crate) fn wait_is_cancelled(mix: Mix) {
+pub(crate) fn wait_is_canceled(mix: Mix) {
     if matches!(mix, Mix::Threads) {
         return;
     }

@@ -73,7 +73,7 @@ pub(crate) fn loses_no_permit_to_those_who_gave_up(mix: Mix) {
     permits.try_acquire(PERMITS).unwrap();
 }
 
-pub(crate) fn loses_no_permit_to_the_cancelled(mix: Mix) {
+pub(crate) fn loses_no_permit_to_the_canceled(mix: Mix) {
     if matches!(mix, Mix::Threads) {
         return;
     }
@@ -115,7 +115,7 @@ pub(crate) fn loses_no_permit_to_the_cancelled(mix: Mix) {
     }
     stop.store(true, SeqCst);
     join_all(busy);
-    assert_eq!(permits.available(), PERMITS, "{canceled} of 300 were cancelled");
+    assert_eq!(permits.available(), PERMITS, "{canceled} of 300 were canceled");
 }
 
 pub(crate) fn times_out(mix: Mix) {

@@ -52,7 +52,7 @@ pub(crate) fn times_out(mix: Mix) {
     .join();
 }
 
-pub(crate) fn wait_is_cancelled(mix: Mix) {
+pub(crate) fn wait_is_canceled(mix: Mix) {
     if matches!(mix, Mix::Threads) {
         return;
     }

@@ -8,7 +8,7 @@ use libc::{c_int, clockid_t, timespec};
 
 use super::allocator;
 use crate::hook::{errno, time};
-use crate::rt::{self, Deadline, HeldAs, Holder, Look, Site, WaitError};
+use crate::rt::{self, Attempt, Deadline, HeldAs, Holder, Site, WaitError};
 
 /// Jumps to `$to` with two more arguments, in these registers: the return address of the call, and the
 /// caller's frame pointer.
@@ -174,7 +174,7 @@ fn lock_by(holder: Holder, lock: impl Lock, site: Site, deadline: impl Fn() -> D
     let look = || {
         // Recorded at once: others of this worker may run before the one that waited.
         result = try_recorded(holder, lock, site);
-        if result == libc::EBUSY { Look::Nothing } else { Look::Took }
+        if result == libc::EBUSY { Attempt::Failed } else { Attempt::Took }
     };
     // No program expects a lock to fail because of a cancellation.
     let waited =

@@ -8,7 +8,7 @@ use libc::{c_int, clockid_t, sem_t, timespec};
 
 use crate::hook::switch::is_on;
 use crate::hook::{errno, time};
-use crate::rt::{self, Deadline, Look, WaitError};
+use crate::rt::{self, Attempt, Deadline, WaitError};
 use crate::sys::real;
 
 /// sem_wait(3). May suspend.
@@ -101,7 +101,7 @@ unsafe fn wait(semaphore: *mut sem_t, deadline: impl Fn() -> Deadline) -> c_int 
     }
     // SAFETY: the caller's contract.
     let longest = if unsafe { is_shared(semaphore) } { SHARED_CHECK } else { PRIVATE_CHECK };
-    let look = || if take() == 0 { Look::Took } else { Look::Nothing };
+    let look = || if take() == 0 { Attempt::Took } else { Attempt::Failed };
     match rt::wait_address(semaphore as usize, deadline, FIRST_PAUSE..longest, look) {
         Ok(()) => {
             errno::set(before);

@@ -1,6 +1,6 @@
-//! What a switch saves and restores beside the registers: errno, the C++ exceptions in flight and the
-//! floating-point control words. They are the thread's to the compiler and to libc, and each coroutine
-//! has its own.
+//! Per-thread state that a switch saves and restores beside the registers: errno, the C++ exceptions in
+//! flight and the floating-point control words. To libc and the compiler they belong to the thread; here
+//! each coroutine has its own.
 
 use std::arch::asm;
 
@@ -8,7 +8,7 @@ use std::arch::asm;
 pub(in crate::rt) struct ThreadContext {
     /// Null in a program without the C++ run-time library.
     cxx_globals: *mut CxxGlobals,
-    /// The thread's own, with which each coroutine begins.
+    /// The thread's own, the initial value of each coroutine's.
     float_control: FloatControl,
 }
 
@@ -29,7 +29,7 @@ impl ThreadContext {
         Saved { cxx_globals: self.read_cxx_globals(), float_control: FloatControl::save() }
     }
 
-    /// Puts the state of a coroutine that was suspended back.
+    /// Restores the state of a coroutine that was suspended.
     #[inline]
     pub(in crate::rt) fn restore(&self, saved: Saved) {
         saved.float_control.restore();
@@ -119,7 +119,7 @@ impl FloatControl {
     #[inline]
     fn save() -> FloatControl {
         let (mut sse, mut x87) = (0u32, 0u16);
-        // SAFETY: stores two registers in places of their sizes.
+        // SAFETY: stores two registers into variables of their sizes.
         unsafe {
             asm!("stmxcsr [{}]", "fnstcw [{}]", in(reg) &mut sse, in(reg) &mut x87,
                 options(nostack, preserves_flags));
@@ -129,7 +129,7 @@ impl FloatControl {
 
     #[inline]
     fn restore(self) {
-        // To write them is far slower than to read them, and hardly ever needed.
+        // Writing them is far slower than reading them, and hardly ever needed.
         if FloatControl::save() != self {
             self.write();
         }
@@ -137,7 +137,7 @@ impl FloatControl {
 
     #[cold]
     fn write(self) {
-        // SAFETY: loads two registers from what was stored; no flag is set that could trap.
+        // SAFETY: loads two registers with saved values; no flag is set that could trap.
         unsafe {
             asm!("ldmxcsr [{}]", "fnclex", "fldcw [{}]", in(reg) &self.sse, in(reg) &self.x87,
                 options(nostack, preserves_flags));
@@ -157,9 +157,9 @@ impl FloatControl {
 
     #[inline]
     fn restore(self) {
-        // To write it is far slower than to read it, and hardly ever needed.
+        // Writing it is far slower than reading it, and hardly ever needed.
         if FloatControl::save() != self {
-            // SAFETY: loads a register with what was in it.
+            // SAFETY: loads a register with its own saved value.
             unsafe { asm!("msr fpcr, {}", in(reg) self.fpcr, options(nostack, preserves_flags)) };
         }
     }
@@ -182,6 +182,6 @@ impl Errno {
     }
 }
 
-/// The flags among the bits of MXCSR.
+/// The exception flags of MXCSR.
 #[cfg(target_arch = "x86_64")]
 const SSE_FLAGS: u32 = 0x3f;

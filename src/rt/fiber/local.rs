@@ -30,23 +30,23 @@ pub struct Key<T: 'static> {
 }
 
 impl<T: 'static> Key<T> {
-    /// A key without values.
+    /// Creates a key without values.
     #[expect(clippy::new_without_default, reason = "keys are statics; each is its own")]
     pub const fn new() -> Key<T> {
         Key { index: OnceLock::new(), _values: PhantomData }
     }
 
-    /// Sets the caller's value and gives back the one before.
+    /// Sets the caller's value and returns the previous one.
     pub fn set(&self, value: T) -> Option<T> {
         self.replace(Some(value))
     }
 
-    /// Takes the caller's value out.
+    /// Removes and returns the caller's value.
     pub fn take(&self) -> Option<T> {
         self.replace(None)
     }
 
-    /// A copy of the caller's value.
+    /// Returns a copy of the caller's value.
     pub fn get(&self) -> Option<T>
     where
         T: Clone,
@@ -54,7 +54,7 @@ impl<T: 'static> Key<T> {
         self.with(T::clone)
     }
 
-    /// Calls `f` with the caller's value, if it has one. `f` must not set the same key.
+    /// Calls `f` with the caller's value if it has one. `f` must not set the same key.
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         with_map(|map| {
             let values = map.values.borrow();
@@ -94,7 +94,7 @@ impl LocalMap {
         std::mem::replace(&mut values[index], value)
     }
 
-    /// Drops all values. Their destructors may use keys.
+    /// Drops all values, whose destructors may use keys.
     #[inline]
     pub(in crate::rt) fn clear(&self) {
         for _ in 0..DESTRUCTOR_ROUNDS {
@@ -104,7 +104,7 @@ impl LocalMap {
             }
             drop(values);
         }
-        // What is set again and again is given up, not run for ever.
+        // Values that destructors keep setting are leaked rather than dropped without end.
         std::mem::forget(std::mem::take(&mut *self.values.borrow_mut()));
     }
 }
@@ -125,7 +125,7 @@ fn with_map<R>(f: impl FnOnce(&LocalMap) -> R) -> R {
 
 thread_local! {
     static THREAD: LocalMap = const { LocalMap::new() };
-    /// For a thread at its end, when its values are gone: what is set then is never dropped.
+    /// For a thread that is exiting, when `THREAD` is destroyed: what is set then is never dropped.
     static LATE: ManuallyDrop<LocalMap> = const { ManuallyDrop::new(LocalMap::new()) };
 }
 

@@ -1,8 +1,7 @@
-//! Fibers: the engine's coroutines, kept after their job is done and given the next.
+//! Fibers: coroutines of the engine that are pooled and run one job after the other.
 //!
-//! To make a stack costs system calls, to hand a parked fiber a job costs a tenth of a
-//! microsecond. Each worker keeps its idle fibers, by stack size, last in first out: the warmest
-//! runs next.
+//! A new stack takes system calls; handing a job to an idle fiber takes a tenth of a microsecond.
+//! Each worker pools its idle fibers by stack size, last in, first out: the warmest runs next.
 
 pub(super) mod context;
 pub(super) mod engine;
@@ -24,7 +23,7 @@ use crate::rt::task;
 use crate::rt::time::Deadline;
 use crate::rt::worker::{self, Worker};
 
-/// What a fiber runs next.
+/// A function for a fiber to run.
 pub(in crate::rt) struct Job {
     pub(in crate::rt) name: Name,
     pub(in crate::rt) id: u64,
@@ -37,7 +36,7 @@ impl Job {
     }
 }
 
-/// A coroutine's name; most have none of their own and share a literal.
+/// A coroutine's name; unnamed ones share a literal.
 #[derive(Clone)]
 pub(in crate::rt) enum Name {
     Static(&'static str),
@@ -53,17 +52,17 @@ impl Name {
     }
 }
 
-/// A coroutine of the engine, from the inside. Lives on its own stack; home worker only.
+/// A fiber's state. Lives on its own stack; home worker only.
 pub(crate) struct Fiber {
     parker: Arc<Parker>,
     stack: Stack,
     next: RefCell<Next>,
     pub(in crate::rt) name: RefCell<Name>,
     pub(in crate::rt) locals: LocalMap,
-    /// Whether blocking calls of libc suspend it; what that means, `crate::hook` decides.
+    /// Whether blocking libc calls suspend it; see `crate::hook`.
     #[cfg(feature = "hook")]
     pub(in crate::rt) hooked: Cell<bool>,
-    /// How many mutexes of pthreads it holds.
+    /// The number of pthread locks it holds.
     #[cfg(feature = "hook")]
     pub(in crate::rt) held: Cell<usize>,
 }
@@ -83,7 +82,7 @@ impl Fiber {
         &self.stack
     }
 
-    /// The number of what it runs.
+    /// Returns the id of the coroutine that it runs.
     #[inline]
     pub(in crate::rt) fn id(&self) -> u64 {
         self.parker.job()
@@ -103,24 +102,27 @@ pub(in crate::rt) fn spawn_job(job: Job) -> io::Result<Arc<Parker>> {
     spawn_job_sized(job, start::default_stack_size())
 }
 
-/// The same with a stack of `stack_size` bytes, which [`stack::size_class`] gave.
+/// Starts `job` like [`spawn_job`], with a stack of `stack_size` bytes, a [`stack::size_class`].
 pub(in crate::rt) fn spawn_job_sized(job: Job, stack_size: usize) -> io::Result<Arc<Parker>> {
-    let worker = Worker::current().ok_or_else(|| io::Error::from_raw_os_error(libc::EPERM))?;
+    let worker = Worker::current().ok_or_else(|| {
+        let text = "not in a coroutine: call this in a function that rt::spawn runs";
+        io::Error::new(io::ErrorKind::PermissionDenied, text)
+    })?;
     if worker.is_forked() {
         return Err(worker::forked_error());
     }
     worker.fibers.start(job, stack_size)
 }
 
-/// A worker's idle fibers.
+/// A worker's pool of idle fibers.
 pub(in crate::rt) struct FiberPool {
     classes: RefCell<Vec<Class>>,
-    /// Fibers that exist, at work or idle.
+    /// All fibers, running or idle.
     alive: Cell<usize>,
     idle: Cell<usize>,
-    /// The coroutine that is being born, for its own use.
+    /// The coroutine that is being created, for its own `run_jobs`.
     newborn: Cell<Option<Coroutine>>,
-    /// The fewest idle ones since the last trim: so many were not needed.
+    /// The fewest idle fibers since the last trim: these were not needed.
     idle_low: Cell<usize>,
     trimmed_at: Cell<u64>,
 }
@@ -183,23 +185,23 @@ impl FiberPool {
         self.idle.set(self.idle.get() + 1);
     }
 
-    /// Makes one more fiber, which goes idle at once.
+    /// Creates a fiber, which is idle at once.
     fn create(&self, stack_size: usize) -> io::Result<()> {
-        // The engine panics when it cannot map a stack. Ask first, so that the answer is an
-        // error; the window between the two is what `catch_unwind` is for.
+        // The engine panics when it cannot map a stack. The probe makes that an error;
+        // `catch_unwind` covers the window between the two.
         stack::probe(stack_size)?;
         let mapped = stack::mapped_size(stack_size);
-        let coroutine = catch_unwind(|| Coroutine::new(mapped, move || live(stack_size)))
+        let coroutine = catch_unwind(|| Coroutine::new(mapped, move || run_jobs(stack_size)))
             .map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
         self.alive.set(self.alive.get() + 1);
         self.newborn.set(Some(coroutine));
-        // SAFETY: just made here, and it does not run.
+        // SAFETY: just created here, and not running.
         unsafe { coroutine.resume() };
         Ok(())
     }
 
-    /// Gives back, once per second, half of the stacks that the last second had no use for, and
-    /// says when to call again. For a worker that is about to sleep.
+    /// Frees, once per second, half of the stacks that the last second did not need, and returns when
+    /// to call again. For a worker that is about to sleep.
     pub(in crate::rt) fn trim(&self) -> Deadline {
         if self.idle.get() <= KEPT_IDLE {
             return Deadline::NEVER;
@@ -207,7 +209,7 @@ impl FiberPool {
         let now = crate::rt::time::coarse_ns();
         let due = self.trimmed_at.get() + TRIM_PERIOD.as_nanos() as u64;
         if now < due {
-            // The coarse clock may lag by a tick: ask a little late rather than twice.
+            // The coarse clock may lag by a tick: better a little late than twice.
             return Deadline::from_ns(due + COARSE_TICK_NS);
         }
         self.trimmed_at.set(now);
@@ -236,10 +238,10 @@ impl FiberPool {
     }
 }
 
-/// The life of a fiber: jobs, until it is told to end.
-fn live(stack_size: usize) {
-    let worker = Worker::current().expect("fibers are born on a worker");
-    let coroutine = worker.fibers.newborn.take().expect("set by whoever resumes it first");
+/// The body of a fiber: runs jobs until it is told to exit.
+fn run_jobs(stack_size: usize) {
+    let worker = Worker::current().expect("fibers are created on a worker");
+    let coroutine = worker.fibers.newborn.take().expect("set before the first resume");
     let parker = Parker::for_fiber(worker.index(), coroutine);
     let marker = 0usize;
     let fiber = Fiber {
@@ -256,7 +258,7 @@ fn live(stack_size: usize) {
     fiber.stack.widen_guard();
     fiber.parker.set_parked();
     worker.fibers.push(&fiber);
-    // Born nested in the coroutine that asked for it, which goes on once this is suspended.
+    // The first resume is nested in the coroutine that spawns, which continues once this suspends.
     engine::suspend();
     worker.started(&fiber);
     loop {
@@ -265,13 +267,13 @@ fn live(stack_size: usize) {
                 fiber.run(job);
                 worker.fibers.push(&fiber);
             }
-            // A wake from elsewhere that ended the last job's wait before it parked arrives only
-            // now. This fiber is among the idle ones as it was.
+            // A wake from another thread that ended the last job's wait before it parked arrives only
+            // now. The fiber stays in the pool.
             Next::Nothing => {}
             Next::Exit => break,
         }
         fiber.parker.set_parked();
-        // Of the job nothing is left to put aside.
+        // Nothing of the job is left to save.
         engine::suspend();
         worker.started(&fiber);
     }
@@ -284,9 +286,11 @@ impl Fiber {
         self.name.replace(job.name);
         #[cfg(feature = "hook")]
         self.hooked.set(start::hooked_by_default());
-        // Every body has its own way to report a panic; this is for those that have none.
-        if catch_unwind(AssertUnwindSafe(job.body)).is_err() {
-            log::error!("coroutine '{}' panicked", self.name.borrow().as_str());
+        // Bodies that report a panic otherwise catch it themselves.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(job.body)) {
+            let text = task::panic_text(&*payload);
+            let name = self.name.borrow();
+            log::error!("coroutine '{}' ({}) panicked: {text}", name.as_str(), self.id());
         }
         self.locals.clear();
         #[cfg(feature = "hook")]
@@ -296,15 +300,15 @@ impl Fiber {
             worker.held.forget(self);
         }
         if worker::is_forked() {
-            // A coroutine that forked came to its end in the child, where there is no scheduler
-            // to go back to. Like a thread's end in a process that has no other.
+            // A coroutine that forked has ended in the child, which has no scheduler to return to:
+            // like the exit of a process's last thread.
             // SAFETY: ends the process.
             unsafe { libc::exit(0) };
         }
     }
 }
 
-/// Idle fibers beyond these are given back in time.
+/// Idle fibers beyond these are freed in time.
 const KEPT_IDLE: usize = 64;
 const TRIM_PERIOD: Duration = Duration::from_secs(1);
 const COARSE_TICK_NS: u64 = 10_000_000;

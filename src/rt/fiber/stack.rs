@@ -1,4 +1,4 @@
-//! Stacks: their sizes, their guards, and what happens when one overflows.
+//! Coroutine stacks: sizes, guards, and the report of an overflow.
 //!
 //! The engine maps a stack as `[guard page][stack]`. We ask for more and protect the lowest part
 //! as well, so that the guard is [`GUARD`] bytes and few frames can step over it, even of C++ that was
@@ -12,23 +12,23 @@ use std::sync::OnceLock;
 use crate::rt::worker::Worker;
 use crate::sys::{self, syscall};
 
-/// Where a coroutine's stack lies.
+/// The location of a coroutine's stack.
 pub(in crate::rt) struct Stack {
     /// The lowest usable byte, above the guard.
     bottom: usize,
     size: usize,
-    /// Whether `bottom` is exact: else the guard is not widened.
+    /// Whether `bottom` is exact. If not, the guard is not widened.
     exact: bool,
-    /// The lowest words, in which the engine leaves a mark that it wants to find again.
+    /// The lowest words, in which the engine writes a mark that it checks when the stack is freed.
     mark: Cell<[usize; MARK_WORDS]>,
 }
 
 impl Stack {
-    /// The stack on which `marker` lies, a local of the body of a coroutine that was made with
-    /// `mapped_size(size)` bytes.
+    /// Returns the stack that contains `marker`, a local variable in the body of a coroutine that was
+    /// created with `mapped_size(size)` bytes.
     pub(super) fn enclosing(marker: usize, size: usize) -> Stack {
-        // The same body at the same depth: its distance from the top is the same on every
-        // stack, so that the map is read once.
+        // The same body at the same depth: its distance from the top is the same on every stack, so
+        // /proc/self/maps is read once.
         static DEPTH: OnceLock<Option<usize>> = OnceLock::new();
         let mapped = mapped_size(size);
         let depth = DEPTH.get_or_init(|| {
@@ -46,20 +46,19 @@ impl Stack {
         self.size
     }
 
-    /// Protects the extra part below the stack, and gives back the page that the engine's mark
-    /// takes there: half of what an idle coroutine weighs. A failure leaves the engine's own
-    /// guard page.
+    /// Protects the extra part below the stack, and frees the page that holds the engine's mark: half
+    /// of an idle coroutine's memory. A failure leaves the engine's own guard page.
     pub(super) fn widen_guard(&self) {
         if self.exact {
             // SAFETY: `extra` is mapped, writable and belongs to this coroutine's stack alone.
             self.mark.set(unsafe { self.extra().cast::<[usize; MARK_WORDS]>().read() });
-            // The range holds no frame, and what it held is kept in `mark`.
+            // The range holds no frame, and its mark is saved.
             let _ = syscall!(madvise(self.extra(), EXTRA_GUARD, libc::MADV_DONTNEED));
         }
         self.protect_extra(libc::PROT_NONE);
     }
 
-    /// Undoes that, for the engine takes the stack back.
+    /// Undoes [`widen_guard`](Stack::widen_guard) before the engine frees the stack.
     pub(super) fn restore_guard(&self) {
         self.protect_extra(libc::PROT_READ | libc::PROT_WRITE);
         if self.exact {
@@ -68,7 +67,7 @@ impl Stack {
         }
     }
 
-    /// Gives back the memory that deeper calls than the present one have used.
+    /// Frees the memory that calls deeper than the present one have used.
     #[inline(never)]
     pub(in crate::rt) fn give_back_unused(&self) {
         let marker = 0u8;
@@ -98,7 +97,7 @@ impl Stack {
         (self.bottom..self.bottom + self.size).contains(&address)
     }
 
-    /// How far an address on it is from its top.
+    /// Returns the distance of an address on this stack from its top.
     #[cfg(feature = "hook")]
     pub(in crate::rt) fn depth(&self, address: usize) -> usize {
         self.bottom + self.size - address
@@ -110,7 +109,7 @@ impl Stack {
     }
 }
 
-/// The stack size that serves a wish for `bytes`: whole pages, within bounds.
+/// Returns the stack size for a request of `bytes`: whole pages, within bounds.
 ///
 /// # Errors
 /// `EINVAL` beyond [`MAX_STACK`].
@@ -121,12 +120,15 @@ pub(in crate::rt) fn size_class(bytes: usize) -> io::Result<usize> {
     Ok(bytes.max(MIN_STACK).next_multiple_of(page_size()))
 }
 
-/// What the engine is asked for to give a stack of `size` bytes and a wide guard.
+/// Returns the size to request from the engine for a stack of `size` bytes and a wide guard.
 pub(super) fn mapped_size(size: usize) -> usize {
     size + EXTRA_GUARD
 }
 
-/// Whether a stack of `size` bytes can be mapped now.
+/// Checks that a stack of `size` bytes can be mapped now.
+///
+/// # Errors
+/// `ENOMEM`.
 pub(super) fn probe(size: usize) -> io::Result<()> {
     let length = mapped_size(size) + page_size();
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -139,12 +141,12 @@ pub(super) fn probe(size: usize) -> io::Result<()> {
     // Splitting the mapping takes a further entry of `vm.max_map_count`, as the guard will. The
     // range is inside the mapping made above.
     let guarded = syscall!(mprotect(address, page_size(), libc::PROT_NONE));
-    // SAFETY: exactly the mapping made above, which nobody else knows of.
+    // SAFETY: exactly the mapping made above, which nobody else uses.
     unsafe { libc::munmap(address, length) };
     guarded.map(drop).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))
 }
 
-/// The start of the mapping that holds `address`.
+/// Returns the start of the mapping that contains `address`.
 fn mapping_start(address: usize) -> Option<usize> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines().find_map(|line| {
@@ -163,7 +165,7 @@ fn page_size() -> usize {
 
 // ---- overflow ----
 
-/// The actions for SIGSEGV and SIGBUS as they were before the engine put its own in.
+/// The actions for SIGSEGV and SIGBUS before the engine installed its own.
 pub(in crate::rt) struct FaultActions([libc::sigaction; 2]);
 
 impl FaultActions {
@@ -171,15 +173,15 @@ impl FaultActions {
         FaultActions(FAULTS.map(|signal| {
             // SAFETY: all-zero bytes are a valid `sigaction`.
             let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-            // Reads the action of a valid signal into a valid place.
+            // Reads the action of a valid signal into a valid variable.
             let _ = syscall!(sigaction(signal, std::ptr::null(), &mut action));
             action
         }))
     }
 }
 
-/// Puts our handler in the place of the engine's, which would print, unwind out of the signal and
-/// go on. Ours says whose stack overflowed and lets the process die by the original signal.
+/// Replaces the engine's fault handler, which would print, unwind out of the signal and go on. Ours
+/// names the coroutine whose stack overflowed and lets the process die by the original signal.
 pub(in crate::rt) fn handle_overflow(original: FaultActions) {
     if ORIGINAL.set(original).is_err() {
         return;
@@ -207,7 +209,7 @@ extern "C" fn on_fault(
     if let Some(fiber) = overflowed {
         let mut message = Message::new();
         message.text("fastrpc: stack overflow in coroutine '");
-        // The name cannot be under change: the fault came from the coroutine's body.
+        // The name is not borrowed mutably: the fault came from the coroutine's body.
         message.text(fiber.name.try_borrow().as_ref().map_or("?", |name| name.as_str()));
         message.text("' (id ");
         message.number(fiber.id());
@@ -231,11 +233,11 @@ extern "C" fn on_fault(
         };
         return handler(signal, info, context);
     }
-    // Back as it was: the instruction runs again, faults again, and the original action follows.
+    // With the original action restored, the instruction faults again and that action follows.
     let _ = syscall!(sigaction(signal, action, std::ptr::null_mut()));
 }
 
-/// Gives the calling worker thread a stack for signal handlers.
+/// Installs an alternate signal stack for the calling worker thread.
 pub(in crate::rt) fn install_signal_stack() {
     let memory = Box::leak(vec![0u8; SIGNAL_STACK].into_boxed_slice());
     let stack =
@@ -244,7 +246,7 @@ pub(in crate::rt) fn install_signal_stack() {
     let _ = syscall!(sigaltstack(&stack, std::ptr::null_mut()));
 }
 
-/// A line for standard error, put together without allocation or locks.
+/// A line for standard error, built without allocations or locks.
 struct Message {
     bytes: [u8; 256],
     length: usize,
@@ -257,8 +259,8 @@ impl Message {
 
     fn text(&mut self, text: &str) {
         for byte in text.bytes() {
-            if let Some(place) = self.bytes.get_mut(self.length) {
-                *place = byte;
+            if let Some(next) = self.bytes.get_mut(self.length) {
+                *next = byte;
                 self.length += 1;
             }
         }
@@ -285,9 +287,9 @@ const FAULTS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 /// compiled without stack probes has frames of up to this size caught.
 const GUARD: usize = 1024 * 1024;
 const EXTRA_GUARD: usize = GUARD - 4096;
-/// As many as the engine writes when it makes a stack.
+/// The words that the engine writes to a new stack.
 const MARK_WORDS: usize = 8;
 const MIN_STACK: usize = 16 * 1024;
-/// The largest stack that may be asked for.
+/// The largest stack that may be requested.
 pub(in crate::rt) const MAX_STACK: usize = 1 << 30;
 const SIGNAL_STACK: usize = 64 * 1024;

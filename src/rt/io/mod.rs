@@ -1,4 +1,4 @@
-//! Waits for file descriptors: a worker's epoll set, descriptors of ours (`source`) and of the program
+//! Waiting for fds: a worker's epoll set, fds that this crate owns (`source`) and fds of the program
 //! (`rawfd`).
 
 pub(super) mod poller;

@@ -1,7 +1,7 @@
-//! Waits on fds that belong to somebody else: any number of them, by any number of waiters.
+//! Waits on the program's fds: any number of fds, by any number of waiters.
 //!
-//! Each wait arms the fd anew (level-triggered, one shot), in an epoll set of its own beside that
-//! of our sources: whatever the owner does with the fd between two waits, nothing stale is left.
+//! Each wait arms its fd anew (level-triggered, one-shot), in an epoll set of its own beside that of
+//! our sources, so that no stale state is left, whatever the owner does with the fd between two waits.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -18,14 +18,14 @@ use crate::rt::worker::{self, Message, Worker};
 use crate::rt::{Current, start};
 use crate::sys::syscall;
 
-/// For what a wait on an fd looks.
+/// The readiness that a wait on an fd is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Data, the end of the stream, or a connection to accept.
+    /// Readable: data, the end of the stream, or a connection to accept.
     Read,
-    /// Room to write, or the end of a connect.
+    /// Writable: room in the buffer, or the end of a connect.
     Write,
-    /// Either.
+    /// Readable or writable.
     Both,
 }
 
@@ -39,13 +39,13 @@ impl Interest {
     }
 }
 
-/// Waits until `fd` is ready, and answers the `POLL*` bits of poll(2) that hold.
+/// Waits until `fd` is ready and returns its `POLL*` bits, as of poll(2).
 ///
-/// Suspends the coroutine; blocks a plain thread. Several may wait on one fd at once.
+/// Suspends a coroutine and blocks a plain thread. Several may wait on one fd at once.
 ///
 /// # Errors
-/// `ETIMEDOUT`, `ECANCELED`, `EBADF` for an fd that is not open or was given to
-/// [`notify_close`] meanwhile.
+/// `ETIMEDOUT`, `ECANCELED`; `EBADF` for an fd that is not open or was passed to [`notify_close`]
+/// meanwhile.
 pub fn wait_fd(fd: RawFd, interest: Interest, deadline: Deadline) -> io::Result<libc::c_short> {
     if fd < 0 {
         // poll(2) would skip it, and the wait might never end.
@@ -57,15 +57,15 @@ pub fn wait_fd(fd: RawFd, interest: Interest, deadline: Deadline) -> io::Result<
     if !crate::rt::is_coroutine() {
         return wait_in_thread(fd, interest, deadline);
     }
-    match look_at(fd, interest)? {
+    match poll_now(fd, interest)? {
         0 if deadline.has_passed() => Err(WaitError::TimedOut.into()),
         0 => wait_unready(fd, interest, deadline),
         bits => Ok(bits),
     }
 }
 
-/// [`wait_fd`] for a coroutine that has just seen that `fd` is not ready: nobody asks the kernel
-/// for that again.
+/// Waits like [`wait_fd`], in a coroutine that has just seen that `fd` is not ready: saves the first
+/// poll(2).
 pub(crate) fn wait_unready(
     fd: RawFd,
     interest: Interest,
@@ -78,11 +78,11 @@ pub(crate) fn wait_unready(
         if worker.raw_fds.mark_closed(&mut entry) > 0 {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        // What ends a stream might have been seen on another file that had the number before.
-        if bits & interest.events() != 0 && bits & ENDS == 0 {
+        // Hang-ups and errors may be those of another file that had the number before.
+        if bits & interest.events() != 0 && bits & HANGUP_BITS == 0 {
             return Ok(bits);
         }
-        match look_at(fd, interest)? {
+        match poll_now(fd, interest)? {
             0 if deadline.has_passed() => return Err(WaitError::TimedOut.into()),
             0 => {}
             bits => return Ok(bits),
@@ -90,8 +90,8 @@ pub(crate) fn wait_unready(
     }
 }
 
-/// What holds of `fd` now; 0 for nothing.
-fn look_at(fd: RawFd, interest: Interest) -> io::Result<libc::c_short> {
+/// Returns the bits that `fd` has now; 0 for none.
+fn poll_now(fd: RawFd, interest: Interest) -> io::Result<libc::c_short> {
     let mut entry = [libc::pollfd { fd, events: interest.events(), revents: 0 }];
     poll_until(&mut entry, Deadline::NOW)?;
     valid(entry[0].revents)
@@ -104,10 +104,10 @@ fn valid(bits: libc::c_short) -> io::Result<libc::c_short> {
     Ok(bits)
 }
 
-/// poll(2) for coroutines: waits until one of `fds` is ready, sets their `revents`, and answers
-/// how many are; 0 when the deadline passed. Negative fds are skipped.
+/// Waits like poll(2) until one of `fds` is ready, sets their `revents`, and returns the number of
+/// ready ones; 0 when the deadline passed. Negative fds are skipped.
 ///
-/// Suspends the coroutine; blocks a plain thread.
+/// Suspends a coroutine and blocks a plain thread.
 ///
 /// # Errors
 /// Those of poll(2), and `ECANCELED`.
@@ -136,8 +136,8 @@ pub fn poll_fds(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usiz
     }
 }
 
-/// Tells the runtime that `fd` is about to be closed: whoever waits on it, on any worker, wakes
-/// with `EBADF` (`POLLNVAL` from [`poll_fds`]). Costs one look at a counter when nobody does.
+/// Wakes all waiters of `fd`, on any worker, with `EBADF` (`POLLNVAL` from [`poll_fds`]). To be called
+/// before the fd is closed. Costs one load of a counter when there are no waiters.
 pub fn notify_close(fd: RawFd) {
     if has_waiters(fd) {
         let time = CLOSES.fetch_add(1, Ordering::SeqCst);
@@ -145,8 +145,7 @@ pub fn notify_close(fd: RawFd) {
     }
 }
 
-/// Tells the runtime that `fd` was closed: who came to wait on it after [`notify_close`] and
-/// before close(2) looks again, and finds that it is closed.
+/// Lets those who began to wait on `fd` between [`notify_close`] and close(2) find that it was closed.
 #[cfg(feature = "hook")]
 pub(crate) fn recheck_closed(fd: RawFd) {
     if has_waiters(fd) {
@@ -154,7 +153,7 @@ pub(crate) fn recheck_closed(fd: RawFd) {
     }
 }
 
-/// Whether somebody waits on `fd`, or on another fd with which it shares a counter.
+/// Whether there are waiters of `fd`, or of another fd that shares its counter.
 pub(crate) fn has_waiters(fd: RawFd) -> bool {
     counter(fd).load(Ordering::SeqCst) > 0
 }
@@ -175,7 +174,7 @@ fn on_each_worker(f: impl Fn(&RawFds) + Clone + Send + 'static) {
     }
 }
 
-/// The wait of a plain thread on one fd.
+/// Waits for one fd in a plain thread.
 pub(super) fn wait_in_thread(
     fd: RawFd,
     interest: Interest,
@@ -188,11 +187,11 @@ pub(super) fn wait_in_thread(
     }
 }
 
-/// poll(2) with a deadline, past interruptions.
+/// Calls poll(2) with a deadline, again after interruptions.
 fn poll_until(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usize> {
     loop {
         let timeout = time::millis_until(deadline);
-        // With a time a plain thread only: in a coroutine nothing may block.
+        // Only a plain thread passes a timeout: a coroutine must not block here.
         let _blocking = (timeout != 0).then(Blocking::begin);
         // `fds` is valid for its length.
         match syscall!(poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout)) {
@@ -208,7 +207,7 @@ fn poll_until(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usize>
 pub(in crate::rt) struct RawFds {
     epoll: OwnedFd,
     fds: RefCell<HashMap<RawFd, Vec<RawWaiter>, BuildHasherDefault<FdHasher>>>,
-    /// Fds that were closed under their waiters, by waiter: read once by each.
+    /// Coroutines whose fds were closed while they waited; each removes its own entries.
     closed: RefCell<Vec<(u64, RawFd)>>,
 }
 
@@ -216,11 +215,11 @@ struct RawWaiter {
     waker: Waker,
     events: libc::c_short,
     coroutine: u64,
-    /// What was seen, for the coroutine, on whose stack this is. It removes its waiters before it
-    /// leaves the place.
+    /// Receives the epoll bits. On the stack of the coroutine, which removes its waiters before it
+    /// returns.
     seen: *const Cell<u32>,
-    /// The count of closes when it began to wait: a later close is of its fd, an earlier one,
-    /// of which the news comes late, of another file that had the number before.
+    /// `CLOSES` when the wait began: a later close is of this fd; an earlier one, whose message
+    /// arrives late, was of another file that had the number before.
     since: u64,
 }
 
@@ -231,8 +230,8 @@ impl RawFds {
         Ok(RawFds { epoll, fds: RefCell::default(), closed: RefCell::default() })
     }
 
-    /// Suspends the coroutine until one of `fds` may be ready; epoll's bits of the one that was
-    /// first, 0 if there is another reason to look.
+    /// Suspends the coroutine until one of `fds` may be ready. Returns the epoll bits of the first
+    /// one, or 0 when the caller has to poll for another reason.
     fn wait(&self, fds: &[libc::pollfd], deadline: Deadline) -> Result<u32, WaitError> {
         let waiter = Waiter::new();
         let seen = Cell::new(0);
@@ -241,13 +240,13 @@ impl RawFds {
         for entry in fds.iter().filter(|entry| entry.fd >= 0) {
             let waker = waiter.waker();
             let raw = RawWaiter { waker, events: entry.events, coroutine, seen: &seen, since };
-            // Before the fd is watched: who closes it after that sees the count.
+            // Before the fd is armed: a later close sees the count.
             counter(entry.fd).fetch_add(1, Ordering::SeqCst);
             let mut all = self.fds.borrow_mut();
             let waiters = all.entry(entry.fd).or_default();
             waiters.push(raw);
             if self.arm(entry.fd, waiters).is_err() {
-                // What epoll refuses, a file say, poll(2) calls ready: the caller looks again.
+                // What epoll refuses, a regular file for example, is ready to poll(2).
                 waiter.waker().wake();
             }
         }
@@ -259,7 +258,7 @@ impl RawFds {
         result.map(|()| seen.get())
     }
 
-    /// Watches `fd` for all that its waiters wait for.
+    /// Arms `fd` for all that its waiters wait for.
     fn arm(&self, fd: RawFd, waiters: &[RawWaiter]) -> io::Result<()> {
         let wanted = waiters.iter().fold(0, |bits, waiter| bits | waiter.events);
         let events = epoll_bits(wanted) | libc::EPOLLONESHOT as u32;
@@ -274,24 +273,24 @@ impl RawFds {
         }
     }
 
-    /// Drops the waiters of `fd` whose wait is over; with the last one, the watch.
+    /// Removes the waiters of `fd` whose wait is over, and with the last one the fd from the set.
     fn forget_finished(&self, fd: RawFd) {
         let mut fds = self.fds.borrow_mut();
         let Some(waiters) = fds.get_mut(&fd) else { return };
         waiters.retain(|waiter| waiter.waker.is_waiting());
         if waiters.is_empty() {
             fds.remove(&fd);
-            self.unwatch(fd);
+            self.disarm(fd);
         }
     }
 
-    fn unwatch(&self, fd: RawFd) {
+    fn disarm(&self, fd: RawFd) {
         let epoll = self.epoll.as_raw_fd();
-        // Takes no event; fails for an fd that was closed meanwhile, which leaves the set so.
+        // Takes no event; fails for an fd that was closed meanwhile, which the kernel has removed.
         let _ = syscall!(epoll_ctl(epoll, libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()));
     }
 
-    /// The set reported something. Called by the reactor.
+    /// Handles the events of the set. Called by the reactor.
     pub(in crate::rt) fn poll(&self) {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
         let epoll = self.epoll.as_raw_fd();
@@ -305,28 +304,28 @@ impl RawFds {
     fn ready(&self, fd: RawFd, bits: u32) {
         let mut fds = self.fds.borrow_mut();
         let Some(waiters) = fds.get_mut(&fd) else { return };
-        let always = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
+        let always_reported = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
         waiters.retain(|waiter| {
-            let meant = bits & (epoll_bits(waiter.events) | always) != 0;
-            if meant && waiter.waker.wake() {
-                // SAFETY: its coroutine was suspended in `wait` until this very wake, and has not
-                // run since: the place is there.
+            let concerned = bits & (epoll_bits(waiter.events) | always_reported) != 0;
+            if concerned && waiter.waker.wake() {
+                // SAFETY: its coroutine was suspended in `wait` until this very wake and has not run
+                // since, so its stack frame is alive.
                 unsafe { (*waiter.seen).set(bits) };
             }
-            !meant && waiter.waker.is_waiting()
+            !concerned && waiter.waker.is_waiting()
         });
         if waiters.is_empty() {
             fds.remove(&fd);
             return;
         }
-        // One shot: those who wait for something else still do.
+        // One-shot: the remaining waiters need it armed again.
         let _ = self.arm(fd, waiters);
     }
 
-    /// `fd` is being closed, as close number `time`.
+    /// Wakes the waiters of `fd`, which is being closed as number `time` of all closes.
     fn close(&self, fd: RawFd, time: u64) {
         let Some(waiters) = self.fds.borrow_mut().remove(&fd) else { return };
-        self.unwatch(fd);
+        self.disarm(fd);
         for waiter in waiters {
             if waiter.waker.wake() && waiter.since <= time {
                 self.closed.borrow_mut().push((waiter.coroutine, fd));
@@ -334,17 +333,17 @@ impl RawFds {
         }
     }
 
-    /// Lets all who wait on `fd` look again.
+    /// Lets all waiters of `fd` poll it again.
     #[cfg(feature = "hook")]
     fn wake_all(&self, fd: RawFd) {
         let Some(waiters) = self.fds.borrow_mut().remove(&fd) else { return };
-        self.unwatch(fd);
+        self.disarm(fd);
         for waiter in waiters {
             waiter.waker.wake();
         }
     }
 
-    /// Sets `POLLNVAL` for those of `fds` that were closed under the calling coroutine.
+    /// Sets `POLLNVAL` for those of `fds` that were closed while the calling coroutine waited.
     fn mark_closed(&self, fds: &mut [libc::pollfd]) -> usize {
         let coroutine = Current::running_id();
         let mut marked = 0;
@@ -362,7 +361,7 @@ impl RawFds {
     }
 }
 
-/// How many wait on the fds that share this counter.
+/// Returns the number of waiters of `fd` and of the fds that share its counter.
 fn counter(fd: RawFd) -> &'static AtomicU32 {
     &WAITERS[fd as usize % WAITERS.len()]
 }
@@ -370,7 +369,7 @@ fn counter(fd: RawFd) -> &'static AtomicU32 {
 static WAITERS: [AtomicU32; 1024] = [const { AtomicU32::new(0) }; 1024];
 static CLOSES: AtomicU64 = AtomicU64::new(0);
 
-/// Spreads small numbers; nobody chooses fds to make them collide.
+/// A hash of small numbers. Fds are not chosen by an attacker.
 #[derive(Default)]
 struct FdHasher(u64);
 
@@ -390,9 +389,9 @@ impl Hasher for FdHasher {
     }
 }
 
-const ENDS: libc::c_short = libc::POLLERR | libc::POLLHUP | libc::POLLRDHUP;
+const HANGUP_BITS: libc::c_short = libc::POLLERR | libc::POLLHUP | libc::POLLRDHUP;
 
-/// poll's bits are epoll's, except that it has more of them.
+/// Converts poll's bits, which are the same as epoll's.
 fn epoll_bits(events: libc::c_short) -> u32 {
     events as u16 as u32
 }

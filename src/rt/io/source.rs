@@ -1,4 +1,4 @@
-//! Fds that we own, watched by edges: no system call per wait.
+//! Fds that this crate owns, registered once and edge-triggered: no system call per wait.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,21 +13,21 @@ use crate::rt::time::Deadline;
 use crate::rt::worker::{self, Message, Worker};
 use crate::sys::{self, syscall};
 
-/// An owned, non-blocking fd whose operations suspend the coroutine, or block the plain thread,
-/// until they can be done. May be used by several coroutines and threads at once: those that wait
-/// to read, and those that wait to write, go on in the order in which they came.
+/// An owned, non-blocking fd whose operations suspend the coroutine, or block the plain thread, until
+/// they can be done. May be used by several coroutines and threads at once: readers, and writers, are
+/// served in the order of their arrival.
 pub(crate) struct Source {
     fd: OwnedFd,
     closed: AtomicBool,
-    /// The first worker to wait on it: nearly always the only one.
+    /// With the first worker that used it: nearly always the only one.
     first: OnceLock<Arc<Registration>>,
-    /// Boxed, and never removed: `registration` lends them out.
+    /// Boxed and never removed: `registration` returns references to them.
     #[expect(clippy::vec_box, reason = "their addresses must survive the vector's growth")]
     others: Mutex<Vec<Box<Arc<Registration>>>>,
 }
 
 impl Source {
-    /// Takes `fd` over and makes it non-blocking.
+    /// Takes ownership of `fd` and makes it non-blocking.
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Source> {
         let raw = fd.as_raw_fd();
         let flags = syscall!(fcntl(raw, libc::F_GETFL))?;
@@ -53,13 +53,13 @@ impl Source {
             // SAFETY: `buf` is writable for its length.
             let read = unsafe { sys::c::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), wanted) };
             let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
-            // A short read has drained the socket (epoll(7)); what comes later is a new edge.
+            // A short read has drained the socket (epoll(7)); later data is a new edge.
             Ok((read, read > 0 && read < wanted))
         })
     }
 
-    /// Reads once like [`read`](Source::read), into a buffer that `borrow` gives once there may be
-    /// something to read. While the caller waits it holds none.
+    /// Reads once like [`read`](Source::read), into a buffer that `borrow` returns when there may be
+    /// data: a waiting caller holds no buffer.
     pub(crate) fn read_lazily<B: AsMut<[u8]>>(
         &self,
         deadline: Deadline,
@@ -76,7 +76,7 @@ impl Source {
         })
     }
 
-    /// Writes once, and says how much of `buf` it took. No SIGPIPE.
+    /// Writes once and returns the number of bytes of `buf` written. No SIGPIPE.
     pub(crate) fn write(&self, buf: &[u8], deadline: Deadline) -> io::Result<usize> {
         self.operate(Interest::Write, deadline, |fd| {
             let flags = libc::MSG_NOSIGNAL;
@@ -88,9 +88,9 @@ impl Source {
         })
     }
 
-    /// Writes what can be written at once; `WouldBlock` if that is nothing. Unlike a
-    /// [`write`](Source::write) with a deadline that has passed it may be called while the caller
-    /// has a wait open, and in the reactor.
+    /// Writes what fits without waiting; `WouldBlock` if that is nothing. Unlike a
+    /// [`write`](Source::write) with a deadline that has passed, it may be called while the caller has
+    /// an open wait, and in the reactor.
     pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         if self.is_closed() {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
@@ -110,7 +110,7 @@ impl Source {
         sent
     }
 
-    /// Runs `op`, which must not block, until it answers something else than `WouldBlock`.
+    /// Runs `op`, which must not block, until it returns something else than `WouldBlock`.
     pub(crate) fn run<R>(
         &self,
         interest: Interest,
@@ -130,8 +130,8 @@ impl Source {
         }
         let side = self.registration()?.side(interest);
         if side.ready.get() {
-            // As far as we know; the kernel knows better, and a wait for an edge that has been
-            // seen would be for ever.
+            // `ready` is a hint: the kernel decides. Waiting for an edge that was already reported
+            // would never end.
             let ready = rawfd::wait_in_thread(self.fd.as_raw_fd(), interest, Deadline::NOW);
             if ready.is_ok() {
                 return Ok(());
@@ -143,14 +143,14 @@ impl Source {
         Ok(())
     }
 
-    /// Ends it for everybody: each waiter wakes with `EBADF`, and the peer of a socket sees the
-    /// end. The number of the fd stays taken until the last user lets go.
+    /// Closes it for all users: every waiter wakes with `EBADF`, and the peer of a socket sees the end
+    /// of the stream. The fd itself is closed when the source is dropped.
     pub(crate) fn close(&self) {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
-        // Wakes plain threads that poll; fails for what is not a connected socket, where it is
-        // not needed.
+        // Wakes plain threads that poll. Fails for anything but a connected socket, where it is not
+        // needed.
         let _ = syscall!(shutdown(self.fd.as_raw_fd(), libc::SHUT_RDWR));
         for registration in self.registrations() {
             registration.on_home(Registration::wake_all);
@@ -161,7 +161,7 @@ impl Source {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// `op` answers its result and whether it found the fd drained.
+    /// Runs `op`, which returns its result and whether it drained the fd.
     fn operate<R>(
         &self,
         interest: Interest,
@@ -171,7 +171,7 @@ impl Source {
         let registration =
             if crate::rt::is_coroutine() { Some(self.registration()?) } else { None };
         let side = registration.map(|registration| registration.side(interest));
-        // Whoever waits already comes first.
+        // Those who wait already come first.
         let mut in_turn = side.is_none_or(|side| side.waiters.borrow().is_empty());
         loop {
             if self.is_closed() {
@@ -210,7 +210,7 @@ impl Source {
         }
     }
 
-    /// The registration with the calling worker, made at its first use.
+    /// Returns the registration with the calling worker, made at its first use.
     fn registration(&self) -> io::Result<&Arc<Registration>> {
         let worker = Worker::current().expect("called in a coroutine");
         if let Some(first) = self.first.get()
@@ -264,8 +264,8 @@ impl Drop for Source {
                 Some(worker) if worker.index() == registration.home => {
                     worker.poller.deregister(registration.token.get(), Some(fd));
                 }
-                // The fd is closed by the time the message arrives, and with it, unless somebody
-                // duplicated it, its place in the epoll set.
+                // By the time the message arrives the fd is closed and, unless it was duplicated, has
+                // left the epoll set.
                 _ => registration.on_home(|registration| {
                     let worker = Worker::current().expect("on the home worker");
                     worker.poller.deregister(registration.token.get(), None);
@@ -275,7 +275,7 @@ impl Drop for Source {
     }
 }
 
-/// A source's place in one worker's epoll set. Its cells are the worker's own.
+/// A source's registration with one worker. Home worker only, but for `on_home`.
 pub(in crate::rt) struct Registration {
     home: usize,
     token: Cell<u64>,
@@ -283,7 +283,7 @@ pub(in crate::rt) struct Registration {
     write: Side,
 }
 
-// SAFETY: the cells are touched on the home worker's thread alone: by coroutines that looked the
+// SAFETY: the cells are touched only on the home worker's thread: by coroutines, which look the
 // registration up by their own worker, by that worker's reactor, and through `on_home`.
 unsafe impl Send for Registration {}
 // SAFETY: as for `Send`.
@@ -308,17 +308,17 @@ impl Registration {
         }
     }
 
-    /// epoll saw `bits` on the fd. Home worker only.
+    /// Handles the epoll bits of an event. Home worker only.
     pub(in crate::rt) fn ready(&self, bits: u32) {
         let bits = bits as libc::c_int;
-        let broken = bits & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
-        if broken || bits & libc::EPOLLRDHUP != 0 {
+        let is_broken = bits & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
+        if is_broken || bits & libc::EPOLLRDHUP != 0 {
             self.read.ended.set(true);
         }
-        if broken || bits & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0 {
+        if is_broken || bits & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0 {
             self.read.became_ready();
         }
-        if broken || bits & libc::EPOLLOUT != 0 {
+        if is_broken || bits & libc::EPOLLOUT != 0 {
             self.write.became_ready();
         }
     }
@@ -331,7 +331,7 @@ impl Registration {
     fn on_home(self: &Arc<Self>, f: impl FnOnce(&Registration) + Send + 'static) {
         match Worker::current() {
             Some(worker) if worker.index() == self.home => f(self),
-            // Nobody waits in a forked child, and nobody reads the inbox.
+            // A forked child has no waiters, and no worker that reads the inbox.
             _ if worker::is_forked() => {}
             _ => {
                 let this = self.clone();
@@ -341,12 +341,12 @@ impl Registration {
     }
 }
 
-/// One direction of a registration.
+/// One direction, reading or writing, of a registration.
 struct Side {
     /// Whether the next operation is worth trying.
     ready: Cell<bool>,
-    /// The peer sends no more. Its last bytes and this may have come as one edge, so that a short
-    /// read says nothing: there will be no further edge for the end.
+    /// The peer has shut down its side. Its last bytes and the end may arrive as one edge, so a short
+    /// read does not mean drained: there will be no further edge for the end.
     ended: Cell<bool>,
     waiters: RefCell<VecDeque<Waker>>,
 }
@@ -378,7 +378,7 @@ impl Side {
         self.wake_next();
     }
 
-    /// An operation is done: what it left is for the next in the queue.
+    /// Ends an operation: the next waiter gets what it left.
     fn done(&self, drained: bool) {
         if drained && !self.ended.get() {
             self.ready.set(false);

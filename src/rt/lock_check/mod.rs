@@ -1,10 +1,9 @@
-//! Which mutexes of pthreads, and locks for readers and writers, the coroutines of a worker hold,
-//! and who waits with one.
+//! The lock check: pthread mutexes and reader-writer locks that coroutines hold while they wait.
 //!
-//! A coroutine that waits while it holds a mutex keeps others from it for as long as it waits: and
-//! another coroutine of the same worker for ever, because that blocks the thread on which alone the
-//! holder could go on and unlock. `crate::hook` counts the locks and unlocks here; a wait looks at
-//! one number. Nothing here takes memory, except where a wait with a mutex is noted.
+//! A coroutine that waits while it holds a mutex blocks others for as long: another coroutine of the
+//! same worker forever, because it blocks the only thread on which the holder could continue and
+//! unlock. `crate::hook` reports locks and unlocks here; a wait checks one counter. Nothing here
+//! allocates, except where a wait with a mutex is recorded.
 
 mod report;
 
@@ -17,7 +16,7 @@ use crate::rt::task;
 use crate::rt::worker::{self, Worker};
 use crate::sys::valgrind;
 
-/// The calling coroutine, as one that locks and unlocks.
+/// The calling coroutine as a holder of locks.
 #[derive(Clone, Copy)]
 pub(crate) struct Holder {
     worker: &'static Worker,
@@ -25,55 +24,55 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// The caller; `None` in a plain thread, and where locks are not watched.
+    /// Returns the caller; `None` in a plain thread and where locks are not tracked.
     #[inline]
     pub(crate) fn current() -> Option<Holder> {
         let worker = Worker::current()?;
         let fiber = worker.running()?;
-        // A signal handler on its own stack is no coroutine.
+        // A signal handler on a stack of its own is not the coroutine.
         let marker = 0u8;
-        let watched = worker.held.is_watched
+        let is_tracked = worker.held.is_tracked
             && fiber.stack().contains(&raw const marker as usize)
             && !worker::is_forked();
-        watched.then_some(Holder { worker, fiber })
+        is_tracked.then_some(Holder { worker, fiber })
     }
 
-    /// Notes that it has locked the mutex at `address`.
+    /// Records that it has locked the mutex at `address`.
     #[inline]
     pub(crate) fn push(self, address: usize, held_as: HeldAs, site: Site) {
         let held = &self.worker.held;
         let count = held.count.get();
-        if let Some(place) = held.locks.get(count) {
+        if let Some(entry) = held.locks.get(count) {
             let traced = site.0[0] == held.traced.get() && self.trace();
             let fiber = self.fiber;
             let lock =
                 Lock { fiber, address, held_as, site, traced, waited: false, incident: None };
-            place.set(lock);
+            entry.set(lock);
             held.count.set(count + 1);
             self.fiber.held.set(self.fiber.held.get() + 1);
         }
     }
 
-    /// Looks at the stack of the lock that is being noted, if it is that of the holder: the mutex may
-    /// have been handed over by another.
+    /// Captures the stack of the lock being recorded, unless the mutex was handed over by another
+    /// coroutine, whose stack this is.
     #[cold]
     fn trace(self) -> bool {
         let held = &self.worker.held;
         if !self.worker.running().is_some_and(|running| std::ptr::eq(running, self.fiber)) {
             return false;
         }
-        let place = held.traced.replace(usize::MAX);
-        held.incidents.try_borrow_mut().map(|mut incidents| incidents.trace(place)).is_ok()
+        let call = held.traced.replace(usize::MAX);
+        held.incidents.try_borrow_mut().map(|mut incidents| incidents.trace(call)).is_ok()
     }
 
-    /// Notes that it has unlocked the mutex at `address`, and lets those of this worker look who wait
-    /// for it: now, or it could lock again and again before they ever do.
+    /// Records that it has unlocked the mutex at `address`, and lets this worker's waiters try at
+    /// once: otherwise it could lock again before they ever do.
     #[inline]
     pub(crate) fn pop(self, address: usize) {
         let held = &self.worker.held;
         let mine = |lock: &Lock| lock.address == address && std::ptr::eq(lock.fiber, self.fiber);
-        // The last that was locked is mostly the first that is unlocked. Another coroutine of the
-        // worker may unlock what this one has locked.
+        // Locks are mostly unlocked in reverse order. Another coroutine of the worker may unlock what
+        // this one has locked.
         let found = held.find(mine).or_else(|| held.find(|lock| lock.address == address));
         if let Some(index) = found {
             held.remove(index);
@@ -81,7 +80,7 @@ impl Holder {
         self.worker.address_waits.serve_address(address);
     }
 
-    /// Notes that another coroutine does not hold the mutex at `address` any more.
+    /// Records that another coroutine no longer holds the mutex at `address`.
     #[cold]
     pub(crate) fn pop_of_other(self, address: usize) {
         let held = &self.worker.held;
@@ -91,33 +90,33 @@ impl Holder {
         }
     }
 
-    /// Whether a lock that has to wait shall suspend it.
+    /// Whether a lock that has to wait suspends it.
     #[inline]
     pub(crate) fn suspends(self) -> bool {
         self.worker.held.suspend && self.fiber.hooked.get()
     }
 
-    /// From where it has locked the mutex at `address`, if it holds it.
+    /// Returns the call that locked the mutex at `address`, if this coroutine holds it.
     pub(crate) fn site_of(self, address: usize) -> Option<Site> {
         let held = &self.worker.held;
         let mine = |lock: &Lock| lock.address == address && std::ptr::eq(lock.fiber, self.fiber);
         held.find(mine).map(|index| held.locks[index].get().site)
     }
 
-    /// Whether another coroutine of this worker holds the mutex, which thus cannot unlock it while
-    /// this one runs.
+    /// Whether another coroutine of this worker holds the mutex, and so cannot unlock it while this one
+    /// runs.
     #[inline]
     pub(crate) fn is_held_by_other(self, address: usize) -> bool {
         let held = &self.worker.held;
         held.count.get() != self.fiber.held.get() && held.other(self.fiber, address).is_some()
     }
 
-    /// Says that it would wait for ever for the mutex, which another coroutine of this worker holds.
+    /// Reports a deadlock: it locks the mutex, which another coroutine of this worker holds in a wait.
     #[cold]
     pub(crate) fn report_deadlock(self, address: usize) {
         let held = &self.worker.held;
-        // Where locks suspend nothing is told, and no wait is noted. And one that was handed the mutex
-        // and has not run since does no harm.
+        // Where locks suspend, no wait is recorded. A holder that has not run since it was handed the
+        // mutex is no deadlock.
         if let Some(lock) = held.other(self.fiber, address).filter(|lock| lock.waited) {
             DEADLOCKS.fetch_add(1, Ordering::Relaxed);
             if let Ok(mut incidents) = held.incidents.try_borrow_mut() {
@@ -127,8 +126,8 @@ impl Holder {
         }
     }
 
-    /// The place of a call: `address` in the caller's code and `frame`, what the caller has where
-    /// frame pointers are kept.
+    /// Returns the call site for the return address `address` and `frame`, the caller's frame pointer
+    /// if its code keeps one.
     #[inline]
     pub(crate) fn site(self, address: usize, frame: usize) -> Site {
         let mut site = Site([address, 0, 0, 0]);
@@ -137,8 +136,8 @@ impl Holder {
         }
         let mut frame = frame;
         for level in &mut site.0[1..] {
-            // Code without frame pointers has anything there. Two words of this stack can be read,
-            // whatever they mean, above all that is in use now.
+            // Without frame pointers this may be any value. It is followed only to two words of this
+            // stack above the frames in use, which are readable whatever they mean.
             let marker = 0u8;
             let inside = self.fiber.stack().contains(frame.saturating_add(15));
             if !inside || !frame.is_multiple_of(8) || frame <= &raw const marker as usize {
@@ -156,29 +155,32 @@ impl Holder {
     }
 }
 
-/// How many waits have begun so far while their coroutine held a mutex of pthreads.
+/// Returns the number of waits so far whose coroutine held a pthread lock.
 pub(crate) fn waits_with_locks() -> u64 {
     WAITS.load(Ordering::Relaxed)
 }
 
-/// How many locks have met a mutex that another coroutine of the same worker held in a wait.
+/// Returns the number of attempts so far to lock a mutex that another coroutine of the same worker held
+/// in a wait.
 pub(crate) fn deadlocks() -> u64 {
     DEADLOCKS.load(Ordering::Relaxed)
 }
 
-/// The mutexes that the coroutines of one worker hold. Home worker only.
+/// The pthread locks that the coroutines of one worker hold. Home worker only.
 pub(in crate::rt) struct HeldLocks {
-    /// Whether anything is noted here; whether waits with locks are told; whether locks suspend.
-    is_watched: bool,
-    is_told: bool,
+    /// Whether locks are recorded at all.
+    is_tracked: bool,
+    /// Whether waits with locks are logged.
+    is_reported: bool,
+    /// Whether locks suspend.
     suspend: bool,
-    /// Whether callers of callers are looked for.
+    /// Whether call sites include the callers of callers.
     walks: bool,
     count: Cell<usize>,
-    /// In the order of locking. What is locked beyond these is not watched.
-    locks: [Cell<Lock>; MOST_LOCKS],
+    /// In the order of locking. Further locks are not tracked.
+    locks: [Cell<Lock>; MAX_LOCKS],
     incidents: RefCell<Incidents>,
-    /// Where the next lock shall be looked at as a whole: a place of which only the call is known.
+    /// The call at which the whole stack of the next lock is captured: so far only the call is known.
     traced: Cell<usize>,
     unreported: Cell<bool>,
 }
@@ -195,43 +197,43 @@ impl HeldLocks {
             incident: None,
         };
         HeldLocks {
-            is_watched: lock_check || hook_locks,
-            // To wait with a lock is no fault where a lock suspends.
-            is_told: lock_check && !hook_locks,
+            is_tracked: lock_check || hook_locks,
+            // Waiting with a lock is correct where locks suspend.
+            is_reported: lock_check && !hook_locks,
             suspend: hook_locks,
-            // It would tell of each read of what only may be a frame.
+            // valgrind would report each read of what only may be a frame.
             walks: !valgrind::is_running(),
             count: Cell::new(0),
             locks: std::array::from_fn(|_| Cell::new(none)),
             incidents: RefCell::default(),
-            // No call returns there, and none from nowhere is looked at.
+            // No call has this address.
             traced: Cell::new(usize::MAX),
             unreported: Cell::new(false),
         }
     }
 
-    /// Notes that `fiber`, which runs and holds locks, is about to wait.
+    /// Records that `fiber`, which is running and holds locks, is about to wait.
     #[cold]
     pub(in crate::rt) fn note_wait(&self, fiber: &Fiber) {
         WAITS.fetch_add(1, Ordering::Relaxed);
-        if !self.is_told {
+        if !self.is_reported {
             return;
         }
-        // Not from within itself, by an allocator that locks.
+        // Fails when re-entered by an allocator that locks.
         let Ok(mut incidents) = self.incidents.try_borrow_mut() else { return };
-        for place in &self.locks[..self.count.get()] {
-            let mut lock = place.get();
+        for entry in &self.locks[..self.count.get()] {
+            let mut lock = entry.get();
             if std::ptr::eq(lock.fiber, fiber) {
                 let (incident, is_new) = incidents.wait(fiber, &lock);
                 (lock.waited, lock.traced, lock.incident) = (true, false, incident);
-                place.set(lock);
+                entry.set(lock);
                 self.unreported.set(self.unreported.get() || is_new);
             }
         }
         self.traced.set(incidents.untraced());
     }
 
-    /// Forgets what `fiber` held, which is at its end.
+    /// Forgets the locks of `fiber`, which has ended.
     #[cold]
     pub(in crate::rt) fn forget(&self, fiber: &Fiber) {
         while let Some(index) = self.find(|lock| std::ptr::eq(lock.fiber, fiber)) {
@@ -239,13 +241,14 @@ impl HeldLocks {
         }
     }
 
-    /// Has what is new logged, by a coroutine: the program's logger may lock what somebody holds.
+    /// Logs new incidents, in a coroutine: the program's logger may lock a mutex that a coroutine
+    /// holds.
     #[inline]
     pub(in crate::rt) fn report(&self) {
         if self.unreported.replace(false) {
             let texts = self.incidents.borrow_mut().unreported();
             let log = || texts.into_iter().for_each(|(level, text)| log::log!(level, "{text}"));
-            // What cannot be said for want of memory is counted still.
+            // Without memory for the coroutine, incidents are only counted.
             let _ = task::spawn_detached("lock-check", log);
         }
     }
@@ -260,7 +263,7 @@ impl HeldLocks {
     }
 
     fn remove(&self, index: usize) {
-        // SAFETY: a coroutine is alive as long as its locks are in the table.
+        // SAFETY: a fiber is alive while its locks are in the table.
         let fiber = unsafe { &*self.locks[index].get().fiber };
         fiber.held.set(fiber.held.get() - 1);
         let last = self.count.get() - 1;
@@ -271,18 +274,18 @@ impl HeldLocks {
     }
 }
 
-/// A mutex that a coroutine holds.
+/// A lock that a coroutine holds.
 #[derive(Clone, Copy)]
 pub(in crate::rt) struct Lock {
     fiber: *const Fiber,
     pub(in crate::rt) address: usize,
     pub(in crate::rt) held_as: HeldAs,
     pub(in crate::rt) site: Site,
-    /// Whether the stack was looked at when it was locked.
+    /// Whether its stack was captured when it was locked.
     pub(in crate::rt) traced: bool,
-    /// Whether its holder has waited with it.
+    /// Whether its holder has waited while holding it.
     waited: bool,
-    /// Of the last wait with it, if that was noted.
+    /// The last wait with it, if that was recorded.
     pub(in crate::rt) incident: Option<usize>,
 }
 
@@ -293,23 +296,24 @@ impl Lock {
     }
 }
 
-/// What a lock is, and how it is held.
+/// The kind of a lock and how it is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeldAs {
     Mutex,
-    /// A lock for readers and writers; others may read it too.
+    /// A reader-writer lock held for reading, maybe by others too.
     Reader,
+    /// A reader-writer lock held for writing.
     Writer,
 }
 
 impl HeldAs {
-    /// Whether nobody else can hold it at the same time.
+    /// Whether no other can hold it at the same time.
     pub(crate) fn is_exclusive(self) -> bool {
         self != HeldAs::Reader
     }
 }
 
-/// Return addresses: of a call, of its caller ... The first is right, the others may be anything.
+/// A call site: the return addresses of a call, of its caller and so on. Only the first is reliable.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Site(pub(in crate::rt) [usize; 4]);
 
@@ -320,4 +324,4 @@ impl Site {
 static WAITS: AtomicU64 = AtomicU64::new(0);
 static DEADLOCKS: AtomicU64 = AtomicU64::new(0);
 
-const MOST_LOCKS: usize = 64;
+const MAX_LOCKS: usize = 64;

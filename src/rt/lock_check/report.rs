@@ -1,4 +1,4 @@
-//! What is said of coroutines that wait while they hold a mutex: each pair of places once.
+//! Reports of coroutines that wait while they hold a pthread lock: each pair of call sites once.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
@@ -9,55 +9,56 @@ use super::{HeldAs, Lock, Site};
 use crate::rt::fiber::Fiber;
 use crate::sys::loaded_objects;
 
-/// What one worker has seen.
+/// The incidents of one worker.
 #[derive(Default)]
 pub(super) struct Incidents {
     list: Vec<Incident>,
     seen: Vec<Seen>,
-    /// The place of the last lock that was looked at as a whole, and its stack.
+    /// The last captured stack of a lock, and the call that it is of.
     trace: Option<(usize, Backtrace)>,
-    /// The place of a lock that shall be.
+    /// The call of a lock whose stack is to be captured next.
     untraced: Option<usize>,
 }
 
 struct Incident {
-    kind: Kind,
+    kind: IncidentKind,
     mutex: usize,
     held_as: HeldAs,
-    /// Who held the mutex, where it was locked, and where its holder waits.
-    holder: Who,
+    /// The coroutine that held the mutex, where it was locked, and where its holder waits.
+    holder: CoroutineLabel,
     locked: Site,
-    /// The whole stack of a later lock there.
+    /// The whole stack of a later lock at that site.
     trace: Option<Backtrace>,
     waits: Option<Backtrace>,
     reported: bool,
 }
 
-enum Kind {
+enum IncidentKind {
     Wait,
-    /// Who wanted the mutex, and where.
-    Deadlock(Who, Backtrace),
+    /// The coroutine that locks the mutex, and where.
+    Deadlock(CoroutineLabel, Backtrace),
 }
 
-/// A cheap guess at a pair of places, so that a stack is not looked at in each wait of a program
-/// that waits with a lock again and again.
+/// A cheap approximation of a pair of call sites, so that a program that often waits with a lock does
+/// not capture a stack each time.
 struct Seen {
-    lock: usize,
+    lock_call: usize,
     depth: usize,
     times: u32,
     incident: usize,
 }
 
 impl Incidents {
-    /// The incident that `fiber`, which runs, waits while it holds `lock`, and whether it is new.
+    /// Records that `fiber`, which is running, waits while it holds `lock`. Returns the incident and
+    /// whether it is new.
     pub(in crate::rt) fn wait(&mut self, fiber: &Fiber, lock: &Lock) -> (Option<usize>, bool) {
         let marker = 0u8;
         let depth = fiber.stack().depth(&raw const marker as usize);
-        let place = lock.site.0[0];
-        let seen = self.seen.iter().position(|seen| seen.lock == place && seen.depth == depth);
+        let call = lock.site.0[0];
+        let seen = self.seen.iter().position(|seen| seen.lock_call == call && seen.depth == depth);
         let seen = seen.map(|index| &mut self.seen[index]);
         if let Some(seen) = &seen
-            && seen.times >= ENOUGH
+            && seen.times >= MAX_CAPTURES
             && !lock.traced
         {
             return (Some(seen.incident), false);
@@ -65,57 +66,59 @@ impl Incidents {
         let waits = Backtrace::capture();
         let locked = lock.site.cleaned();
         let known = self.list.iter().position(|incident| {
-            let same = incident.waits.as_ref().is_some_and(|other| other.is_same_place(&waits));
-            matches!(incident.kind, Kind::Wait) && incident.locked == locked && same
+            let same = incident.waits.as_ref().is_some_and(|other| other.is_same_site(&waits));
+            matches!(incident.kind, IncidentKind::Wait) && incident.locked == locked && same
         });
         let index = known.unwrap_or(self.list.len());
         if let Some(seen) = seen {
             (seen.times, seen.incident) = (seen.times + 1, index);
-        } else if self.seen.len() < MOST {
-            self.seen.push(Seen { lock: place, depth, times: 1, incident: index });
+        } else if self.seen.len() < MAX_INCIDENTS {
+            self.seen.push(Seen { lock_call: call, depth, times: 1, incident: index });
         }
         if let Some(known) = known {
             let incident = &mut self.list[known];
-            let trace = self.trace.take_if(|(traced, _)| lock.traced && *traced == place);
+            let trace = self.trace.take_if(|(traced, _)| lock.traced && *traced == call);
             let is_new = incident.trace.is_none() && trace.is_some();
             if let (true, Some((_, trace))) = (is_new, trace) {
                 (incident.trace, incident.reported) = (Some(trace), false);
-                (incident.mutex, incident.holder) = (lock.address, Who::new(fiber));
+                (incident.mutex, incident.holder) = (lock.address, CoroutineLabel::new(fiber));
             }
-            self.untraced = incident.trace.is_none().then_some(place);
+            self.untraced = incident.trace.is_none().then_some(call);
             return (Some(known), is_new);
         }
         let added = self.add(Incident {
-            kind: Kind::Wait,
+            kind: IncidentKind::Wait,
             mutex: lock.address,
             held_as: lock.held_as,
-            holder: Who::new(fiber),
+            holder: CoroutineLabel::new(fiber),
             locked,
             trace: None,
             waits: Some(waits),
             reported: false,
         });
-        self.untraced = added.then_some(place);
+        self.untraced = added.then_some(call);
         (added.then_some(index), added)
     }
 
-    /// `fiber`, which runs, wants what another coroutine of the worker holds.
+    /// Records that `fiber`, which is running, locks what another coroutine of the worker holds.
     pub(super) fn deadlock(&mut self, fiber: &Fiber, lock: &Lock) {
-        let wants = Backtrace::capture();
+        let locks_at = Backtrace::capture();
         let locked = lock.site.cleaned();
         let known = self.list.iter().any(|incident| match &incident.kind {
-            Kind::Deadlock(_, other) => incident.locked == locked && other.is_same_place(&wants),
-            Kind::Wait => false,
+            IncidentKind::Deadlock(_, other) => {
+                incident.locked == locked && other.is_same_site(&locks_at)
+            }
+            IncidentKind::Wait => false,
         });
         if !known {
             let wait = lock.incident.and_then(|index| self.list.get(index));
             let waits = wait.and_then(|wait| wait.waits.clone());
             let trace = wait.and_then(|wait| wait.trace.clone());
             self.add(Incident {
-                kind: Kind::Deadlock(Who::new(fiber), wants),
+                kind: IncidentKind::Deadlock(CoroutineLabel::new(fiber), locks_at),
                 mutex: lock.address,
                 held_as: lock.held_as,
-                holder: Who::new(lock.fiber()),
+                holder: CoroutineLabel::new(lock.fiber()),
                 locked,
                 trace,
                 waits,
@@ -124,24 +127,25 @@ impl Incidents {
         }
     }
 
-    /// The place of the last wait's lock, if its stack is not known; else what is no place.
+    /// Returns the call of the last wait's lock if its stack is not known; else an address that no call
+    /// has.
     pub(super) fn untraced(&mut self) -> usize {
         self.untraced.take().unwrap_or(usize::MAX)
     }
 
-    /// Keeps the stack of a lock at `place`, which is being noted, for the wait that may follow.
-    pub(in crate::rt) fn trace(&mut self, place: usize) {
-        self.trace = Some((place, Backtrace::capture()));
+    /// Captures the stack of a lock at `call`, which is being recorded, for the wait that may follow.
+    pub(in crate::rt) fn trace(&mut self, call: usize) {
+        self.trace = Some((call, Backtrace::capture()));
     }
 
-    /// The texts that nobody has read yet.
+    /// Returns the reports of incidents that were not reported yet.
     pub(super) fn unreported(&mut self) -> Vec<(Level, String)> {
         let new = self.list.iter_mut().filter(|incident| !incident.reported);
         new.map(|incident| {
             incident.reported = true;
             let level = match incident.kind {
-                Kind::Wait => Level::Warn,
-                Kind::Deadlock(..) => Level::Error,
+                IncidentKind::Wait => Level::Warn,
+                IncidentKind::Deadlock(..) => Level::Error,
             };
             (level, incident.to_string())
         })
@@ -149,11 +153,11 @@ impl Incidents {
     }
 
     fn add(&mut self, incident: Incident) -> bool {
-        let room = self.list.len() < MOST;
-        if room {
+        let has_room = self.list.len() < MAX_INCIDENTS;
+        if has_room {
             self.list.push(incident);
         }
-        room
+        has_room
     }
 }
 
@@ -166,15 +170,15 @@ impl fmt::Display for Incident {
             HeldAs::Writer => ("rwlock", " for writing"),
         };
         match &self.kind {
-            Kind::Wait => write!(
+            IncidentKind::Wait => write!(
                 f,
                 "{holder} waits while it holds the pthread {kind} {mutex:#x}{how}: whoever locks it \
                  waits as long"
             )?,
-            Kind::Deadlock(who, wants) => write!(
+            IncidentKind::Deadlock(locker, locks_at) => write!(
                 f,
-                "{who} locks the pthread {kind} {mutex:#x}, which {holder} of the same thread holds{how} \
-                 in a wait: a deadlock, were it not suspended until that is free. It locks at{wants}"
+                "{locker} locks the pthread {kind} {mutex:#x}, which {holder} of the same thread holds{how} \
+                 in a wait: a deadlock, were it not suspended until that is free. It locks at{locks_at}"
             )?,
         }
         let call = || Backtrace::from(self.locked);
@@ -184,42 +188,43 @@ impl fmt::Display for Incident {
     }
 }
 
-struct Who {
+/// A coroutine's name and id, as log lines show them.
+struct CoroutineLabel {
     name: String,
     id: u64,
 }
 
-impl Who {
-    fn new(fiber: &Fiber) -> Who {
-        Who { name: fiber.name.borrow().as_str().to_owned(), id: fiber.id() }
+impl CoroutineLabel {
+    fn new(fiber: &Fiber) -> CoroutineLabel {
+        CoroutineLabel { name: fiber.name.borrow().as_str().to_owned(), id: fiber.id() }
     }
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for CoroutineLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "coroutine '{}' ({})", self.name, self.id)
     }
 }
 
-/// Return addresses, the innermost first.
+/// The return addresses of a stack, innermost first.
 #[derive(Clone)]
 struct Backtrace(Vec<usize>);
 
 impl Backtrace {
     fn capture() -> Backtrace {
-        let mut frames = Vec::with_capacity(FRAMES);
-        // SAFETY: the function takes the vector that it is given here.
+        let mut frames = Vec::with_capacity(MAX_FRAMES);
+        // SAFETY: `add_frame` receives the vector that is passed here.
         unsafe { _Unwind_Backtrace(add_frame, (&raw mut frames).cast()) };
         Backtrace(frames)
     }
 
-    fn is_same_place(&self, other: &Backtrace) -> bool {
+    fn is_same_site(&self, other: &Backtrace) -> bool {
         self.nearest() == other.nearest()
     }
 
-    /// The frames that tell one place from another: ours, and some of the caller's.
+    /// Returns the frames that distinguish call sites: ours and some of the caller's.
     fn nearest(&self) -> &[usize] {
-        &self.0[..self.0.len().min(NEAREST)]
+        &self.0[..self.0.len().min(NEAREST_FRAMES)]
     }
 }
 
@@ -229,17 +234,17 @@ impl From<Site> for Backtrace {
     }
 }
 
-/// A line for each, each begun by its own newline.
+/// One line per frame, each begun by a newline.
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let objects: Vec<_> = self.0.iter().map(|frame| Place::new(*frame).base).collect();
-        // This library's frames within a hook, and those below the coroutine's function, are of no
-        // interest where they can be told apart. The hook itself is.
-        let own = Place::new(add_frame as *const () as usize).base;
+        let objects: Vec<_> = self.0.iter().map(|frame| Symbol::new(*frame).base).collect();
+        // Leaves out this library's frames inside a hook and those below the coroutine's function, where
+        // they can be told apart. Keeps the hook itself.
+        let own = Symbol::new(add_frame as *const () as usize).base;
         let first = objects.iter().position(|base| *base != own).unwrap_or(0).saturating_sub(1);
         let last = objects.iter().rposition(|base| *base != own);
         let end = last.filter(|last| *last > first).map_or(self.0.len(), |last| last + 1);
-        self.0[first..end].iter().try_for_each(|frame| write!(f, "\n    {}", Place::new(*frame)))
+        self.0[first..end].iter().try_for_each(|frame| write!(f, "\n    {}", Symbol::new(*frame)))
     }
 }
 
@@ -248,7 +253,7 @@ unsafe extern "C" fn add_frame(context: *mut c_void, frames: *mut c_void) -> c_i
     let frames = unsafe { &mut *frames.cast::<Vec<usize>>() };
     // SAFETY: the context of this call.
     let address = unsafe { _Unwind_GetIP(context) };
-    if address == 0 || frames.len() == FRAMES {
+    if address == 0 || frames.len() == MAX_FRAMES {
         return END_OF_STACK;
     }
     frames.push(address);
@@ -264,7 +269,7 @@ unsafe extern "C" {
 }
 
 impl Site {
-    /// Without what cannot be the address after a call, and all beyond it.
+    /// Cuts off at the first address that is not the return address of a call.
     fn cleaned(self) -> Site {
         let mut site = self;
         let first = (1..4).find(|level| !follows_call(self.0[*level])).unwrap_or(4);
@@ -273,7 +278,7 @@ impl Site {
     }
 }
 
-/// Whether an address is where a call would return to.
+/// Whether an address follows a call instruction.
 fn follows_call(address: usize) -> bool {
     if !is_code(address) || !is_code(address.wrapping_sub(8)) {
         return false;
@@ -291,7 +296,7 @@ fn follows_call(address: usize) -> bool {
     }
 }
 
-/// Whether an address is in a segment that is executable.
+/// Whether an address is in an executable segment.
 fn is_code(address: usize) -> bool {
     let code = loaded_objects::find(|object| {
         object.headers.iter().find_map(|header| {
@@ -302,36 +307,36 @@ fn is_code(address: usize) -> bool {
     code.is_some()
 }
 
-/// What the dynamic linker knows of a return address.
-struct Place {
+/// The symbol and object of a return address, as far as the dynamic linker knows them.
+struct Symbol {
     address: usize,
     base: usize,
     object: Option<String>,
     function: Option<(String, usize)>,
 }
 
-impl Place {
-    fn new(address: usize) -> Place {
-        // The call, not what follows it: that may be another line.
+impl Symbol {
+    fn new(address: usize) -> Symbol {
+        // The call itself: the instruction after it may be of another line.
         let address = address - 1;
         // SAFETY: all-zero bytes are valid.
         let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
-        // SAFETY: any address, and a place for what is known.
+        // SAFETY: accepts any address; `info` is writable.
         if unsafe { libc::dladdr(address as *const c_void, &mut info) } == 0 {
-            return Place { address, base: 0, object: None, function: None };
+            return Symbol { address, base: 0, object: None, function: None };
         }
         let text = |name: *const c_char| {
             // SAFETY: NULL or a C string, by dladdr(3).
             (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) })
         };
         let object = text(info.dli_fname).map(|name| name.to_string_lossy().into_owned());
-        let function = text(info.dli_sname).map(|name| (readable(name), info.dli_saddr as usize));
-        Place { address, base: info.dli_fbase as usize, object, function }
+        let function = text(info.dli_sname).map(|name| (demangle(name), info.dli_saddr as usize));
+        Symbol { address, base: info.dli_fbase as usize, object, function }
     }
 }
 
-/// As `addr2line -e OBJECT OFFSET` wants it.
-impl fmt::Display for Place {
+/// In the form of the arguments of `addr2line -e OBJECT OFFSET`.
+impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.object {
             Some(object) => write!(f, "{object} {:#x}", self.address - self.base)?,
@@ -344,8 +349,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// The name of a function of C++ as it is written, where the C++ run-time library is at hand.
-fn readable(name: &CStr) -> String {
+/// Demangles the name of a C++ function, if the C++ run-time library is loaded.
+fn demangle(name: &CStr) -> String {
     type Demangle =
         unsafe extern "C" fn(*const c_char, *mut c_char, *mut usize, *mut c_int) -> *mut c_char;
     // SAFETY: a C string.
@@ -355,25 +360,26 @@ fn readable(name: &CStr) -> String {
         return mangled;
     }
     // SAFETY: a symbol of this name is the function that the C++ ABI defines.
-    let demangle = unsafe { std::mem::transmute::<*mut c_void, Demangle>(symbol) };
+    let cxa_demangle = unsafe { std::mem::transmute::<*mut c_void, Demangle>(symbol) };
     let (none, mut status) = (std::ptr::null_mut(), 0);
-    // SAFETY: a C string, no buffer, a place for the status.
-    let text = unsafe { demangle(name.as_ptr(), none, std::ptr::null_mut(), &mut status) };
+    // SAFETY: a C string, no buffer, and a writable status.
+    let text = unsafe { cxa_demangle(name.as_ptr(), none, std::ptr::null_mut(), &mut status) };
     if text.is_null() {
         return mangled;
     }
     // SAFETY: a C string on the heap.
-    let readable = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
-    // SAFETY: made by malloc, by the C++ ABI.
+    let demangled = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
+    // SAFETY: allocated by malloc, by the C++ ABI.
     unsafe { libc::free(text.cast()) };
-    readable
+    demangled
 }
 
-/// Pairs of places of which a worker keeps count; what comes later is counted but not told.
-const MOST: usize = 32;
-/// Looks at the stack at what seems to be one pair of places.
-const ENOUGH: u32 = 8;
-const FRAMES: usize = 32;
-const NEAREST: usize = 12;
+/// Pairs of call sites that a worker keeps; later ones are counted but not reported.
+const MAX_INCIDENTS: usize = 32;
+/// Stacks captured at what seems to be one pair of call sites.
+const MAX_CAPTURES: u32 = 8;
+const MAX_FRAMES: usize = 32;
+/// Innermost frames that distinguish call sites.
+const NEAREST_FRAMES: usize = 12;
 /// `_URC_END_OF_STACK` of unwind.h.
 const END_OF_STACK: c_int = 5;

@@ -1,10 +1,10 @@
-//! Waits for something in memory that anybody may change, named by its address: a semaphore or a
-//! mutex of libc. Whoever changes it calls [`notify_address`]: any thread, and a signal handler too,
-//! for that takes no lock and no memory.
+//! Waits on an address, as a futex does: for an object in memory that any thread may change, such as a
+//! libc semaphore or mutex. Whoever changes it calls [`notify_address`], which takes no lock and does
+//! not allocate, so that signal handlers may call it too.
 //!
-//! A notification is a bit for all addresses of a bucket, set at each worker that has waiters there.
-//! That worker lets them look, in the order of their arrival. Who changes the thing and does not
-//! notify, another process for example, is found out by looking again, ever less often.
+//! A notification sets a bit, one for all addresses of a bucket, at each worker that has waiters in
+//! that bucket. The worker then lets its waiters try, in the order of their arrival. A change without a
+//! notification, by another process for example, is found by polling at growing intervals.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -14,36 +14,36 @@ use std::time::Duration;
 use super::wait::{WaitError, Waiter, Waker};
 use crate::rt::start;
 use crate::rt::time::Deadline;
-use crate::rt::worker::{self, Shared, Worker};
+use crate::rt::worker::{self, Remote, Worker};
 
-/// What a look at the thing led to.
+/// The result of an attempt to take the object.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// The wait is over; the next in line may look as well.
+pub(crate) enum Attempt {
+    /// It was taken: the wait is over, and the next waiter may try as well.
     Took,
-    /// The wait goes on, and so do those behind it.
-    Nothing,
+    /// It was not: the wait goes on, and so do those behind it.
+    Failed,
 }
 
-/// Waits until `look` takes something, which it is asked in the coroutine and in its worker's loop:
-/// it must not wait. `deadline` is asked again after each pause; pauses between two looks without a
-/// notification grow within `pauses`. In a coroutine only.
+/// Waits until `attempt` takes the object at `address`. `attempt` is called in the coroutine and in
+/// its worker's reactor and must not wait. `deadline` is called again after each interval; intervals
+/// between two attempts without a notification grow within `intervals`. In a coroutine only.
 pub(crate) fn wait_address(
     address: usize,
     deadline: impl Fn() -> Deadline,
-    pauses: Range<Duration>,
-    look: impl FnMut() -> Look,
+    intervals: Range<Duration>,
+    attempt: impl FnMut() -> Attempt,
 ) -> Result<(), WaitError> {
     let worker = Worker::current().expect("called in a coroutine");
-    let look = RefCell::new(look);
-    let entry = Entry::new(address, &look);
-    let _place = Place::take(&worker.address_waits, &entry);
-    let mut pause = pauses.start;
+    let attempt = RefCell::new(attempt);
+    let entry = Entry::new(address, &attempt);
+    let _linked = LinkedEntry::new(&worker.address_waits, &entry);
+    let mut interval = intervals.start;
     loop {
         let waiter = Waiter::new();
         entry.waker.set(Some(waiter.waker()));
-        // What was changed before this is seen here; what is changed later is notified. All of them
-        // look, so that nobody overtakes.
+        // A change before this is seen here; a later one is notified. All waiters try, so that none
+        // is overtaken.
         worker.address_waits.serve_address(address);
         if entry.has_taken.get() {
             return Ok(());
@@ -52,24 +52,25 @@ pub(crate) fn wait_address(
         if deadline.has_passed() {
             return Err(WaitError::TimedOut);
         }
-        let waited = waiter.wait(deadline.min(Deadline::after(pause)));
+        let waited = waiter.wait(deadline.min(Deadline::after(interval)));
         if entry.has_taken.get() {
             return Ok(());
         }
         match waited {
-            Err(WaitError::TimedOut) => pause = (pause * 2).min(pauses.end),
+            Err(WaitError::TimedOut) => interval = (interval * 2).min(intervals.end),
             ended => return ended,
         }
     }
 }
 
-/// Lets those who wait for `address` look at it. What they wait for was changed before, by an atomic
-/// read-modify-write; here nothing is read at the address.
+/// Lets the waiters of `address` try. The object was changed before, by an atomic read-modify-write;
+/// this reads nothing at the address.
 #[inline]
 pub(crate) fn notify_address(address: usize) {
-    // Pairs with the fence of `AddressWaits::insert`: either they see the change, or we see them.
+    // Pairs with the fence of `AddressWaits::insert`: either the waiters see the change, or we see
+    // the waiters.
     if cfg!(target_arch = "x86_64") {
-        // The processor has no weaker read-modify-write than a full fence.
+        // The caller's read-modify-write was a full fence.
         compiler_fence(Ordering::SeqCst);
     } else {
         fence(Ordering::SeqCst);
@@ -85,32 +86,32 @@ fn notify_workers(address: usize) {
         return;
     }
     for worker in start::workers().unwrap_or_default() {
-        worker.note(1 << bucket(address));
+        worker.notify_buckets(1 << bucket(address));
     }
 }
 
 /// The waits of one worker's coroutines. Home worker only.
 pub(in crate::rt) struct AddressWaits {
-    shared: &'static Shared,
-    /// The oldest and the newest of each bucket.
+    remote: &'static Remote,
+    /// The oldest and the newest entry of each bucket.
     buckets: [Cell<(*const Entry, *const Entry)>; BUCKETS],
 }
 
 impl AddressWaits {
-    pub(in crate::rt) fn new(shared: &'static Shared) -> AddressWaits {
+    pub(in crate::rt) fn new(remote: &'static Remote) -> AddressWaits {
         let none = || Cell::new((std::ptr::null(), std::ptr::null()));
-        AddressWaits { shared, buckets: std::array::from_fn(|_| none()) }
+        AddressWaits { remote, buckets: std::array::from_fn(|_| none()) }
     }
 
-    /// Lets those in the buckets of `noted` look.
-    pub(in crate::rt) fn serve(&self, mut noted: u64) {
-        while noted != 0 {
-            self.serve_bucket(noted.trailing_zeros() as usize);
-            noted &= noted - 1;
+    /// Lets the waiters in a set of buckets try.
+    pub(in crate::rt) fn serve(&self, mut buckets: u64) {
+        while buckets != 0 {
+            self.serve_bucket(buckets.trailing_zeros() as usize);
+            buckets &= buckets - 1;
         }
     }
 
-    /// Lets those look who wait for `address`.
+    /// Lets the waiters of `address`, and of others in its bucket, try.
     #[inline]
     pub(in crate::rt) fn serve_address(&self, address: usize) {
         let bucket = bucket(address);
@@ -121,23 +122,23 @@ impl AddressWaits {
 
     fn serve_bucket(&self, bucket: usize) {
         let mut next = self.buckets[bucket].get().0;
-        let mut in_vain = 0;
-        // SAFETY: what is in the list lives, on the stack of the coroutine that waits.
+        let mut failed = 0;
+        // SAFETY: an entry in the list is alive, on the stack of its waiting coroutine.
         while let Some(entry) = unsafe { next.as_ref() } {
             next = entry.next.get();
-            if entry.address == in_vain {
+            if entry.address == failed {
                 continue;
             }
-            // Also for one whose pause or time is just over, and which has not run since.
-            match entry.look() {
-                Look::Took => {
+            // Also for one whose interval or deadline has just passed and which has not run since.
+            match entry.attempt() {
+                Attempt::Took => {
                     self.remove(entry);
                     entry.has_taken.set(true);
                     if let Some(waker) = entry.waker.take() {
                         waker.wake();
                     }
                 }
-                Look::Nothing => in_vain = entry.address,
+                Attempt::Failed => failed = entry.address,
             }
         }
     }
@@ -155,7 +156,7 @@ impl AddressWaits {
             }
             None => {
                 self.buckets[bucket].set((entry, entry));
-                self.shared.expect_notes(1 << bucket);
+                self.remote.await_buckets(1 << bucket);
             }
         }
         WAITERS.fetch_add(1, Ordering::Relaxed);
@@ -181,17 +182,17 @@ impl AddressWaits {
         }
         self.buckets[bucket].set((first, last));
         if first.is_null() {
-            self.shared.expect_no_notes(1 << bucket);
+            self.remote.unawait_buckets(1 << bucket);
         }
         WAITERS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// One that waits. Lives on its coroutine's stack.
+/// One wait. Lives on its coroutine's stack.
 struct Entry {
     address: usize,
-    /// How to call what is at `data`.
-    call: unsafe fn(*const ()) -> Look,
+    /// Calls the attempt at `data`.
+    call: unsafe fn(*const ()) -> Attempt,
     data: *const (),
     waker: Cell<Option<Waker>>,
     linked: Cell<bool>,
@@ -201,18 +202,18 @@ struct Entry {
 }
 
 impl Entry {
-    fn new<F: FnMut() -> Look>(address: usize, look: &RefCell<F>) -> Entry {
+    fn new<F: FnMut() -> Attempt>(address: usize, attempt: &RefCell<F>) -> Entry {
         /// # Safety
-        /// The `data` of an entry that was made for the same `F`.
-        unsafe fn call<F: FnMut() -> Look>(data: *const ()) -> Look {
+        /// `data` is that of an entry created for the same `F`.
+        unsafe fn call<F: FnMut() -> Attempt>(data: *const ()) -> Attempt {
             // SAFETY: the caller's contract.
-            let look = unsafe { &*data.cast::<RefCell<F>>() };
-            (*look.borrow_mut())()
+            let attempt = unsafe { &*data.cast::<RefCell<F>>() };
+            (*attempt.borrow_mut())()
         }
         Entry {
             address,
             call: call::<F>,
-            data: std::ptr::from_ref(look).cast(),
+            data: std::ptr::from_ref(attempt).cast(),
             waker: Cell::new(None),
             linked: Cell::new(false),
             has_taken: Cell::new(false),
@@ -221,40 +222,40 @@ impl Entry {
         }
     }
 
-    fn look(&self) -> Look {
-        // SAFETY: made together, and the function stays where it is as long as the entry is used.
+    fn attempt(&self) -> Attempt {
+        // SAFETY: `call` and `data` belong together, and `data` outlives the entry.
         unsafe { (self.call)(self.data) }
     }
 }
 
-/// An entry in its list, taken out when this is dropped.
-struct Place<'a> {
+/// Keeps an entry in its list until dropped.
+struct LinkedEntry<'a> {
     waits: &'a AddressWaits,
     entry: &'a Entry,
 }
 
-impl<'a> Place<'a> {
-    fn take(waits: &'a AddressWaits, entry: &'a Entry) -> Place<'a> {
+impl<'a> LinkedEntry<'a> {
+    fn new(waits: &'a AddressWaits, entry: &'a Entry) -> LinkedEntry<'a> {
         waits.insert(entry);
-        Place { waits, entry }
+        LinkedEntry { waits, entry }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for LinkedEntry<'_> {
     fn drop(&mut self) {
         self.waits.remove(self.entry);
     }
 }
 
-/// In which of [`BUCKETS`] an address is.
+/// Returns the index of an address's bucket among [`BUCKETS`].
 #[inline]
 pub(crate) fn bucket(address: usize) -> usize {
-    // The golden ratio spreads what differs in its low bits over the high ones.
+    // Fibonacci hashing: spreads differences in the low bits over the high ones.
     (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> (usize::BITS - 6)
 }
 
-/// How many coroutines wait in this process.
+/// The number of waiters in this process.
 static WAITERS: AtomicUsize = AtomicUsize::new(0);
 
-/// One for each bit of a note.
+/// One bucket for each bit of a notification.
 pub(crate) const BUCKETS: usize = u64::BITS as usize;

@@ -1,5 +1,5 @@
-//! How a coroutine or a thread waits and is woken: the parker, its plain threads, addresses that are
-//! waited for, and who is told that a thread blocks.
+//! Parking and waking: the parker of coroutines and threads, waits on addresses, and the observer of
+//! blocked threads.
 
 #[cfg(feature = "hook")]
 pub(super) mod addr_wait;

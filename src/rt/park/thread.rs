@@ -1,24 +1,24 @@
-//! How a plain thread sleeps. Not by `std::thread::park`, which cannot be used any more when the
-//! thread's local data is gone: in the destructors of static objects, which `exit` runs.
+//! Parking of plain threads. Not by `std::thread::park`, which fails once the thread's local data is
+//! destroyed: destructors of static objects, which `exit` runs, may still wait.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Where one thread sleeps until another one wakes it.
-pub(super) struct Sleeper {
+/// Parks one thread until another one wakes it.
+pub(super) struct ThreadParker {
     asleep: Mutex<bool>,
     woken: Condvar,
 }
 
-impl Sleeper {
-    pub(in crate::rt) const fn new() -> Sleeper {
-        Sleeper { asleep: Mutex::new(false), woken: Condvar::new() }
+impl ThreadParker {
+    pub(in crate::rt) const fn new() -> ThreadParker {
+        ThreadParker { asleep: Mutex::new(false), woken: Condvar::new() }
     }
 
-    /// Sleeps once if `wanted` says so: until `wake`, or for `limit`, or for no reason at all.
-    pub(super) fn sleep_if(&self, wanted: impl FnOnce() -> bool, limit: Option<Duration>) {
+    /// Sleeps once if `condition` holds: until `wake`, for at most `limit`, with spurious wakeups.
+    pub(super) fn sleep_if(&self, condition: impl FnOnce() -> bool, limit: Option<Duration>) {
         let mut asleep = self.lock();
-        if !wanted() {
+        if !condition() {
             return;
         }
         *asleep = true;
@@ -32,7 +32,7 @@ impl Sleeper {
         *asleep = false;
     }
 
-    /// Wakes the thread. What its `wanted` looks at was changed before.
+    /// Wakes the thread. Its `condition` must have been changed before.
     pub(in crate::rt) fn wake(&self) {
         if *self.lock() {
             self.woken.notify_one();

@@ -1,10 +1,9 @@
-//! The one primitive behind every wait of a coroutine or a plain thread.
+//! Wait and wake: the one primitive behind every wait of a coroutine or a plain thread.
 //!
 //! Each coroutine and each thread has one [`Parker`]. A wait is an *epoch* of it: the waiter opens
-//! the epoch, hands wakers of it to whoever may end the wait, and waits. Exactly one of {a wake,
-//! the deadline, a cancellation} ends an epoch, decided by one compare-and-swap, and a waker learns
-//! whether it was the one. A wake of an epoch that is over does nothing, so wakers may be kept and
-//! used late.
+//! the epoch, hands out wakers for it, and waits. Exactly one of {a wake, the deadline, a
+//! cancellation} ends an epoch, decided by one compare-and-swap, and a waker learns whether it was
+//! the one. Waking an epoch that is over does nothing, so wakers may be kept and used late.
 
 use std::cell::{Cell, OnceCell};
 use std::io;
@@ -15,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::observer::Blocking;
-use super::thread::Sleeper;
+use super::thread::ThreadParker;
 use crate::rt::fiber::engine::Coroutine;
 use crate::rt::time::Deadline;
 use crate::rt::worker::{self, Message, Worker};
@@ -41,7 +40,7 @@ impl Waiter {
         Waiter { parker, epoch, _not_send: PhantomData }
     }
 
-    /// A handle that can end this wait, from any thread, now or later.
+    /// Returns a handle that can end this wait from any thread, now or later.
     #[inline]
     pub(crate) fn waker(&self) -> Waker {
         // SAFETY: `parker` came from an `Arc` that its coroutine or thread holds while it runs.
@@ -51,28 +50,28 @@ impl Waiter {
     }
 
     /// Suspends the caller until a waker of this wait is used, the deadline passes, or the
-    /// coroutine is cancelled.
+    /// coroutine is canceled.
     #[inline]
     pub(crate) fn wait(self, deadline: Deadline) -> Result<(), WaitError> {
         // SAFETY: as in `new`.
         let parker = unsafe { &*self.parker };
         match &parker.kind {
-            Kind::Fiber(fiber) => self.wait_as_fiber(parker, fiber, deadline),
-            Kind::Thread(sleeper) => self.wait_as_thread(parker, sleeper, deadline),
+            ParkerKind::Fiber(fiber) => self.wait_as_fiber(parker, fiber, deadline),
+            ParkerKind::Thread(thread) => self.wait_as_thread(parker, thread, deadline),
         }
     }
 
     fn wait_as_fiber(
         &self,
         parker: &Parker,
-        fiber: &FiberSlot,
+        fiber: &FiberParker,
         deadline: Deadline,
     ) -> Result<(), WaitError> {
         let worker = Worker::current().expect("a coroutine runs on a worker");
         if worker.is_forked() {
             return Err(WaitError::Forked);
         }
-        if fiber.is_cancellable() && fiber.cancelled.get() && parker.finish(self.epoch, CANCELED) {
+        if fiber.is_cancellable() && fiber.canceled.get() && parker.finish(self.epoch, CANCELED) {
             return Err(WaitError::Canceled);
         }
         let timer = match deadline {
@@ -98,7 +97,7 @@ impl Waiter {
     fn wait_as_thread(
         &self,
         parker: &Parker,
-        sleeper: &Sleeper,
+        thread: &ThreadParker,
         deadline: Deadline,
     ) -> Result<(), WaitError> {
         if worker::is_forked() {
@@ -112,7 +111,7 @@ impl Waiter {
             }
             let left = deadline.remaining();
             if left != Some(Duration::ZERO) {
-                sleeper.sleep_if(|| parker.phase() == WAITING, left);
+                thread.sleep_if(|| parker.phase() == WAITING, left);
             } else if parker.finish(self.epoch, TIMED_OUT) {
                 return Err(WaitError::TimedOut);
             }
@@ -120,7 +119,7 @@ impl Waiter {
     }
 }
 
-/// A wait that is given up makes its wakers answer false from then on.
+/// An abandoned wait: its wakers return false from now on.
 impl Drop for Waiter {
     #[inline]
     fn drop(&mut self) {
@@ -132,7 +131,7 @@ impl Drop for Waiter {
     }
 }
 
-/// Ends one wait of a coroutine or thread. Kept after that wait it is harmless.
+/// Ends one wait of a coroutine or thread. Harmless once that wait has ended.
 #[derive(Clone)]
 pub(crate) struct Waker {
     parker: Arc<Parker>,
@@ -140,8 +139,8 @@ pub(crate) struct Waker {
 }
 
 impl Waker {
-    /// Ends the wait. True if this very call ended it; false if it was over already, by another
-    /// wake, its deadline, a cancellation, or because it was given up.
+    /// Ends the wait and returns whether this very call did; false if it was over already, by another
+    /// wake, its deadline, a cancellation, or because it was abandoned.
     #[inline]
     pub(crate) fn wake(&self) -> bool {
         let won = self.parker.finish(self.epoch, WOKEN);
@@ -151,7 +150,7 @@ impl Waker {
         won
     }
 
-    /// Whether the wait is still open: a hint, for dropping dead wakers from a queue.
+    /// Whether the wait is still open: a hint for removing dead wakers from a queue.
     pub(crate) fn is_waiting(&self) -> bool {
         self.parker.state.load(Ordering::Relaxed) == self.epoch | WAITING
     }
@@ -162,9 +161,9 @@ impl Waker {
 pub(crate) enum WaitError {
     /// The deadline passed first.
     TimedOut,
-    /// The coroutine was cancelled.
+    /// The coroutine was canceled.
     Canceled,
-    /// This process is a fork of the one that started the runtime: nobody would ever wake it.
+    /// This process is a fork of the one that started the runtime: nothing would ever wake it.
     Forked,
 }
 
@@ -178,41 +177,41 @@ impl From<WaitError> for io::Error {
     }
 }
 
-/// What a coroutine or a plain thread waits on.
+/// The parker of a coroutine or a plain thread.
 pub(crate) struct Parker {
     /// The epoch in the upper bits, its phase in the lowest three.
     state: AtomicU64,
-    kind: Kind,
+    kind: ParkerKind,
 }
 
-enum Kind {
-    Fiber(FiberSlot),
-    Thread(Sleeper),
+enum ParkerKind {
+    Fiber(FiberParker),
+    Thread(ThreadParker),
 }
 
-/// The part of a coroutine that its wakers need.
-struct FiberSlot {
+/// The part of a fiber that its wakers need.
+struct FiberParker {
     home: usize,
     coroutine: Coroutine,
     /// Suspended in the engine and not yet queued again. Home worker only.
     parked: Cell<bool>,
     /// Every wait fails with `Canceled`. Home worker only.
-    cancelled: Cell<bool>,
-    /// The number of what it runs, or ran last. Home worker only.
+    canceled: Cell<bool>,
+    /// The id of the coroutine that it runs, or ran last. Home worker only.
     job: Cell<u64>,
-    /// How many `uncancellable` sections are open. Home worker only.
+    /// The number of open `uncancellable` sections. Home worker only.
     shields: Cell<u32>,
 }
 
-impl FiberSlot {
+impl FiberParker {
     #[inline]
     fn is_cancellable(&self) -> bool {
         self.shields.get() == 0
     }
 }
 
-// SAFETY: the cells of `FiberSlot` are touched on the home worker's thread alone: `resume` checks
-// for it, and the others run inside the coroutine itself.
+// SAFETY: the cells of `FiberParker` are touched only on the home worker's thread: `resume` checks for
+// it, and the others run inside the coroutine itself.
 unsafe impl Send for Parker {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Parker {}
@@ -221,11 +220,11 @@ impl Parker {
     pub(in crate::rt) fn for_fiber(home: usize, coroutine: Coroutine) -> Arc<Parker> {
         Arc::new(Parker {
             state: AtomicU64::new(IDLE),
-            kind: Kind::Fiber(FiberSlot {
+            kind: ParkerKind::Fiber(FiberParker {
                 home,
                 coroutine,
                 parked: Cell::new(false),
-                cancelled: Cell::new(false),
+                canceled: Cell::new(false),
                 job: Cell::new(0),
                 shields: Cell::new(0),
             }),
@@ -233,10 +232,13 @@ impl Parker {
     }
 
     fn for_thread() -> Arc<Parker> {
-        Arc::new(Parker { state: AtomicU64::new(IDLE), kind: Kind::Thread(Sleeper::new()) })
+        Arc::new(Parker {
+            state: AtomicU64::new(IDLE),
+            kind: ParkerKind::Thread(ThreadParker::new()),
+        })
     }
 
-    /// The parker of the running coroutine, or of the thread outside of one.
+    /// Returns the parker of the running coroutine, or of the thread outside of one.
     #[inline]
     fn current() -> *const Parker {
         match Worker::current().and_then(Worker::running) {
@@ -247,18 +249,18 @@ impl Parker {
         }
     }
 
-    /// The engine's coroutine behind this parker.
+    /// Returns the engine's coroutine behind this parker.
     #[inline]
     pub(in crate::rt) fn coroutine(&self) -> Coroutine {
         self.fiber().coroutine
     }
 
-    /// Readies the parker for the next job of its coroutine. Home worker only.
+    /// Resets the parker for the next job of its fiber. Home worker only.
     #[inline]
     pub(in crate::rt) fn begin_job(&self, job: u64) {
         let fiber = self.fiber();
         fiber.job.set(job);
-        fiber.cancelled.set(false);
+        fiber.canceled.set(false);
     }
 
     #[inline]
@@ -266,18 +268,17 @@ impl Parker {
         self.fiber().job.get()
     }
 
-    /// Fails every wait of job `job` from now on, if the coroutine is still at it. Home worker
-    /// only.
+    /// Fails every wait of job `job` from now on, if the fiber still runs it. Home worker only.
     pub(in crate::rt) fn cancel(&self, job: u64) {
         if self.job() == job {
-            self.fiber().cancelled.set(true);
+            self.fiber().canceled.set(true);
             self.cancel_wait();
         }
     }
 
     #[inline]
-    pub(in crate::rt) fn is_cancelled(&self) -> bool {
-        self.fiber().cancelled.get()
+    pub(in crate::rt) fn is_canceled(&self) -> bool {
+        self.fiber().canceled.get()
     }
 
     /// Opens a section in which cancellation ends no wait, or closes it. Home worker only.
@@ -293,10 +294,10 @@ impl Parker {
     }
 
     #[inline]
-    fn fiber(&self) -> &FiberSlot {
+    fn fiber(&self) -> &FiberParker {
         match &self.kind {
-            Kind::Fiber(fiber) => fiber,
-            Kind::Thread(_) => unreachable!("only coroutines are asked this"),
+            ParkerKind::Fiber(fiber) => fiber,
+            ParkerKind::Thread(_) => unreachable!("called for coroutines only"),
         }
     }
 
@@ -313,7 +314,7 @@ impl Parker {
         }
     }
 
-    /// Moves `epoch` from waiting to `phase`; true if this call did.
+    /// Moves `epoch` from waiting to `phase` and returns whether this call did.
     #[inline]
     fn finish(&self, epoch: u64, phase: u64) -> bool {
         self.state
@@ -321,14 +322,14 @@ impl Parker {
             .is_ok()
     }
 
-    /// The deadline of `epoch` has come. Home worker only.
+    /// Ends the wait of `epoch`, whose deadline has passed. Home worker only.
     pub(in crate::rt) fn time_out(&self, epoch: u64) {
         if self.finish(epoch, TIMED_OUT) {
             self.resume_home();
         }
     }
 
-    /// Fails the wait that is open, if any and if it can be. Home worker only.
+    /// Cancels the open wait, if there is one and it is cancellable. Home worker only.
     fn cancel_wait(&self) {
         if !self.fiber().is_cancellable() {
             return;
@@ -339,19 +340,19 @@ impl Parker {
         }
     }
 
-    /// Lets the waiter see that its wait is over.
+    /// Lets the waiter continue, whose wait is over.
     #[inline]
     fn resume(self: &Arc<Self>) {
         match &self.kind {
-            Kind::Thread(sleeper) => sleeper.wake(),
-            Kind::Fiber(fiber) => match Worker::current() {
+            ParkerKind::Thread(thread) => thread.wake(),
+            ParkerKind::Fiber(fiber) => match Worker::current() {
                 Some(worker) if worker.index() == fiber.home => self.resume_on(worker),
                 _ => worker::send(fiber.home, Message::Resume(self.clone())),
             },
         }
     }
 
-    /// The same on the home worker, where every resumption ends.
+    /// Lets the waiter continue. Home worker only.
     #[inline]
     pub(in crate::rt) fn resume_home(&self) {
         let worker = Worker::current().expect("called on the home worker");
@@ -362,7 +363,7 @@ impl Parker {
     fn resume_on(&self, worker: &Worker) {
         let fiber = self.fiber();
         debug_assert_eq!(worker.index(), fiber.home);
-        // Not parked yet: it will look at its state before it parks.
+        // If it is not parked yet, it checks its state before it parks.
         if fiber.parked.replace(false) {
             worker.enqueue(fiber.coroutine);
         }
@@ -371,8 +372,8 @@ impl Parker {
 
 thread_local! {
     static THREAD: Arc<Parker> = Parker::for_thread();
-    /// What follows when that is gone, and never goes itself: a thread that ends may wait, for
-    /// example in the destructors of static objects.
+    /// For a thread whose `THREAD` is destroyed; never destroyed itself. An exiting thread may still
+    /// wait, for example in destructors of static objects.
     static LATE: ManuallyDrop<OnceCell<Arc<Parker>>> =
         const { ManuallyDrop::new(OnceCell::new()) };
 }
