@@ -108,11 +108,14 @@ class Client {
     static_assert(std::is_invocable_v<F&, Result<Response>>,
                   "the end of a call is void(fastrpc::Result<fastrpc::Response> response)");
     auto run = [](void* user, fastrpc_response* response, fastrpc_error* error) {
-      auto& f = *static_cast<F*>(user);
-      if (error != nullptr) {
-        f(Result<Response>(detail::ErrorSlot::take(fastrpc_error_status(error), error)));
-      } else {
-        f(Result<Response>(Response(response)));
+      if constexpr (std::is_invocable_v<F&, Result<Response>>) {
+        auto& f = *static_cast<F*>(user);
+        Response got(response);
+        if (error != nullptr) {
+          f(Result<Response>(detail::ErrorSlot::take(fastrpc_error_status(error), error)));
+        } else {
+          f(Result<Response>(std::move(got)));
+        }
       }
     };
     fastrpc_call_options c = detail::to_c(options);
@@ -138,7 +141,8 @@ class Client {
                   "a handler of pushes is void(std::string_view name, std::string_view body)");
     auto run = [](void* user, const char* name, std::size_t name_size, const std::uint8_t* body,
                   std::size_t body_size) {
-      (*static_cast<F*>(user))(std::string_view(name, name_size), detail::view(body, body_size));
+      if constexpr (std::is_invocable_v<F&, std::string_view, std::string_view>)
+        (*static_cast<F*>(user))(std::string_view(name, name_size), detail::view(body, body_size));
     };
     detail::ErrorSlot error;
     return error.check(fastrpc_client_on_push(capi(), run, new F(std::move(handler)),
@@ -158,7 +162,7 @@ class Client {
                   "a handler of lost connections is void(const fastrpc::Error& why)");
     auto run = [](void* user, fastrpc_error* error) {
       const Error why = detail::ErrorSlot::take(fastrpc_error_status(error), error);
-      (*static_cast<F*>(user))(why);
+      if constexpr (std::is_invocable_v<F&, const Error&>) (*static_cast<F*>(user))(why);
     };
     detail::ErrorSlot error;
     return error.check(fastrpc_client_on_close(capi(), run, new F(std::move(handler)),

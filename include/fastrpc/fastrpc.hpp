@@ -1,7 +1,8 @@
-// All of fastrpc that needs no protobuf; services and stubs of protobuf are in rpc_server.hpp and
+// All of fastrpc that needs no protobuf. What needs it is in rpc_server.hpp and rpc_client.hpp.
 // rpc_client.hpp.
 #pragma once
 
+#include <fastrpc/client.hpp>
 #include <fastrpc/closure.hpp>
 #include <fastrpc/coroutine.hpp>
 #include <fastrpc/error.hpp>
@@ -13,6 +14,7 @@
 #include <fastrpc/que_mgr.hpp>
 #include <fastrpc/resource_pool.hpp>
 #include <fastrpc/runtime.hpp>
+#include <fastrpc/server.hpp>
 #include <fastrpc/start_with_mult_proc.hpp>
 #include <fastrpc/sync.hpp>
 #include <fastrpc/thread_pool.hpp>

@@ -25,7 +25,7 @@ class RunningHandlers {
 
  private:
   std::atomic<int> count_{1};
-  wait_group idle_{1};
+  WaitGroup idle_{1};
 };
 
 // The time for which a handler runs.
