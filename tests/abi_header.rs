@@ -60,6 +60,23 @@ fn every_function_says_what_it_does_and_whether_it_waits() {
     }
 }
 
+/// Documents name what is there: the table of names above all.
+#[test]
+fn documents_name_what_the_header_has() {
+    let header = abi::header();
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("fastrpc_")).map(str::to_owned).collect()
+    };
+    let known = words(&header);
+    for file in ["CONTRIBUTING.md", "docs/http.md", "docs/hooks.md"] {
+        let text = fs::read_to_string(abi::root().join(file)).unwrap();
+        let unknown: Vec<_> = words(&text).into_iter().filter(|w| !known.contains(w)).collect();
+        let unknown: Vec<_> = unknown.iter().filter(|word| !word.ends_with('_')).collect();
+        assert!(unknown.is_empty(), "{file} names {unknown:?}, which the header lacks");
+    }
+}
+
 /// The functions that the header declares, and the comment before each, its lines joined.
 fn functions_with_docs(header: &str) -> Vec<(String, String)> {
     let declared = declared_functions(header);

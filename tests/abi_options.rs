@@ -219,7 +219,7 @@ fn cpp_has_each_field_of_c() {
                 let mut after = text.split(&named).skip(1);
                 after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
             };
-            if !files.iter().any(|text| is_named(text)) {
+            if !files.iter().any(is_named) {
                 missing.push(format!("{}.{}", mirror.c, field.name));
             }
         }
