@@ -1,9 +1,10 @@
 //! Layer 0: what goes over the wire, as pure functions over byte slices.
 //!
-//! Offers frames, their meta data, compression and error codes. Calls nothing of this crate and
-//! does no I/O: bytes in, bytes or a typed [`Error`] out. It must never panic, whatever a peer
-//! sends, never allocate more than its caller's limit because of a number a peer wrote, and never
-//! use `unsafe`.
+//! Offers frames, their meta data, compression and error codes, without I/O: bytes in, bytes or a
+//! typed [`Error`] out. It must never panic, whatever a peer sends, never allocate more than its
+//! caller's limit because of a number a peer wrote, and never use `unsafe`.
+
+// What it may call: nothing.
 
 #![forbid(unsafe_code)]
 
