@@ -16,17 +16,17 @@ class News : public echo::EchoService {
             echo::EchoResponse* response, google::protobuf::Closure* done) override {
     // A connection may be kept: pushes to one that has gone fail, and harm nobody.
     auto connection = static_cast<fastrpc::Controller*>(controller)->connection();
-    timers_.AddJob(1000, fastrpc::NewPermanentClosure([connection, count = 0]() mutable {
-                     echo::EchoResponse news;
-                     news.set_response("news " + std::to_string(++count));
-                     connection.push(news);
-                   }),
-                   5);
+    fastrpc::spawn_detached([connection] {
+      for (int count = 1; count <= 5; ++count) {
+        fastrpc::sleep_for(1s);
+        echo::EchoResponse news;
+        news.set_response("news " + std::to_string(count));
+        connection.push(news);
+      }
+    });
     response->set_response("subscribed: " + request->message());
     done->Run();
   }
-
-  fastrpc::TimerMgr timers_;
 };
 
 int main() {
