@@ -1,6 +1,5 @@
 // A call that waits for its answer, and one that does not.
 #include <fastrpc/fastrpc.hpp>
-#include <fastrpc/pbext.hpp>
 #include <fastrpc/rpc_client.hpp>
 #include <fastrpc/rpc_server.hpp>
 
@@ -8,40 +7,33 @@
 
 #include "echo.pb.h"
 
-class EchoImpl : public echo::EchoService {
-  void Echo(google::protobuf::RpcController*, const echo::EchoRequest* request,
-            echo::EchoResponse* response, google::protobuf::Closure* done) override {
-    response->set_response(request->message() + ", says the server");
-    done->Run();  // now or later, here or in any other coroutine or thread
-  }
-};
+using Echo = echo::EchoService;
 
 int main() {
-  EchoImpl service;
   fastrpc::RpcServer server("127.0.0.1", 0);  // port 0: a free one
-  server.add_service(service);
+  server.add_method(&Echo::Echo, [](const echo::EchoRequest& request) {
+    echo::EchoResponse response;
+    response.set_response(request.message() + ", says the server");
+    return response;
+  });
   server.listen();
 
   fastrpc::RpcClient client("127.0.0.1", server.port());
-  echo::EchoService::Stub stub(&client);
   echo::EchoRequest request;
   request.set_message("hello");
 
-  // Without a `done` the call waits: it blocks this thread; a coroutine it would only suspend.
-  echo::EchoResponse response;
-  fastrpc::CliController controller;
-  stub.Echo(&controller, &request, &response, nullptr);
-  if (controller.Failed()) {
-    std::cerr << controller.ErrorText() << '\n';
+  // The call waits: it blocks this thread; a coroutine it would only suspend.
+  fastrpc::Result<echo::EchoResponse> answer =
+      fastrpc::call(client, &Echo::Stub::Echo, request, std::nothrow);
+  if (!answer) {
+    std::cerr << answer.error().text() << '\n';
     return 1;
   }
-  std::cout << "sync:  " << response.response() << '\n';
+  std::cout << "sync:  " << answer->response() << '\n';
 
-  // With one it returns at once, and `done` runs in a coroutine when the answer is there.
-  fastrpc::WaitGroup answered(1);
-  echo::EchoResponse later;
-  stub.Echo(nullptr, &request, &later, fastrpc::pbext::NewCallback([&] { answered.done(); }));
+  // In a coroutine it goes on by itself, until somebody wants the answer. It throws what went
+  // wrong: without std::nothrow there are exceptions.
+  auto later = fastrpc::spawn([&] { return fastrpc::call(client, &Echo::Stub::Echo, request); });
   std::cout << "async: on its way\n";
-  answered.wait();
-  std::cout << "async: " << later.response() << '\n';
+  std::cout << "async: " << later.join().response() << '\n';
 }

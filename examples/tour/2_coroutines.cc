@@ -11,32 +11,27 @@
 
 using namespace std::chrono_literals;
 
-class EchoImpl : public echo::EchoService {
-  void Echo(google::protobuf::RpcController*, const echo::EchoRequest* request,
-            echo::EchoResponse* response, google::protobuf::Closure* done) override {
-    fastrpc::sleep_for(300ms);  // suspends this call alone
-    response->set_response(request->message());
-    done->Run();
-  }
-};
+using Echo = echo::EchoService;
 
 int main() {
-  EchoImpl service;
   fastrpc::RpcServer server("127.0.0.1", 0);
-  server.add_service(service);
+  server.add_method(&Echo::Echo, [](const echo::EchoRequest& request) {
+    fastrpc::sleep_for(300ms);  // suspends this call alone
+    echo::EchoResponse response;
+    response.set_response(request.message());
+    return response;
+  });
   server.listen();
   fastrpc::RpcClient client("127.0.0.1", server.port());
-  echo::EchoService::Stub stub(&client);
 
   auto begin = std::chrono::steady_clock::now();
   std::vector<fastrpc::Coroutine<bool>> calls;
   for (int i = 0; i < 100; ++i) {
-    calls.push_back(fastrpc::spawn([&stub, i] {
+    calls.push_back(fastrpc::spawn([&client, i] {
       echo::EchoRequest request;
-      echo::EchoResponse response;
       request.set_message("number " + std::to_string(i));
-      stub.Echo(nullptr, &request, &response, nullptr);
-      return response.response() == request.message();
+      auto answer = fastrpc::call(client, &Echo::Stub::Echo, request);
+      return answer.response() == request.message();
     }));
   }
   int right = 0;

@@ -7,50 +7,32 @@
 
 #include "echo.pb.h"
 
-class Back : public echo::EchoService {
-  void Echo(google::protobuf::RpcController*, const echo::EchoRequest* request,
-            echo::EchoResponse* response, google::protobuf::Closure* done) override {
-    response->set_response(request->message() + " -> back");
-    done->Run();
-  }
-};
-
-class Front : public echo::EchoService {
- public:
-  explicit Front(int back) : client_("127.0.0.1", back) {}
-
- private:
-  void Echo(google::protobuf::RpcController* controller, const echo::EchoRequest* request,
-            echo::EchoResponse* response, google::protobuf::Closure* done) override {
-    // Waits like a plain function call; meanwhile this worker serves others.
-    fastrpc::CliController call;
-    stub_.Echo(&call, request, response, nullptr);
-    if (call.Failed()) controller->SetFailed(call.ErrorText());
-    response->set_response(response->response() + " -> front");
-    done->Run();
-  }
-
-  fastrpc::RpcClient client_;
-  echo::EchoService::Stub stub_{&client_};
-};
+using Echo = echo::EchoService;
 
 int main() {
-  Back back;
-  fastrpc::RpcServer back_server("127.0.0.1", 0);
-  back_server.add_service(back);
-  back_server.listen();
+  fastrpc::RpcServer back("127.0.0.1", 0);
+  back.add_method(&Echo::Echo, [](const echo::EchoRequest& request) {
+    echo::EchoResponse response;
+    response.set_response(request.message() + " -> back");
+    return response;
+  });
+  back.listen();
 
-  Front front(back_server.port());
-  fastrpc::RpcServer front_server("127.0.0.1", 0);
-  front_server.add_service(front);
-  front_server.listen();
+  fastrpc::RpcClient to_back("127.0.0.1", back.port());
+  fastrpc::RpcServer front("127.0.0.1", 0);
+  front.add_method(&Echo::Echo, [&to_back](const echo::EchoRequest& request) {
+    // Waits like a plain function call; meanwhile this worker serves others. What goes wrong is
+    // the answer to the client.
+    auto answer = fastrpc::call(to_back, &Echo::Stub::Echo, request, std::nothrow);
+    if (answer) answer->set_response(answer->response() + " -> front");
+    return answer;
+  });
+  front.listen();
 
-  fastrpc::RpcClient client("127.0.0.1", front_server.port());
+  fastrpc::RpcClient client("127.0.0.1", front.port());
   echo::EchoRequest request;
-  echo::EchoResponse response;
   request.set_message("client");
-  fastrpc::CliController controller;
-  echo::EchoService::Stub(&client).Echo(&controller, &request, &response, nullptr);
-  std::cout << (controller.Failed() ? controller.ErrorText() : response.response()) << '\n';
-  return controller.Failed() ? 1 : 0;
+  auto answer = fastrpc::call(client, &Echo::Stub::Echo, request, std::nothrow);
+  std::cout << (answer ? answer->response() : answer.error().text()) << '\n';
+  return answer ? 0 : 1;
 }

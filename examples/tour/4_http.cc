@@ -11,27 +11,22 @@
 
 namespace http = fastrpc::http;
 
-class EchoImpl : public echo::EchoService {
-  void Echo(google::protobuf::RpcController*, const echo::EchoRequest* request,
-            echo::EchoResponse* response, google::protobuf::Closure* done) override {
-    response->set_response("the service got '" + request->message() + "'");
-    done->Run();
-  }
-};
+using Echo = echo::EchoService;
 
 int main() {
-  EchoImpl service;
   fastrpc::RpcServer server("127.0.0.1", 0);
-  server.add_service(service);
+  server.add_method(&Echo::Echo, [](const echo::EchoRequest& request) {
+    echo::EchoResponse response;
+    response.set_response("the service got '" + request.message() + "'");
+    return response;
+  });
   server.listen();
   fastrpc::RpcClient client("127.0.0.1", server.port());
-  echo::EchoService::Stub stub(&client);
 
   server.route("GET", "/echo/:word", [&](http::Request& request, http::Response& response) {
-    echo::EchoRequest call;
-    echo::EchoResponse answer;
-    call.set_message(std::string(request.param("word")) + " " + std::string(request.query("kk")));
-    stub.Echo(nullptr, &call, &answer, nullptr);  // suspends this request alone
+    echo::EchoRequest text;
+    text.set_message(std::string(request.param("word")) + " " + std::string(request.query("kk")));
+    auto answer = fastrpc::call(client, &Echo::Stub::Echo, text);  // suspends this request alone
     response.text(answer.response() + "\n");
   });
   server.route("POST", "/form", [](http::Request& request, http::Response& response) {

@@ -1,6 +1,5 @@
 // Somebody else's client, which blocks: in coroutines with hooks it waits without a thread each.
 #include <fastrpc/fastrpc.hpp>
-#include <fastrpc/rpc_server.hpp>
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -32,11 +31,12 @@ std::string get(const std::string& host, const std::string& port, const std::str
 }
 
 int main() {
-  fastrpc::RpcServer server("127.0.0.1", 0);
-  server.route("GET", "/slow/:number", [](auto& request, auto& response) {
-    fastrpc::sleep_for(300ms);
-    response.text("page " + std::string(request.param("number")));
-  });
+  fastrpc::Server server("127.0.0.1", 0);
+  server.route("GET", "/slow/:number",
+               [](fastrpc::http::Request& request, fastrpc::http::Response& response) {
+                 fastrpc::sleep_for(300ms);
+                 response.text("page " + std::string(request.param("number")));
+               });
   server.listen();
 
   auto begin = std::chrono::steady_clock::now();

@@ -11,12 +11,13 @@
 
 using namespace std::chrono_literals;
 
-class News : public echo::EchoService {
-  void Echo(google::protobuf::RpcController* controller, const echo::EchoRequest* request,
-            echo::EchoResponse* response, google::protobuf::Closure* done) override {
+using Echo = echo::EchoService;
+
+int main() {
+  fastrpc::RpcServer server("127.0.0.1", 0);
+  server.add_method(&Echo::Echo, [](const echo::EchoRequest& request, fastrpc::Call& call) {
     // A connection may be kept: pushes to one that has gone fail, and harm nobody.
-    auto connection = static_cast<fastrpc::Controller*>(controller)->connection();
-    fastrpc::spawn_detached([connection] {
+    fastrpc::spawn_detached([connection = call.connection()] {
       for (int count = 1; count <= 5; ++count) {
         fastrpc::sleep_for(1s);
         echo::EchoResponse news;
@@ -24,15 +25,10 @@ class News : public echo::EchoService {
         connection.push(news);
       }
     });
-    response->set_response("subscribed: " + request->message());
-    done->Run();
-  }
-};
-
-int main() {
-  News service;
-  fastrpc::RpcServer server("127.0.0.1", 0);
-  server.add_service(service);
+    echo::EchoResponse response;
+    response.set_response("subscribed: " + request.message());
+    return response;
+  });
   server.listen();
 
   fastrpc::WaitGroup wanted(5);
@@ -47,9 +43,7 @@ int main() {
   });
 
   echo::EchoRequest request;
-  echo::EchoResponse response;
   request.set_message("all the news");
-  echo::EchoService::Stub(&client).Echo(nullptr, &request, &response, nullptr);
-  std::cout << response.response() << '\n';
+  std::cout << fastrpc::call(client, &Echo::Stub::Echo, request).response() << '\n';
   if (!wanted.wait_for(30s)) return 1;
 }

@@ -11,19 +11,15 @@
 
 using namespace std::chrono_literals;
 
-class Slow : public echo::EchoService {
-  void Echo(google::protobuf::RpcController*, const echo::EchoRequest*, echo::EchoResponse*,
-            google::protobuf::Closure* done) override {
-    // At the server's stop this wait ends early, with an error.
-    if (!fastrpc::sleep_for(1h, std::nothrow)) std::cout << "server: a method was cancelled\n";
-    done->Run();
-  }
-};
+using Echo = echo::EchoService;
 
 int main() {
-  Slow service;
   auto server = std::make_unique<fastrpc::RpcServer>("127.0.0.1", 0);
-  server->add_service(service);
+  server->add_method(&Echo::Echo, [](const echo::EchoRequest&) {
+    // At the server's stop this wait ends early, with an error.
+    if (!fastrpc::sleep_for(1h, std::nothrow)) std::cout << "server: a method was canceled\n";
+    return echo::EchoResponse();
+  });
   fastrpc::WaitGroup closed(1);
   server->on_close([&](std::uint64_t connection) {
     std::cout << "server: connection " << connection << " has ended\n";
@@ -45,12 +41,9 @@ int main() {
     lost.done();
   });
   auto call = fastrpc::spawn([&] {
-    echo::EchoRequest request;
-    echo::EchoResponse response;
-    fastrpc::CliController controller;
-    echo::EchoService::Stub(&client).Echo(&controller, &request, &response, nullptr);
-    std::cout << "client: the call failed: " << controller.ErrorText() << '\n';
-    return controller.Failed();
+    auto answer = fastrpc::call(client, &Echo::Stub::Echo, echo::EchoRequest(), std::nothrow);
+    if (!answer) std::cout << "client: the call failed: " << answer.error().text() << '\n';
+    return !answer;
   });
   while (server->stats().in_flight == 0) fastrpc::sleep_for(1ms);
   server->stop(100ms);  // lets calls in flight end for so long, then answers them with an error

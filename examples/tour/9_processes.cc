@@ -13,19 +13,16 @@
 
 #include "echo.pb.h"
 
-class WhoAmI : public echo::EchoService {
-  void Echo(google::protobuf::RpcController*, const echo::EchoRequest*,
-            echo::EchoResponse* response, google::protobuf::Closure* done) override {
-    response->set_response("process " + std::to_string(fastrpc::process_index()));
-    done->Run();
-  }
-};
+using Echo = echo::EchoService;
 
 // What each of the two does, until the parent tells it to stop.
 void serve(int /*index*/, int listen_fd) {
-  WhoAmI service;
   auto server = fastrpc::RpcServer::from_socket(listen_fd);
-  server.add_service(service);
+  server.add_method(&Echo::Echo, [](const echo::EchoRequest&) {
+    echo::EchoResponse response;
+    response.set_response("process " + std::to_string(fastrpc::process_index()));
+    return response;
+  });
   server.run_until_signal();
 }
 
@@ -33,10 +30,7 @@ void ask(int port) {
   std::map<std::string, int> answers;
   for (int i = 0; i < 40; ++i) {
     fastrpc::RpcClient client("127.0.0.1", port);
-    echo::EchoRequest request;
-    echo::EchoResponse response;
-    echo::EchoService::Stub(&client).Echo(nullptr, &request, &response, nullptr);
-    ++answers[response.response()];
+    ++answers[fastrpc::call(client, &Echo::Stub::Echo, echo::EchoRequest()).response()];
   }
   for (const auto& [who, count] : answers)
     std::cout << who << " answered on " << count << " connections" << std::endl;
