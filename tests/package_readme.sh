@@ -47,9 +47,11 @@ cpp() {
     block proto EchoService >"$work/cpp/echo.proto"
     block cpp rpc_server.hpp | at_socket >"$work/cpp/server.cc"
     block cpp rpc_client.hpp | at_socket >"$work/cpp/client.cc"
+    block cpp fastrpc/server.hpp | at_socket >"$work/cpp/http.cc"
     block sh protoc >"$work/cpp/build"
     (cd "$work/cpp" && bash -e build)
     talk "$work/cpp"
+    talk_http "$work/cpp/http" /hello/readme "hello readme"
 }
 
 at_socket() {
@@ -62,18 +64,38 @@ at_socket() {
         END { exit !seen }' || die "an example of README.md does not use $place"
 }
 
-# talk FOLDER: the client's words are the answer.
+# talk FOLDER: the client's words are the answer, and there is HTTP on the same port.
 talk() {
-    rm -f "$socket"
-    "$1/server" &
-    server=$!
+    start "$1/server"
     local said
+    said=$(timeout 20 "$1/client")
+    [[ $said == hello ]] || die "the client said '$said', not 'hello'"
+    said=$(curl -sS --max-time 20 --unix-socket "$socket" http://readme/)
+    [[ $said == hello ]] || die "the page says '$said', not 'hello'"
+    stop
+}
+
+# talk_http PROGRAM PATH TEXT: the text is at the path.
+talk_http() {
+    start "$1"
+    local said
+    said=$(curl -sS --max-time 20 --unix-socket "$socket" "http://readme$2")
+    [[ $said == "$3" ]] || die "$2 says '$said', not '$3'"
+    stop
+}
+
+# start PROGRAM: returns when it listens.
+start() {
+    rm -f "$socket"
+    "$1" &
+    server=$!
     for ((i = 0; i < 200; ++i)); do
         [[ -S $socket ]] && break
         sleep 0.1
     done
-    said=$(timeout 20 "$1/client")
-    [[ $said == hello ]] || die "the client said '$said', not 'hello'"
+}
+
+stop() {
     kill -TERM "$server"
     wait "$server" || die "the server ended with status $?"
     server=

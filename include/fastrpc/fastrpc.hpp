@@ -1,5 +1,4 @@
 // All of fastrpc that needs no protobuf. What needs it is in rpc_server.hpp and rpc_client.hpp.
-// rpc_client.hpp.
 #pragma once
 
 #include <fastrpc/client.hpp>
