@@ -89,10 +89,6 @@ enum class LogLevel : std::int32_t {
 inline void log(LogLevel level, std::string_view text) {
   fastrpc_log(static_cast<std::int32_t>(level), text.data(), text.size());
 }
-// The same with a FASTRPC_LOG_ number.
-inline void log(std::int32_t level, std::string_view text) {
-  log(static_cast<LogLevel>(level), text);
-}
 
 // Sends the library's log records up to `level` to `sink(LogLevel level, std::string_view target,
 // std::string_view text)`, which several threads call at the same time and which must not wait.

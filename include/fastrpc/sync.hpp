@@ -273,8 +273,6 @@ class WaitGroup {
   detail::Handle<fastrpc_wait_group, fastrpc_wait_group_free> handle_;
 };
 
-using wait_group = WaitGroup;  // until its users are renamed
-
 // A bounded first-in first-out queue: who pushes into a full one waits. Holds any type that moves;
 // what is left in it is destroyed with it.
 template <typename T>

@@ -37,7 +37,7 @@ class Outcome {
   Outcome(const Outcome&) = delete;
   Outcome& operator=(const Outcome&) = delete;
   ~Outcome() {
-    if (exception_) tell(FASTRPC_LOG_ERROR);
+    if (exception_) tell(LogLevel::error);
   }
 
   template <typename F>
@@ -49,7 +49,7 @@ class Outcome {
   // Moves the value out, or rethrows.
   T take() {
     if (exception_) {
-      tell(FASTRPC_LOG_INFO);
+      tell(LogLevel::info);
       std::rethrow_exception(std::exchange(exception_, nullptr));
     }
     if (!value_) raise(Error(FASTRPC_ESTATE));
@@ -62,7 +62,7 @@ class Outcome {
   }
 
   // The same without exceptions; `level` of the record.
-  Result<T> take(std::nothrow_t, std::int32_t level = FASTRPC_LOG_INFO);
+  Result<T> take(std::nothrow_t, LogLevel level = LogLevel::info);
 
  private:
   template <typename F>
@@ -75,7 +75,7 @@ class Outcome {
     }
   }
 
-  void tell(std::int32_t level) const;
+  void tell(LogLevel level) const;
 
   const char* const what_;
   std::optional<Stored> value_;
@@ -83,12 +83,12 @@ class Outcome {
 };
 
 template <typename T>
-void Outcome<T>::tell(std::int32_t level) const {
+void Outcome<T>::tell(LogLevel level) const {
   log(level, "an exception left " + std::string(what_) + ": " + describe(exception_));
 }
 
 template <typename T>
-Result<T> Outcome<T>::take(std::nothrow_t, std::int32_t level) {
+Result<T> Outcome<T>::take(std::nothrow_t, LogLevel level) {
   if (exception_) {
     tell(level);
     auto exception = std::exchange(exception_, nullptr);
@@ -108,7 +108,7 @@ template <typename F>
 Result<void> run_logged(const char* what, F function) {
   Outcome<void> outcome(what);
   outcome.run(function);
-  return outcome.take(std::nothrow, FASTRPC_LOG_ERROR);
+  return outcome.take(std::nothrow, LogLevel::error);
 }
 
 // A function on its way to where it runs, and its outcome.
