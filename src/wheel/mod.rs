@@ -139,6 +139,7 @@ impl<T> Wheel<T> {
     }
 
     /// Returns the number of pending timers.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }

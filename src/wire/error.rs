@@ -10,6 +10,7 @@ pub(crate) struct Error {
     kind: Kind,
 }
 
+#[cfg(test)]
 impl Error {
     /// The bytes are of another protocol. Never changes with more bytes.
     pub(crate) fn is_wrong_protocol(&self) -> bool {
@@ -45,7 +46,9 @@ impl Error {
     pub(crate) fn is_unsupported(&self) -> bool {
         matches!(self.kind, Kind::UnknownCompression(_) | Kind::UnknownContent(_))
     }
+}
 
+impl Error {
     /// The call that the bad frame belongs to, if that much could be read.
     ///
     /// `Some` means that the frame's borders are known and the next frame can be decoded: a server

@@ -56,23 +56,6 @@ pub(crate) fn encode_request(
     Ok(())
 }
 
-/// As [`encode_request`], with the body of `body_len` bytes written in place: `fill` gets that
-/// many zero bytes. If it panics, `out` is as it was.
-pub(crate) fn encode_request_with(
-    out: &mut Vec<u8>,
-    head: &RequestHead<'_>,
-    body_len: usize,
-    fill: impl FnOnce(&mut [u8]),
-    attachment: &[u8],
-) -> Result<(), Error> {
-    let sizes = Sizes::of_request(head, body_len, attachment.len())?;
-    let frame = Unfinished::new(out);
-    sizes.put_head(frame.out);
-    head.put(frame.out, &sizes);
-    frame.finish(body_len, fill, attachment);
-    Ok(())
-}
-
 /// Appends a response frame to `out`. Fails as [`encode_request`] does.
 pub(crate) fn encode_response(
     out: &mut Vec<u8>,
@@ -85,22 +68,6 @@ pub(crate) fn encode_response(
     head.put(out, &sizes);
     out.extend_from_slice(body);
     out.extend_from_slice(attachment);
-    Ok(())
-}
-
-/// As [`encode_response`], with the body written in place as in [`encode_request_with`].
-pub(crate) fn encode_response_with(
-    out: &mut Vec<u8>,
-    head: &ResponseHead<'_>,
-    body_len: usize,
-    fill: impl FnOnce(&mut [u8]),
-    attachment: &[u8],
-) -> Result<(), Error> {
-    let sizes = Sizes::of_response(head, body_len, attachment.len())?;
-    let frame = Unfinished::new(out);
-    sizes.put_head(frame.out);
-    head.put(frame.out, &sizes);
-    frame.finish(body_len, fill, attachment);
     Ok(())
 }
 
@@ -212,33 +179,6 @@ impl Sizes {
     }
 }
 
-/// A frame being appended; gone again if it is dropped before its end.
-struct Unfinished<'a> {
-    out: &'a mut Vec<u8>,
-    start: usize,
-}
-
-impl<'a> Unfinished<'a> {
-    fn new(out: &'a mut Vec<u8>) -> Unfinished<'a> {
-        let start = out.len();
-        Unfinished { out, start }
-    }
-
-    fn finish(mut self, body_len: usize, fill: impl FnOnce(&mut [u8]), attachment: &[u8]) {
-        let body_start = self.out.len();
-        self.out.resize(body_start + body_len, 0);
-        fill(&mut self.out[body_start..]);
-        self.out.extend_from_slice(attachment);
-        self.start = self.out.len();
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        self.out.truncate(self.start);
-    }
-}
-
 #[inline]
 fn optional_int_len(value: i64) -> usize {
     if value == 0 { 0 } else { int_field_len(value) }
@@ -281,12 +221,10 @@ fn put_user_fields(out: &mut Vec<u8>, fields: &[(&[u8], &[u8])]) {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
     use super::*;
 
     #[test]
-    fn what_the_format_cannot_say_is_refused_before_a_byte_is_written() {
+    fn what_the_format_cannot_say_is_refused() {
         let largest_meta = 100;
         let (request, response) = (RequestHead::default(), ResponseHead::default());
         let too_large = u32::MAX as usize;
@@ -299,31 +237,6 @@ mod tests {
             let of_response = Sizes::of_response(&response, body, attachment);
             assert!(of_response.is_err_and(|error| error.is_too_large()), "{body} {attachment}");
         }
-        let mut out = b"before".to_vec();
-        let fill = |_: &mut [u8]| unreachable!("there is no room to fill");
-        assert!(encode_request_with(&mut out, &request, too_large, fill, b"").is_err());
-        assert!(encode_response_with(&mut out, &response, too_large, fill, b"").is_err());
-        assert_eq!(out, b"before");
-    }
-
-    #[test]
-    fn a_panic_while_filling_leaves_no_half_frame() {
-        let mut out = b"before".to_vec();
-        let head = ResponseHead::default();
-        let encode = || encode_response_with(&mut out, &head, 5, |_| panic!("on purpose"), b"a");
-        assert!(catch_unwind(AssertUnwindSafe(encode)).is_err());
-        assert_eq!(out, b"before");
-    }
-
-    #[test]
-    fn the_space_to_fill_is_zeroed_and_of_the_asked_length() {
-        let mut out = Vec::new();
-        let fill = |space: &mut [u8]| {
-            assert_eq!(space, [0; 5]);
-            space.copy_from_slice(b"hello");
-        };
-        encode_response_with(&mut out, &ResponseHead::default(), 5, fill, b"tail").unwrap();
-        assert!(out.ends_with(b"hellotail"));
     }
 
     #[test]

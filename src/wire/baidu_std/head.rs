@@ -26,8 +26,8 @@ impl Head {
 
 /// Reads the head of a frame; `None` if there are too few bytes.
 ///
-/// Bytes that cannot become a head are refused as early as they can be told, so that this also
-/// serves to recognise the protocol: [`Error::is_wrong_protocol`]. Sizes that contradict each
+/// Bytes that cannot become a head are refused as early as possible, so that this also serves to
+/// recognize the protocol. Sizes that contradict each
 /// other are an error; whether they are acceptable is for the [`Decoder`](super::Decoder) to say.
 #[inline]
 pub(crate) fn parse_head(input: &[u8]) -> Result<Option<Head>, Error> {

@@ -18,13 +18,12 @@ mod golden;
 #[cfg(test)]
 mod properties;
 
-pub(crate) use self::decode::{Decoder, Frame, Step};
-pub(crate) use self::encode::{
-    RequestHead, ResponseHead, encode_request, encode_request_with, encode_response,
-    encode_response_with,
-};
+#[allow(unused_imports, reason = "the fuzz target decodes step by step")]
+pub(crate) use self::decode::Step;
+pub(crate) use self::decode::{Decoder, Frame};
+pub(crate) use self::encode::{RequestHead, ResponseHead, encode_request, encode_response};
 pub(crate) use self::head::{Head, parse_head};
-pub(crate) use self::view::{MetaView, RequestView, ResponseView};
+pub(crate) use self::view::MetaView;
 
 /// The user field of a request by which a client says that it takes pushes.
 pub(crate) const PUSH_FIELD: &[u8] = b"fastrpc_push";

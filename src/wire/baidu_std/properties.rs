@@ -6,6 +6,7 @@ use prost::Message;
 
 use super::arbitrary::*;
 use super::meta::{RpcMeta, RpcResponseMeta};
+use super::view::{RequestView, ResponseView};
 use super::*;
 use crate::wire::Compress;
 
@@ -92,11 +93,6 @@ proptest! {
         let mut out = b"before".to_vec();
         encode_request(&mut out, &head, &body, &attachment).unwrap();
         check_frame(&out, &expected, &body, &attachment)?;
-
-        let mut in_place = b"before".to_vec();
-        let fill = |space: &mut [u8]| space.copy_from_slice(&body);
-        encode_request_with(&mut in_place, &head, body.len(), fill, &attachment).unwrap();
-        prop_assert_eq!(in_place, out);
     }
 
     #[test]
@@ -127,11 +123,6 @@ proptest! {
         let mut out = b"before".to_vec();
         encode_response(&mut out, &head, &body, &attachment).unwrap();
         check_frame(&out, &expected, &body, &attachment)?;
-
-        let mut in_place = b"before".to_vec();
-        let fill = |space: &mut [u8]| space.copy_from_slice(&body);
-        encode_response_with(&mut in_place, &head, body.len(), fill, &attachment).unwrap();
-        prop_assert_eq!(in_place, out);
     }
 }
 
