@@ -1,18 +1,20 @@
-//! fastrpc: plain blocking code, asynchronous efficiency.
+//! RPC and HTTP services in plain blocking style, run by stackful coroutines.
 //!
-//! Coroutines with real stacks that never change thread, and an RPC server and client on top of
-//! them. See `docs/architecture.md` for how the layers fit together.
+//! Each call runs in a coroutine with a stack of its own. Where it waits (for another server, a lock,
+//! a timer) it is suspended and its worker thread runs others; it stays on that thread for life, so
+//! that `thread_local!`, errno and thread-bound libraries are right.
 //!
 //! ```
 //! use fastrpc::rpc::{CallOptions, Client, ClientOptions};
 //! use fastrpc::{Server, ServerOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = Server::new(ServerOptions::default());
+//! let server = Server::new(ServerOptions::new());
 //! server.add_method("demo.EchoService", "Echo", |call| {
-//!     let body = call.request().to_vec(); // each call has a coroutine: it may block
+//!     let body = call.request().to_vec(); // may block: only this coroutine waits
 //!     call.reply(&body);
 //! })?;
+//! server.route("GET", "/hello", |_| "hello")?; // HTTP, on the same port
 //! let addr = server.listen("127.0.0.1:0")?;
 //!
 //! let client = Client::new(addr, ClientOptions::new())?;
@@ -22,10 +24,33 @@
 //! # }
 //! ```
 //!
-//! These are bytes. From `.proto` files the crate `fastrpc-build` makes a trait for each service,
-//! to be implemented, and a client: the README has an example.
+//! These are bytes. From `.proto` files the crate [`fastrpc-build`](https://docs.rs/fastrpc-build)
+//! generates a trait for each service, to be implemented, and a client.
+//!
+//! | module | what is there |
+//! | --- | --- |
+//! | [`server`] | [`Server`]: addresses, the protocols on them, limits, graceful stop |
+//! | [`rpc`] | [`rpc::Client`], [`rpc::Call`], errors, typed methods, pushes |
+//! | [`http`] | routes, requests, responses |
+//! | [`rt`] | coroutines, time, waiting for fds |
+//! | [`sync`] | locks and queues between coroutines and threads |
+//! | [`pool`] | threads for what blocks or computes for long |
+//! | [`net`] | sockets |
+//! | [`process`] | several processes that serve one address |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `hook` | The module `hook`: blocking calls of libc suspend a coroutine instead of its worker, in client libraries too. Defines `read`, `poll`, `connect` and so on for the whole program |
+//! | `capi` | The C ABI that C and C++ programs link. Needs a C++ compiler. The CMake build turns it on; Rust programs have no use for it |
+//!
+//! Linux on x86-64 and aarch64, with glibc. The minimum supported Rust version is 1.88.
 
-#![warn(missing_docs, unreachable_pub)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 #[macro_use]
 mod setters;
@@ -44,16 +69,12 @@ pub mod sync;
 mod protocol;
 pub(crate) mod slab;
 mod sys;
-#[cfg_attr(not(test), expect(dead_code, reason = "its length is for its tests"))]
 pub(crate) mod wheel;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "a whole codec, of which RPC does not use all")
-)]
 pub(crate) mod wire;
 
 pub use self::server::{Server, ServerOptions};
 
 #[cfg(feature = "capi")]
 #[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "only C has values of these types")]
 pub mod ffi;

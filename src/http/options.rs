@@ -42,6 +42,22 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Returns the defaults.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    setters! {
+        max_head: usize,
+        max_fields: usize,
+        max_target: usize,
+        max_body: u64,
+        head_timeout: into Option<Duration>,
+        body_timeout: into Option<Duration>,
+        idle_timeout: into Option<Duration>,
+        write_stall: Duration,
+    }
+
     pub(super) fn limits(&self) -> Limits {
         Limits {
             head: self.max_head,

@@ -10,7 +10,25 @@ use super::{Body, HeaderMap, Method, Uri, Version};
 use crate::net::Addr;
 use crate::wire::http1::Head;
 
-/// A request, as its handler gets it.
+/// An HTTP request, as its handler gets it.
+///
+/// ```
+/// use fastrpc::http::{Request, Response};
+///
+/// fn greet(mut request: Request) -> Response {
+///     let name = request.query("name").unwrap_or("you".into()).into_owned();
+///     match request.bytes() {
+///         Ok(body) => Response::text(format!("hello, {name}: {} bytes", body.len())),
+///         Err(error) => Response::text(error.to_string()),
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = fastrpc::Server::new(Default::default());
+/// server.route("POST", "/greet", greet)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Request {
     method: Method,

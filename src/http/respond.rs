@@ -1,5 +1,6 @@
 //! From a response to bytes: at once, streamed, or later.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -129,6 +130,12 @@ enum Mode {
     Nothing,
 }
 
+impl fmt::Debug for BodyWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyWriter").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
 impl BodyWriter {
     fn begin(
         out: Arc<Out>,
@@ -242,6 +249,12 @@ impl Drop for BodyWriter {
 /// answers 500.
 pub struct Responder {
     slot: Option<Arc<Slot>>,
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder").finish_non_exhaustive()
+    }
 }
 
 impl Responder {

@@ -12,6 +12,15 @@ use super::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 /// A response: a status, header fields and a body. `Content-Length`, `Transfer-Encoding`,
 /// `Connection` and `Date` are the connection's business and ignored here, but for `Connection:
 /// close`, which ends the connection after the response.
+///
+/// ```
+/// use fastrpc::http::{Response, StatusCode};
+///
+/// let response = Response::json(r#"{"id": 1}"#)
+///     .with_status(StatusCode::CREATED)
+///     .header("Location", "/items/1");
+/// assert_eq!(response.status(), StatusCode::CREATED);
+/// ```
 #[derive(Debug)]
 pub struct Response {
     pub(super) status: StatusCode,

@@ -27,6 +27,23 @@ use super::{Method, Request, Responder, Response};
 /// A path is matched as it came, percent-encoded. In a pattern `:name` stands for one segment and
 /// `*name`, at the end, for all that is left; [`Request::param`] gives what they stood for,
 /// decoded. A path without a variable comes before one with. GET answers HEAD as well.
+///
+/// ```
+/// use fastrpc::http::{Response, Router, StatusCode};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let router = Router::new();
+/// router.route("GET", "/hello/:name", |request| {
+///     format!("hello, {}", request.param("name").unwrap_or("you"))
+/// })?;
+/// router.route("DELETE", "/items/:id", |_| StatusCode::NO_CONTENT)?;
+/// router.fallback(|request, responder| {
+///     let text = format!("there is no {}", request.path());
+///     responder.send(Response::text(text).with_status(StatusCode::NOT_FOUND));
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Default)]
 pub struct Router {
     table: RwLock<Table>,
@@ -46,6 +63,12 @@ pub(super) enum Found {
     /// Only for these methods.
     OtherMethods(String),
     Nothing,
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").field("is_empty", &self.is_empty()).finish_non_exhaustive()
+    }
 }
 
 impl Router {

@@ -1,5 +1,6 @@
 //! Listening sockets.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -22,7 +23,7 @@ pub struct ListenOptions {
     /// net.core.somaxconn.
     pub backlog: i32,
     /// `SO_REUSEPORT`: several listeners, also of other processes, share the port, and the kernel
-    /// spreads the connections (socket(7)).
+    /// spreads the connections (socket(7)). Default: false.
     pub reuse_port: bool,
     /// Whether an IPv6 listener accepts IPv4 connections as well; false by default.
     pub dual_stack: bool,
@@ -35,6 +36,28 @@ impl Default for ListenOptions {
 }
 
 /// A socket that accepts connections.
+///
+/// ```
+/// use fastrpc::net::{ListenOptions, Listener, Stream};
+/// use fastrpc::rt::{self, Deadline};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = Listener::bind(&"127.0.0.1:0".parse()?, &ListenOptions::new())?;
+/// let addr = listener.local_addr().clone();
+/// let deadline = Deadline::after(Duration::from_secs(5));
+/// let server = rt::spawn(move || {
+///     let stream = listener.accept_by(deadline)?; // suspends this coroutine alone
+///     stream.write_all_by(b"hello", deadline)
+/// })?;
+/// let stream = Stream::connect_by(&addr, deadline)?;
+/// let mut greeting = [0; 5];
+/// stream.read_exact_by(&mut greeting, deadline)?;
+/// assert_eq!(&greeting, b"hello");
+/// server.join()??;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Listener {
     source: Source,
     local: Addr,
@@ -42,6 +65,25 @@ pub struct Listener {
     /// so that the peer sees the end and the queue does not stay full.
     reserve: Mutex<Option<File>>,
     shed: AtomicU64,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("local_addr", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl ListenOptions {
+    /// Returns the defaults.
+    pub fn new() -> ListenOptions {
+        ListenOptions::default()
+    }
+
+    setters! {
+        backlog: i32,
+        reuse_port: bool,
+        dual_stack: bool,
+    }
 }
 
 impl Listener {

@@ -1,5 +1,6 @@
 //! Connected stream sockets.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -23,6 +24,12 @@ pub struct Stream {
 struct Timeouts {
     read: Option<Duration>,
     write: Option<Duration>,
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("peer_addr", &self.peer).finish_non_exhaustive()
+    }
 }
 
 impl Stream {

@@ -53,6 +53,21 @@ use crate::rt::{self, Deadline};
 
 /// A pool of threads that run jobs. Threads start when they are needed.
 ///
+/// ```
+/// use fastrpc::pool::ThreadPool;
+/// use fastrpc::rt;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = ThreadPool::new(2)?;
+/// let sum = rt::spawn(move || {
+///     // The coroutine is suspended meanwhile; its worker runs others.
+///     pool.run(|| (1..=1000_u64).sum::<u64>())
+/// })?;
+/// assert_eq!(sum.join()??, 500_500);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Dropping it is a [`shutdown`](ThreadPool::shutdown) without a deadline, except that it does not
 /// wait in one of its own jobs, nor after a shutdown whose deadline passed: the threads then exit
 /// on their own. It may be dropped by any thread or coroutine, canceled ones included.
@@ -95,6 +110,22 @@ impl Default for Options {
             name: "pool".to_owned(),
             takes_signals: true,
         }
+    }
+}
+
+impl Options {
+    /// Returns the defaults.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    setters! {
+        threads: usize,
+        extra_threads: usize,
+        queue_size: usize,
+        stack_size: usize,
+        idle_timeout: Duration,
+        name: into String,
     }
 }
 

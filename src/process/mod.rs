@@ -14,6 +14,7 @@
 mod child;
 mod supervisor;
 
+use std::fmt;
 use std::io;
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
@@ -68,6 +69,29 @@ impl Default for Options {
 pub struct Prefork {
     group: ListenGroup,
     options: Options,
+}
+
+impl fmt::Debug for Prefork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prefork")
+            .field("local_addr", self.local_addr())
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+impl Options {
+    /// Returns the defaults.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    setters! {
+        processes: usize,
+        grace: Duration,
+        restart: bool,
+        backlog: i32,
+    }
 }
 
 impl Prefork {

@@ -87,6 +87,12 @@ pub struct Method<Q, A, C> {
     types: PhantomData<fn(Q, C) -> A>,
 }
 
+impl<Q, A, C> fmt::Debug for Method<Q, A, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Method({}.{})", self.service, self.name)
+    }
+}
+
 impl<Q, A, C> Method<Q, A, C>
 where
     Q: 'static,

@@ -9,6 +9,35 @@
 //! of a mutex and thread-bound libraries are right without further care. Coroutines of one worker never
 //! run in parallel and switch only in calls that wait. All that waits may be called by plain threads as
 //! well, which block. Cancellation and timeouts are errors of the call that waited; nothing is unwound.
+//!
+//! # Locks over waits
+//!
+//! Do not hold a `std::sync::Mutex` (nor an `RwLock`, nor a `RefCell` borrow) over a call that waits:
+//! another coroutine of the worker that locks it blocks the whole worker, and so also the one that
+//! would unlock it. The worker then hangs for good. Drop the guard before the call, or take the locks
+//! of [`sync`](crate::sync), which suspend the coroutine alone.
+//!
+//! ```
+//! use fastrpc::{rt, sync::Mutex};
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let counter = Arc::new(Mutex::new(0));
+//! let add = |counter: Arc<Mutex<i32>>| {
+//!     move || {
+//!         let mut count = counter.lock().unwrap(); // not std's: the next line waits
+//!         rt::sleep(Duration::from_millis(1)).unwrap();
+//!         *count += 1;
+//!     }
+//! };
+//! let (one, other) = (rt::spawn(add(counter.clone()))?, rt::spawn(add(counter.clone()))?);
+//! one.join()?;
+//! other.join()?;
+//! assert_eq!(*counter.lock()?, 2);
+//! # Ok(())
+//! # }
+//! ```
 
 // What it may call: slab, sys, wheel.
 //

@@ -141,6 +141,18 @@ impl Detached {
 }
 
 /// The result of a coroutine, for the one who joins it. Dropping the handle detaches the coroutine.
+///
+/// ```
+/// use fastrpc::rt;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sleeper = rt::spawn(|| rt::sleep(Duration::from_secs(3600)))?;
+/// sleeper.cancel(); // its wait fails; nothing is unwound
+/// assert!(sleeper.join()?.is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub struct JoinHandle<T> {
     /// `None` only while a call consumes the handle.
     task: Option<Arc<Task<T>>>,

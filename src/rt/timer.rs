@@ -1,5 +1,6 @@
 //! One-shot timers, and the events in a worker's timer wheel.
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,13 @@ struct TimerState {
     job: Option<Box<dyn FnOnce() + Send>>,
     /// Its entry in the home worker's wheel.
     armed: Option<TimerId>,
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_pending = self.0.lock().job.is_some();
+        f.debug_struct("Timer").field("is_pending", &is_pending).finish_non_exhaustive()
+    }
 }
 
 impl Timer {

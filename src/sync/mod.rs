@@ -4,6 +4,7 @@
 //!
 //! **Do not hold a `std::sync::Mutex` over a wait.** It blocks the worker's thread, and with it the
 //! coroutine that holds the lock. The [`Mutex`] of this module suspends instead.
+//! See [`rt`](crate::rt#locks-over-waits).
 //!
 //! - Every wait takes a [`Deadline`](crate::rt::Deadline) or has a form that does. It ends in exactly
 //!   one way: with what it waited for, or with an error that [`is_timeout`](Error::is_timeout),

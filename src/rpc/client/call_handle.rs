@@ -11,7 +11,8 @@ use super::inbox::Command;
 /// call goes on.
 ///
 /// ```
-/// use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+/// use fastrpc::rpc::{CallOptions, Client, ClientOptions};
+/// use fastrpc::{Server, ServerOptions};
 /// use fastrpc::rt;
 /// use std::sync::mpsc;
 /// use std::time::Duration;

@@ -21,6 +21,28 @@ use crate::rpc::Error;
 /// [`unmatched`](crate::rpc::ClientStats::unmatched).
 ///
 /// It is one word and takes no memory elsewhere while a call waits.
+///
+/// ```
+/// use fastrpc::rpc::{CallOptions, Cancellation, Client, ClientOptions};
+/// use std::thread;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = fastrpc::Server::new(Default::default());
+/// # server.add_method("demo.Echo", "Wait", |call| {
+/// #     let _ = fastrpc::rt::sleep(std::time::Duration::from_secs(60));
+/// #     drop(call);
+/// # })?;
+/// # let client = Client::new(server.listen("127.0.0.1:0")?, ClientOptions::new())?;
+/// let cancellation = Cancellation::new();
+/// thread::scope(|scope| {
+///     scope.spawn(|| cancellation.cancel());
+///     let options = CallOptions::new().cancellation(&cancellation);
+///     let outcome = client.call("demo.Echo", "Wait", b"", &options);
+///     assert!(outcome.unwrap_err().is_canceled());
+/// });
+/// # Ok(())
+/// # }
+/// ```
 #[repr(transparent)]
 pub struct Cancellation {
     /// NULL, `canceled()`, or a call in flight: what [`with_call`](Cancellation::with_call) was given,

@@ -52,7 +52,8 @@ use crate::wire;
 /// dropped closes it.
 ///
 /// ```
-/// use fastrpc::rpc::{CallOptions, Client, ClientOptions, Server, ServerOptions};
+/// use fastrpc::rpc::{CallOptions, Client, ClientOptions};
+/// use fastrpc::{Server, ServerOptions};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

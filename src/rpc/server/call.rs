@@ -13,11 +13,31 @@ use crate::rpc::{Code, Compress, ReplyOptions};
 use crate::rt::{self, Deadline};
 use crate::wire;
 
-/// One call, as its handler gets it.
+/// A call on the server: the request, and the right to respond once.
 ///
-/// It is answered exactly once: [`reply`](Call::reply), [`reply_with`](Call::reply_with) and
-/// [`fail`](Call::fail) consume it, and a call that is dropped is answered with EINTERNAL. It may
-/// be answered later and from anywhere: another coroutine, another worker, a plain thread.
+/// [`reply`](Call::reply), [`reply_with`](Call::reply_with) and [`fail`](Call::fail) consume it; a
+/// call that is dropped fails with EINTERNAL. The response may come later and from anywhere: another
+/// coroutine, another worker, a plain thread.
+///
+/// ```
+/// use fastrpc::rpc::{Call, Code};
+///
+/// fn shout(call: Call) {
+///     match std::str::from_utf8(call.request()) {
+///         Ok(text) => {
+///             let loud = text.to_uppercase();
+///             call.reply(loud.as_bytes());
+///         }
+///         Err(error) => call.fail(Code::EREQUEST, &error.to_string()),
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = fastrpc::Server::new(Default::default());
+/// server.add_method("demo.Echo", "Shout", shout)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Call {
     via: Arc<Bound>,
     key: u64,

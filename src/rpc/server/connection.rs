@@ -19,6 +19,28 @@ use crate::wire::original;
 
 /// A connection of a server, to push messages to or to close. May be kept and used anywhere, also
 /// after the connection has ended.
+///
+/// ```
+/// use fastrpc::rpc::{CallOptions, Client, ClientOptions};
+/// use fastrpc::{Server, ServerOptions};
+/// use std::sync::mpsc;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::new(ServerOptions::new());
+/// server.add_method("demo.News", "Subscribe", |call| {
+///     let subscriber = call.connection(); // to be kept for later
+///     call.reply(b"");
+///     let _ = subscriber.push("headline", b"hello");
+/// })?;
+///
+/// let client = Client::new(server.listen("127.0.0.1:0")?, ClientOptions::new())?;
+/// let (sender, headlines) = mpsc::channel();
+/// client.on_push(move |name, body| sender.send((name.to_owned(), body.to_vec())).unwrap());
+/// client.call("demo.News", "Subscribe", b"", &CallOptions::new())?;
+/// assert_eq!(headlines.recv()?, ("headline".to_owned(), b"hello".to_vec()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Connection {
     id: u64,

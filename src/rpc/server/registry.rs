@@ -1,6 +1,7 @@
 //! The methods of a server, by service and name.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Call;
@@ -30,6 +31,13 @@ pub(super) enum Lookup {
     Found(Arc<Registered>),
     NoService,
     NoMethod,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let methods = self.all.read().unwrap_or_else(PoisonError::into_inner).len();
+        f.debug_struct("Registry").field("methods", &methods).finish()
+    }
 }
 
 impl Registry {

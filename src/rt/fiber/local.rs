@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
@@ -27,6 +28,12 @@ use crate::rt::worker::Worker;
 pub struct Key<T: 'static> {
     index: OnceLock<usize>,
     _values: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static> fmt::Debug for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("index", &self.index.get()).finish()
+    }
 }
 
 impl<T: 'static> Key<T> {
