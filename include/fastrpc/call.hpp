@@ -19,6 +19,12 @@
 
 namespace fastrpc {
 
+namespace detail {
+
+class MessageReply;
+
+}  // namespace detail
+
 // A call of a client, on the server. It is answered once, by reply() or fail(); one that is not is
 // answered with error 2001 when it is destroyed. To answer later, and by any thread, move it out of
 // the handler. Used by one thread at a time; its texts live until it is answered. Without a
@@ -69,25 +75,23 @@ class Call {
   // Answers with a response. Fails with FASTRPC_ESTATE if it was answered before.
   void reply(std::string_view body) { reply(body, std::nothrow).value(); }
   Result<void> reply(std::string_view body, std::nothrow_t) {
-    return reply(detail::bytes_of(body), body.size(), nullptr, nullptr);
+    if (!handle_) return Error(Status::bad_state);
+    detail::ErrorSlot error;
+    return error.check(send(detail::bytes_of(body), body.size(), nullptr, nullptr, error.out()));
   }
   // Answers with an error: `code`: a number of the service's own.
   void fail(std::int32_t code, std::string_view text) { fail(code, text, std::nothrow).value(); }
   Result<void> fail(std::int32_t code, std::string_view text, std::nothrow_t) {
-    if (!handle_) return Error(FASTRPC_ESTATE);
+    if (!handle_) return Error(Status::bad_state);
     return detail::check(fastrpc_call_fail(handle_.release(), code, text.data(), text.size()));
-  }
-
-  // Answers with `size` bytes that `fill(user, ...)` writes.
-  Result<void> reply_with(std::size_t size, fastrpc_fill_function fill, void* user,
-                          std::nothrow_t) {
-    return reply(nullptr, size, fill, user);
   }
 
   // Returns the C object, which stays the call's; NULL once it was answered.
   [[nodiscard]] fastrpc_call* capi() const { return handle_.get(); }
 
  private:
+  friend class detail::MessageReply;
+
   template <typename T>
   std::string_view part(T* (*get)(const fastrpc_call*, std::size_t*)) const {
     std::size_t size = 0;
@@ -95,9 +99,8 @@ class Call {
     return detail::view(bytes, size);
   }
 
-  Result<void> reply(const std::uint8_t* body, std::size_t size, fastrpc_fill_function fill,
-                     void* user) {
-    if (!handle_) return Error(FASTRPC_ESTATE);
+  fastrpc_status send(const std::uint8_t* body, std::size_t size, fastrpc_fill_function fill,
+                      void* user, fastrpc_error** error) {
     fastrpc_reply_options options;
     fastrpc_reply_options_init(&options, sizeof options);
     options.fill = fill;
@@ -105,9 +108,7 @@ class Call {
     options.attachment = detail::bytes_of(attachment_);
     options.attachment_size = attachment_.size();
     options.compress = static_cast<std::int32_t>(compression_);
-    detail::ErrorSlot error;
-    return error.check(
-        fastrpc_call_reply_with(handle_.release(), body, size, &options, error.out()));
+    return fastrpc_call_reply_with(handle_.release(), body, size, &options, error);
   }
 
   detail::Handle<fastrpc_call, fastrpc_call_free> handle_;

@@ -117,6 +117,14 @@ void routes() {
       text.append("|").append(part);
     int fields = 0;
     for (auto [name, value] : req.headers()) fields += name == "x-one" && !value.empty();
+    std::string queries, form;
+    for (const auto& field : req.queries())
+      queries.append(field.name).append("=").append(field.value);
+    for (auto [name, value] : req.form_fields()) form.append(name).append("=").append(value);
+    CHECK_EQ(queries, "q=1 2");
+    CHECK_EQ(form, "k=v!a");
+    CHECK(req.has_query("q") && !req.has_query("none") && req.has_param("rest"));
+    CHECK(!req.has_param("none") && req.has_cookie("b") && !req.has_cookie("c"));
     CHECK(fields == 2 && req.has_header("host") && !req.has_header("x-none"));
     CHECK(req.version() == 11 && req.peer().rfind("127.0.0.1:", 0) == 0);
     CHECK(req.connection_id() > 0 && req.content_length() == 7u);

@@ -39,21 +39,27 @@ inline std::string not_a(const google::protobuf::Message& message, const char* w
   return std::string("the ") + what + " is not a valid " + std::string(message.GetTypeName());
 }
 
-// Answers a call with a message, or with an error if that cannot be sent. Returns its size in the
-// first case.
-inline std::optional<std::size_t> reply(Call& call, const google::protobuf::Message& response) {
-  auto fail = [&call](const std::string& text) {
+// Answers calls with messages.
+class MessageReply {
+ public:
+  // Answers with a message, or with an error if it cannot be sent. Returns its size in the first
+  // case.
+  static std::optional<std::size_t> send(Call& call, const google::protobuf::Message& response) {
+    if (!response.IsInitialized())
+      return fail(call, "the response lacks " + response.InitializationErrorString());
+    // Its size first: SerializeWithCachedSizes relies on it.
+    std::size_t size = response.ByteSizeLong();
+    if (size > kMaxMessage) return fail(call, "the response is too large");
+    auto* user = const_cast<google::protobuf::Message*>(&response);
+    call.send(nullptr, size, fill_message, user, nullptr);
+    return size;
+  }
+
+ private:
+  static std::nullopt_t fail(Call& call, const std::string& text) {
     (void)call.fail(FASTRPC_CODE_EINTERNAL, text, std::nothrow);
     return std::nullopt;
-  };
-  if (!response.IsInitialized())
-    return fail("the response lacks " + response.InitializationErrorString());
-  // Its size first: SerializeWithCachedSizes relies on it.
-  std::size_t size = response.ByteSizeLong();
-  if (size > kMaxMessage) return fail("the response is too large");
-  auto* user = const_cast<google::protobuf::Message*>(&response);
-  (void)call.reply_with(size, fill_message, user, std::nothrow);
-  return size;
-}
+  }
+};
 
 }  // namespace fastrpc::detail

@@ -128,7 +128,7 @@ class ServerCall final : public OneShotDone<ServerCall> {
     messages().size = Messages::kMaxKept + 1;
     if (controller().Failed()) {
       (void)call.fail(controller().ErrorCode(), controller().ErrorText(), std::nothrow);
-    } else if (auto size = reply(call, *messages().response)) {
+    } else if (auto size = MessageReply::send(call, *messages().response)) {
       messages().size = before + *size;
     }
   }

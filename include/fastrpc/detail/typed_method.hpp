@@ -58,7 +58,7 @@ struct TypedMethod {
  private:
   static void send(Call& call, const Response& response) {
     // A handler that moved the call away answers by it.
-    if (call.capi() != nullptr) (void)reply(call, response);
+    if (call.capi() != nullptr) (void)MessageReply::send(call, response);
   }
   static void send(Call& call, const Result<Response>& result) {
     if (result.ok()) return send(call, *result);
