@@ -1,4 +1,5 @@
-//! Hooked calls against bare ones: the same results, errnos and flags; and nobody else is held up.
+//! Hooked calls compared with libc's: the same results, errnos and flags, and no other coroutine is
+//! delayed.
 #![cfg(feature = "hook")]
 
 pub const WORKERS: usize = 1;
@@ -6,6 +7,8 @@ mod common;
 #[path = "hook/support.rs"]
 mod support;
 
+#[path = "hook/aliases.rs"]
+mod aliases;
 #[path = "hook/blocking.rs"]
 mod blocking;
 #[path = "hook/connects.rs"]
@@ -18,10 +21,10 @@ mod fds;
 mod files;
 #[path = "hook/generated.rs"]
 mod generated;
+#[path = "hook/lookups.rs"]
+mod lookups;
 #[path = "hook/messages.rs"]
 mod messages;
-#[path = "hook/names.rs"]
-mod names;
 #[path = "hook/signals.rs"]
 mod signals;
 #[path = "hook/switch.rs"]

@@ -1,4 +1,4 @@
-//! Coroutines of several workers, and threads, that use the same fd.
+//! Coroutines of several workers, and threads, that share an fd.
 #![cfg(feature = "hook")]
 
 pub const WORKERS: usize = 4;

@@ -1,11 +1,12 @@
-//! Mutexes and condition variables of libc that suspend coroutines of four workers.
+//! Pthread locks that suspend (`hook_locks`), with four workers.
 #![cfg(feature = "hook")]
 
 pub const WORKERS: usize = 4;
+mod common;
 
-#[path = "hook/rwlock.rs"]
-mod rwlock;
-#[path = "hook/suspending_locks.rs"]
-mod suspending_locks;
+#[path = "hook/pthread.rs"]
+mod pthread;
+#[path = "hook/suspending_mutexes.rs"]
+mod suspending_mutexes;
 #[path = "hook/suspending_rwlocks.rs"]
 mod suspending_rwlocks;

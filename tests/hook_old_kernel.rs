@@ -1,5 +1,5 @@
-//! Hooked calls on a kernel that cannot be asked to read and write without waiting (`RWF_NOWAIT`, for
-//! pipes and sockets since Linux 6.4) and has no epoll_pwait2(2) (since 5.11): a filter refuses both.
+//! Hooked calls on an old kernel: without `RWF_NOWAIT` (for pipes and sockets since Linux 6.4) and
+//! without epoll_pwait2(2) (since 5.11). A seccomp filter refuses both.
 #![cfg(feature = "hook")]
 
 pub const WORKERS: usize = 1;
@@ -14,7 +14,7 @@ mod differences;
 #[path = "hook/generated.rs"]
 mod generated;
 
-/// Before main(), so that no thread is without the filter.
+/// Runs before main(), so that every thread has the filter.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static FILTER: extern "C" fn() = filter;

@@ -1,4 +1,4 @@
-//! Semaphores and locks of libc in coroutines of one worker.
+//! POSIX semaphores and pthread locks, with one worker.
 #![cfg(feature = "hook")]
 
 pub const WORKERS: usize = 1;
@@ -6,10 +6,10 @@ mod common;
 #[path = "hook/support.rs"]
 mod support;
 
-#[path = "hook/locks.rs"]
-mod locks;
-#[path = "hook/rwlock.rs"]
-mod rwlock;
+#[path = "hook/mutexes.rs"]
+mod mutexes;
+#[path = "hook/pthread.rs"]
+mod pthread;
 #[path = "hook/rwlocks.rs"]
 mod rwlocks;
 #[path = "hook/semaphores.rs"]

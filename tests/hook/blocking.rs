@@ -1,4 +1,4 @@
-//! Calls that block suspend the coroutine, and end as their man pages say.
+//! Blocking calls suspend the coroutine, and return what their man pages say.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::common::{in_coroutine, init, soon};
 use crate::support::*;
 
 #[test]
-fn reads_of_all_kinds_wait() {
+fn reads_of_all_kinds_suspend() {
     for make in [|| pair(libc::SOCK_STREAM), || pair(libc::SOCK_DGRAM), tcp_pair, udp_pair, pipe] {
         let [a, b] = make();
         let (reader, writer) =
@@ -30,7 +30,7 @@ fn reads_of_all_kinds_wait() {
 }
 
 #[test]
-fn a_blocking_write_takes_all_of_it() {
+fn a_blocking_write_writes_everything() {
     const SIZE: usize = 4 << 20;
     for make in [|| pair(libc::SOCK_STREAM), tcp_pair, pipe] {
         let [reader, writer] = make();
@@ -87,7 +87,7 @@ fn waitall_waits_for_all() {
 }
 
 #[test]
-fn an_error_after_a_part_is_the_next_calls() {
+fn an_error_after_a_partial_send_is_for_the_next_call() {
     let got = hooked(|| {
         let [a, b] = tcp_pair();
         let linger = libc::linger { l_onoff: 1, l_linger: 0 };
@@ -112,7 +112,7 @@ fn an_error_after_a_part_is_the_next_calls() {
 }
 
 #[test]
-fn accept_and_connect_wait() {
+fn accept_and_connect_suspend() {
     let (listener, address) = inet(libc::SOCK_STREAM);
     // SAFETY: a socket of our own, here and below.
     unsafe { libc::listen(listener, 8) };
@@ -145,8 +145,8 @@ fn accept_and_connect_wait() {
 }
 
 #[test]
-fn a_connect_ends_by_the_timeout_of_the_socket() {
-    // A listener with a full queue answers nobody.
+fn connect_obeys_the_send_timeout() {
+    // A listener with a full backlog answers nobody.
     let (listener, address) = inet(libc::SOCK_STREAM);
     // SAFETY: a socket of our own, here and below.
     unsafe { libc::listen(listener, 0) };
@@ -175,7 +175,7 @@ fn a_connect_ends_by_the_timeout_of_the_socket() {
 }
 
 #[test]
-fn a_close_elsewhere_ends_the_wait() {
+fn close_wakes_waiters() {
     init();
     for by_thread in [false, true] {
         let [a, b] = tcp_pair();
@@ -198,7 +198,7 @@ fn a_close_elsewhere_ends_the_wait() {
 }
 
 #[test]
-fn dup2_over_an_fd_ends_the_wait_for_it() {
+fn dup2_over_an_fd_wakes_its_waiters() {
     init();
     let [a, b] = tcp_pair();
     let [c, d] = pipe();
@@ -214,7 +214,7 @@ fn dup2_over_an_fd_ends_the_wait_for_it() {
 }
 
 #[test]
-fn a_half_close_ends_the_wait() {
+fn a_half_close_wakes_a_reader() {
     let [a, b] = tcp_pair();
     assert_eq!(
         suspends(
@@ -228,7 +228,7 @@ fn a_half_close_ends_the_wait() {
 }
 
 #[test]
-fn cancellation_is_an_error_of_the_call() {
+fn a_canceled_call_fails() {
     init();
     let [a, b] = pair(libc::SOCK_STREAM);
     let coroutine = rt::spawn(move || {
@@ -239,7 +239,7 @@ fn cancellation_is_an_error_of_the_call() {
         let polled = (unsafe { libc::poll(&mut entry, 1, -1) }, errno());
         // SAFETY: takes any number.
         let slept = (unsafe { libc::usleep(60_000_000) }, errno());
-        // What need not wait goes on.
+        // A call that need not wait succeeds.
         (read, polled, slept, write(a, b"x"))
     })
     .unwrap();

@@ -1,4 +1,4 @@
-//! Connecting and accepting, above all where it fails or has to wait.
+//! connect(2) and accept(2), above all where they fail or wait.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,7 +37,7 @@ fn listening_sockets() {
         set_nonblocking(listener, true);
         seen.push(outcome(accept_with(0)));
         set_nonblocking(listener, false);
-        // An address whose place is too small is cut, and its size told.
+        // An address is truncated to a smaller buffer, and its full size returned.
         let second = tcp();
         seen.push(outcome(connect(second, &address)));
         let (mut place, mut size) = ([9u8; 16], 4);
@@ -77,7 +77,7 @@ fn connects_that_fail() {
             seen.push(outcome(connect(fd, &address)));
             close(fd);
         }
-        // An fd may try again, until it is connected.
+        // connect(2) may be repeated until the fd is connected.
         let (listener, somebody) = inet(libc::SOCK_STREAM);
         let fd = tcp();
         for _ in 0..3 {
@@ -89,7 +89,7 @@ fn connects_that_fail() {
             seen.push(format!("{} {}", outcome(connect(fd, &somebody)), error_of(fd)));
         }
         close_all([fd, listener]);
-        // To nobody, without waiting: the error is told once.
+        // To a closed port, without waiting: the error is reported once.
         let (gone, nobody) = inet(libc::SOCK_STREAM);
         close(gone);
         let fd = tcp();
@@ -105,7 +105,7 @@ fn connects_that_fail() {
     });
 }
 
-/// A listener that nobody accepts from, whose queue is full.
+/// A listener that nobody accepts from, with a full backlog.
 #[test]
 fn a_connect_times_out_as_tcp_does() {
     same("TCP_USER_TIMEOUT", || {
@@ -140,7 +140,7 @@ fn error_of(fd: c_int) -> c_int {
     value
 }
 
-/// A listening Unix socket without a place in its queue, and what fills that.
+/// Returns a listening Unix socket with a full backlog, its address, and the socket that fills it.
 fn full_unix_listener() -> (c_int, libc::sockaddr_un, c_int) {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     // SAFETY: all-zero bytes are a valid address.
@@ -177,7 +177,7 @@ fn connect_unix(fd: c_int, address: &libc::sockaddr_un) -> c_int {
 }
 
 #[test]
-fn a_full_unix_listener_is_waited_for() {
+fn connect_waits_for_a_full_unix_listener() {
     same("full queue", || {
         let (listener, address, fill) = full_unix_listener();
         let fd = unix();

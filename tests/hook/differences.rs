@@ -1,4 +1,4 @@
-//! Errors and edges, one after the other, in a plain thread and in a hooked coroutine.
+//! Errors and edge cases: the same steps in a plain thread and in a hooked coroutine.
 
 use libc::c_int;
 
@@ -58,7 +58,7 @@ fn sockets_that_are_not_connected() {
             // SAFETY: a socket of our own.
             seen.push(outcome(unsafe { libc::accept(fd, null, std::ptr::null_mut()) }));
             close(fd);
-            // Nobody listens there any more.
+            // Nobody listens there any longer.
             let (other, _) = inet(kind);
             seen.push(outcome(connect(other, &address)));
             seen.push(outcome(send(other, &buffer, 0) as i64));
@@ -70,7 +70,7 @@ fn sockets_that_are_not_connected() {
 }
 
 #[test]
-fn unix_sockets_by_name() {
+fn named_unix_sockets() {
     same("unix connect", || {
         // SAFETY: all-zero bytes are a valid address.
         let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
@@ -136,7 +136,7 @@ fn files_and_devices_pass_through() {
             let fd = unsafe { libc::open(path.as_ptr(), mode | libc::O_CLOEXEC) };
             let mut buffer = [1; 16];
             let got = outcome(read(fd, &mut buffer) as i64);
-            // The name of a thread is its own.
+            // Each thread has its own name.
             seen.push(if path == c"/proc/self/comm" {
                 String::new()
             } else {
@@ -158,7 +158,7 @@ fn files_and_devices_pass_through() {
 }
 
 #[test]
-fn a_number_of_one_kind_after_another() {
+fn an_fd_number_is_reused_by_another_kind() {
     same("kinds", || {
         const READER: c_int = 901;
         const WRITER: c_int = 902;
@@ -199,7 +199,7 @@ fn a_number_of_one_kind_after_another() {
 }
 
 #[test]
-fn timeouts_of_sockets() {
+fn socket_timeouts() {
     same("timeouts", || {
         let mut seen = Vec::new();
         let [a, b] = tcp_pair();
@@ -207,7 +207,7 @@ fn timeouts_of_sockets() {
         set_timeout(a, libc::SO_RCVTIMEO, 40);
         let (result, time) = elapsed(|| outcome(recv(a, &mut buffer, 0) as i64));
         seen.push(format!("{result} {}", time.as_millis() >= 40));
-        // A part that has come is no error.
+        // A partial transfer is not an error.
         write(b, b"abc");
         seen.push(outcome(recv(a, &mut buffer, libc::MSG_WAITALL) as i64));
         write(b, b"abc");
@@ -253,7 +253,7 @@ fn nonblocking_fds_stay_what_they_are() {
                     now => sent += now,
                 }
             }
-            // How much a network takes depends on when it is looked at.
+            // How much a network buffer takes depends on the moment.
             seen.push(format!("{} {:o} {:o}", sent > 0, flags(a), flags(b)));
             close_all([a, b]);
         }
@@ -262,7 +262,7 @@ fn nonblocking_fds_stay_what_they_are() {
 }
 
 #[test]
-fn select_says_what_the_kernel_says() {
+fn select_agrees_with_the_kernel() {
     same("select", || {
         let mut seen = Vec::new();
         let [a, b] = pair(libc::SOCK_STREAM);
@@ -298,7 +298,7 @@ fn select_says_what_the_kernel_says() {
 }
 
 #[test]
-fn fds_are_passed_with_the_bytes_they_came_with() {
+fn passed_fds_stay_with_their_bytes() {
     same("SCM_RIGHTS", || {
         let mut seen = Vec::new();
         let [a, b] = pair(libc::SOCK_STREAM);

@@ -1,4 +1,4 @@
-//! What hooks leave alone of an fd, and fds of other kinds.
+//! The state of fds that hooks leave alone, and fds of other kinds.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use libc::{c_int, c_void};
 use crate::support::*;
 
 #[test]
-fn flags_and_options_are_the_programs() {
+fn flags_and_options_are_left_alone() {
     same("flags", || {
         let mut seen = Vec::new();
         let [a, b] = tcp_pair();
@@ -18,7 +18,7 @@ fn flags_and_options_are_the_programs() {
             // SAFETY: a number to read.
             seen.push(outcome(unsafe { libc::ioctl(a, libc::FIONBIO, &on) }));
             seen.push(format!("{:o}", flags(a)));
-            // A copy has the same flags, and its own FD_CLOEXEC.
+            // A duplicate shares the flags, and has its own FD_CLOEXEC.
             // SAFETY: fds of our own, here and below.
             for copy in unsafe {
                 [
@@ -67,7 +67,7 @@ fn flags_and_options_are_the_programs() {
 }
 
 #[test]
-fn a_copy_that_is_closed_ends_no_wait() {
+fn closing_a_duplicate_wakes_nobody() {
     let [a, b] = tcp_pair();
     // SAFETY: an fd of our own.
     let copy = unsafe { libc::dup(a) };
@@ -85,7 +85,7 @@ fn a_copy_that_is_closed_ends_no_wait() {
 }
 
 #[test]
-fn a_program_that_is_started_gets_its_pipes() {
+fn a_child_program_reads_its_pipes() {
     let run = || {
         let mut cat = std::process::Command::new("cat")
             .stdin(std::process::Stdio::piped())
@@ -108,7 +108,7 @@ fn a_program_that_is_started_gets_its_pipes() {
 }
 
 #[test]
-fn terminals_and_timers_wait() {
+fn terminals_and_timers_suspend() {
     let (mut master, mut terminal) = (0, 0);
     let none = std::ptr::null_mut();
     // SAFETY: places for two fds.
@@ -147,7 +147,7 @@ fn terminals_and_timers_wait() {
 }
 
 #[test]
-fn what_is_no_memory_is_an_error() {
+fn bad_pointers_are_errors() {
     same("bad pointers", || {
         let mut seen = Vec::new();
         let nowhere = 8 as *mut c_void;
@@ -178,7 +178,7 @@ fn what_is_no_memory_is_an_error() {
 }
 
 #[test]
-fn lists_for_poll_may_have_anything_in_them() {
+fn poll_entries_may_be_bad_or_repeated() {
     same("poll", || {
         let [a, b] = pair(libc::SOCK_STREAM);
         let [r, w] = pipe();

@@ -1,4 +1,4 @@
-//! Files that are sent through sockets and pipes.
+//! sendfile(2) to sockets and pipes.
 
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -7,7 +7,7 @@ use libc::c_int;
 
 use crate::support::*;
 
-/// A temporary file of so many bytes.
+/// Returns a temporary file of `size` bytes.
 pub fn file(size: usize) -> std::fs::File {
     let path = format!("/tmp/fastrpc-test-{}-{size}-{:?}", std::process::id(), thread_id());
     let options = std::fs::File::options().create_new(true).read(true).write(true).to_owned();
@@ -30,7 +30,7 @@ fn send_file(to: c_int, from: c_int, offset: Option<i64>, size: usize) -> String
 }
 
 #[test]
-fn files_are_sent() {
+fn sendfile_sends_files() {
     same("sendfile", || {
         let mut seen = Vec::new();
         for make in [|| pair(libc::SOCK_STREAM), tcp_pair, || pair(libc::SOCK_SEQPACKET), pipe] {
@@ -66,7 +66,7 @@ fn files_are_sent() {
 
 #[test]
 fn the_end_of_a_file_needs_no_room() {
-    // With a part of what it takes a socket is not ready for more, and yet all of the file is gone.
+    // A partly filled socket is not ready for more, although all of the file has been sent.
     same("sendfile to its end", || {
         let [to, end] = pair(libc::SOCK_STREAM);
         set_timeout(to, libc::SO_SNDTIMEO, 2000);
@@ -78,7 +78,7 @@ fn the_end_of_a_file_needs_no_room() {
 }
 
 #[test]
-fn a_file_waits_for_room() {
+fn sendfile_waits_for_room() {
     const LENGTH: usize = 4 << 20;
     let [to, end] = tcp_pair();
     let reader = move || {

@@ -1,4 +1,4 @@
-//! The same random calls, in a plain thread and in a hooked coroutine.
+//! Random calls: the same in a plain thread and in a hooked coroutine.
 
 use std::os::fd::RawFd;
 
@@ -35,7 +35,7 @@ fn generate(what: &str, make: fn() -> [RawFd; 2], kind: Kind) {
     for seed in 1..=SEEDS {
         same(&format!("{what}, seed {seed}"), move || {
             let fds = make();
-            // What would wait for ever ends; pipes have no such option.
+            // The timeout ends calls that would wait for ever; pipes have no such option.
             for fd in fds {
                 set_timeout(fd, libc::SO_RCVTIMEO, 5);
                 set_timeout(fd, libc::SO_SNDTIMEO, 5);
@@ -58,7 +58,7 @@ fn generate(what: &str, make: fn() -> [RawFd; 2], kind: Kind) {
     }
 }
 
-/// Waits until what was sent has arrived: the loopback device may take its time.
+/// Waits until all sent bytes have arrived, through the loopback device.
 fn settle(fds: [RawFd; 2]) {
     let start = std::time::Instant::now();
     let mut under_way = 1;
@@ -125,7 +125,7 @@ fn step(fds: [RawFd; 2], random: &mut Random) -> String {
     format!("{side}: {text} (room {}, flags {flags:x})", buffer.len())
 }
 
-/// Of a pipe no more is read than it has, and no more written than it takes: it would block.
+/// Reads no more than a pipe has, and writes no more than it takes, or it would block.
 fn pipe_step(fds: [RawFd; 2], random: &mut Random) -> String {
     let mut waiting: c_int = 0;
     // SAFETY: a place for the number.
@@ -151,7 +151,7 @@ fn pipe_step(fds: [RawFd; 2], random: &mut Random) -> String {
     }
 }
 
-/// write(2) where SIGPIPE may follow: this program, as all of Rust's, ignores it.
+/// write(2), which may raise SIGPIPE: Rust programs ignore it.
 fn write_quietly(fd: RawFd, bytes: &[u8]) -> isize {
     write(fd, bytes)
 }

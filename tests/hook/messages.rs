@@ -1,4 +1,4 @@
-//! What a message has beside its bytes: addresses, errors, its place among many, urgency.
+//! Messages: addresses, errors, sendmmsg(2) and recvmmsg(2), urgent bytes.
 
 use fastrpc::hook::Guard;
 use libc::{c_int, c_void, sockaddr_in};
@@ -11,7 +11,7 @@ fn send_to(fd: c_int, bytes: &[u8], to: &sockaddr_in) -> isize {
     unsafe { libc::sendto(fd, buffer, bytes.len(), 0, address, SIZE) }
 }
 
-/// What came, from whom, and how many bytes their address has.
+/// Returns the result, the sender's port and the size of its address.
 fn receive_from(fd: c_int, buffer: &mut [u8], flags: c_int) -> (isize, u16, libc::socklen_t) {
     let (mut from, mut size) = (loopback(0), SIZE);
     let (room, place) = (buffer.len(), buffer.as_mut_ptr().cast::<c_void>());
@@ -40,7 +40,7 @@ fn datagrams_have_addresses() {
             let known = port == at_a.sin_port;
             seen.push(format!("{} {known} {size} {buffer:?}", outcome(got as i64)));
         }
-        // The one that was looked at, then none.
+        // The one that was peeked at, then none.
         seen.push(outcome(receive_from(b, &mut buffer, 0).0 as i64));
         seen.push(outcome(receive_from(b, &mut buffer, 0).0 as i64));
         seen.push(outcome(receive_from(b, &mut buffer, libc::MSG_DONTWAIT).0 as i64));
@@ -69,7 +69,7 @@ fn datagrams_have_addresses() {
 }
 
 #[test]
-fn a_refused_datagram_is_the_next_calls_error() {
+fn a_refused_datagram_fails_the_next_call() {
     same("refused", || {
         let (gone, nobody) = inet(libc::SOCK_DGRAM);
         close(gone);
@@ -91,7 +91,7 @@ fn a_refused_datagram_is_the_next_calls_error() {
     });
 }
 
-/// Messages of one part each, over `buffers`.
+/// Returns messages of one buffer each.
 fn messages<const N: usize>(parts: &mut [libc::iovec; N]) -> [libc::mmsghdr; N] {
     // SAFETY: all-zero bytes are valid messages.
     let mut messages: [libc::mmsghdr; N] = unsafe { std::mem::zeroed() };
@@ -149,7 +149,7 @@ fn many_messages_at_a_time() {
             seen.push(receive_many(b, 3, 0, Some((10, 0))));
             seen.push(send_many(a, [b"one", b"two", b"three"], 1, 0));
             seen.push(receive_many(b, 3, 0, Some((0, 1))));
-            // Part of them goes; the error is the next call's.
+            // A part is sent; the error is for the next call.
             seen.push(send_many(a, [b"one", &[7; 300_000], b"three"], 3, libc::MSG_DONTWAIT));
             seen.push(receive_many(b, 3, libc::MSG_WAITFORONE, None));
             seen.push(send_many(a, [&[7; 300_000], b"two", b"three"], 3, 0));
@@ -166,13 +166,13 @@ fn many_messages_at_a_time() {
 }
 
 #[test]
-fn an_error_after_some_messages_is_the_next_calls() {
+fn an_error_after_some_messages_is_for_the_next_call() {
     same("error after messages", || {
         let [a, b] = udp_pair();
         set_timeout(b, libc::SO_RCVTIMEO, 5000);
         write(a, b"last");
         close(a);
-        // Nobody is there any more, which the wait for the second message is told.
+        // The peer is gone, which the wait for the second message finds.
         let peer = later(move || assert_eq!(write(b, b"anybody?"), 8));
         let first = receive_many(b, 3, 0, None);
         let then = receive_many(b, 3, 0, None);
@@ -215,7 +215,7 @@ fn urgent_bytes() {
             for flags in [libc::MSG_OOB | libc::MSG_PEEK, libc::MSG_OOB, libc::MSG_OOB] {
                 seen.push(format!("{} {buffer:?}", outcome(recv(b, &mut buffer, flags) as i64)));
             }
-            // A read ends at the mark.
+            // A read stops at the urgent mark.
             for flags in [0, libc::MSG_WAITALL, 0] {
                 seen.push(format!("{} {buffer:?}", outcome(recv(b, &mut buffer, flags) as i64)));
             }

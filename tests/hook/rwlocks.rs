@@ -1,4 +1,5 @@
-//! Locks for readers and writers of pthreads: noted and not blocked for, as mutexes are.
+//! Pthread reader-writer locks: waits while one is held are reported, and a deadlock within a worker is
+//! averted, as with mutexes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,36 +10,36 @@ use fastrpc::rt;
 
 use crate::WORKERS;
 use crate::common::{eventually, in_coroutine, thread_id};
-use crate::locks::{alone, records};
-use crate::rwlock::{RwLock, Want, answers};
+use crate::mutexes::{alone, records};
+use crate::pthread::{Mode, RwLock, rwlock_results};
 use crate::support::same;
 
 #[test]
-fn their_answers_are_libcs() {
+fn results_are_libcs() {
     let _alone = alone();
-    same("rwlock", answers);
+    same("rwlock", rwlock_results);
 }
 
 #[test]
-fn a_wait_with_one_is_told() {
+fn a_wait_with_one_is_reported() {
     let _alone = alone();
-    for (want, how) in [(Want::Read, "for reading"), (Want::Write, "for writing")] {
+    for (mode, how) in [(Mode::Read, "for reading"), (Mode::Write, "for writing")] {
         let before = hook::waits_with_locks();
         let lock = RwLock::new();
         in_coroutine(move || {
-            assert_eq!(lock.lock(want), 0);
+            assert_eq!(lock.lock(mode), 0);
             lock.unlock();
             rt::sleep(Duration::from_millis(1)).unwrap();
-            assert_eq!(lock.lock(want), 0);
+            assert_eq!(lock.lock(mode), 0);
             rt::sleep(Duration::from_millis(1)).unwrap();
             lock.unlock();
-            // Failed or given back: not held.
-            assert_eq!(lock.lock_for(want, None, 10), 0);
+            // Timed locks that were unlocked are not held.
+            assert_eq!(lock.lock_for(mode, None, 10), 0);
             lock.unlock();
             rt::sleep(Duration::from_millis(1)).unwrap();
         });
         assert_eq!(hook::waits_with_locks(), before + 1);
-        eventually("it is told", || {
+        eventually("it is reported", || {
             let texts = records();
             let found = texts.iter().any(|text| {
                 text.contains("waits while it holds the pthread rwlock") && text.contains(how)
@@ -49,10 +50,10 @@ fn a_wait_with_one_is_told() {
 }
 
 #[test]
-fn one_that_would_never_be_free_suspends() {
+fn a_lock_that_would_deadlock_suspends() {
     let _alone = alone();
     for (has, wants) in
-        [(Want::Read, Want::Write), (Want::Write, Want::Read), (Want::Write, Want::Write)]
+        [(Mode::Read, Mode::Write), (Mode::Write, Mode::Read), (Mode::Write, Mode::Write)]
     {
         let before = hook::deadlocks_averted();
         in_coroutine(move || {
@@ -68,7 +69,7 @@ fn one_that_would_never_be_free_suspends() {
             })
             .unwrap();
             rt::yield_now();
-            // By the caller's thread it is held, and yet it is not the caller's.
+            // The caller's thread holds it, but another coroutine.
             assert_eq!(lock.try_lock(wants), libc::EBUSY);
             assert_eq!(lock.lock_for(wants, None, 10), libc::ETIMEDOUT);
             assert_eq!(lock.lock_for(wants, Some(libc::CLOCK_MONOTONIC), 10), libc::ETIMEDOUT);
@@ -92,7 +93,7 @@ fn readers_of_a_worker_read_together() {
             .map(|_| {
                 let (lock, inside, most) = (lock.clone(), inside.clone(), most.clone());
                 rt::spawn(move || {
-                    assert_eq!(lock.lock(Want::Read), 0);
+                    assert_eq!(lock.lock(Mode::Read), 0);
                     let now = inside.fetch_add(1, Ordering::Relaxed) + 1;
                     most.fetch_max(now, Ordering::Relaxed);
                     rt::sleep(Duration::from_millis(5)).unwrap();
@@ -104,16 +105,16 @@ fn readers_of_a_worker_read_together() {
             .collect();
         readers.into_iter().for_each(|reader| reader.join().unwrap());
         assert_eq!(most.load(Ordering::Relaxed), 10);
-        // All of them have let go.
-        assert_eq!(lock.try_lock(Want::Write), 0);
+        // All readers have unlocked.
+        assert_eq!(lock.try_lock(Mode::Write), 0);
         lock.unlock();
     });
 }
 
-/// Coroutines of all workers and threads, with waits under the lock: nobody blocks for ever, and a
-/// writer is alone.
+/// Coroutines of all workers and threads, with waits under the lock: nobody blocks for ever, and
+/// writers exclude all others.
 #[test]
-fn one_held_in_waits_keeps_its_rules() {
+fn one_held_across_waits_excludes_as_ever() {
     let _alone = alone();
     let lock = Arc::new(RwLock::new());
     let inside = Arc::new(AtomicUsize::new(0));
@@ -121,11 +122,11 @@ fn one_held_in_waits_keeps_its_rules() {
         let (lock, inside) = (lock.clone(), inside.clone());
         move || {
             for round in 0..100 {
-                let want = if (index + round).is_multiple_of(4) { Want::Write } else { Want::Read };
-                let here = if want == Want::Write { 1000 } else { 1 };
-                assert_eq!(lock.lock(want), 0);
+                let mode = if (index + round).is_multiple_of(4) { Mode::Write } else { Mode::Read };
+                let here = if mode == Mode::Write { 1000 } else { 1 };
+                assert_eq!(lock.lock(mode), 0);
                 let before = inside.fetch_add(here, Ordering::SeqCst);
-                assert!(if here == 1 { before < 1000 } else { before == 0 }, "{want:?} {before}");
+                assert!(if here == 1 { before < 1000 } else { before == 0 }, "{mode:?} {before}");
                 if in_coroutine && round % 5 == 0 {
                     rt::yield_now();
                 }

@@ -1,4 +1,4 @@
-//! Semaphores of POSIX: whoever posts, a coroutine that waits wakes, once for each post.
+//! POSIX semaphores: each post, by whomever, wakes one waiting coroutine.
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use libc::{c_int, sem_t, timespec};
 
 use crate::WORKERS;
 use crate::common::{eventually, in_coroutine, init};
+use crate::pthread::from_now;
 use crate::support::*;
 
 unsafe extern "C" {
@@ -40,7 +41,7 @@ impl Semaphore {
     }
 
     fn wait(&self) -> c_int {
-        // SAFETY: initialised, here and below.
+        // SAFETY: initialized, here and below.
         unsafe { libc::sem_wait(self.get()) }
     }
 
@@ -62,18 +63,8 @@ impl Semaphore {
     }
 }
 
-fn from_now(clock: libc::clockid_t, millis: i64) -> timespec {
-    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a place for the time.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    let nanos = time.tv_nsec + millis * 1_000_000;
-    time.tv_sec += nanos.div_euclid(1_000_000_000);
-    time.tv_nsec = nanos.rem_euclid(1_000_000_000);
-    time
-}
-
 #[test]
-fn a_post_of_a_thread_ends_the_wait() {
+fn a_post_by_a_thread_wakes() {
     for kind in 0..3 {
         let semaphore = Arc::new(Semaphore::new(0));
         let same = semaphore.clone();
@@ -85,7 +76,7 @@ fn a_post_of_a_thread_ends_the_wait() {
                 1 => same.timed_wait(from_now(libc::CLOCK_REALTIME, 20_000)),
                 _ => {
                     let time = from_now(libc::CLOCK_MONOTONIC, 20_000);
-                    // SAFETY: initialised, and a valid time.
+                    // SAFETY: initialized, and a valid time.
                     unsafe { sem_clockwait(same.get(), libc::CLOCK_MONOTONIC, &time) }
                 }
             },
@@ -95,7 +86,7 @@ fn a_post_of_a_thread_ends_the_wait() {
 }
 
 #[test]
-fn coroutines_hand_each_other_the_turn() {
+fn coroutines_take_turns() {
     let (ping, pong) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (ping2, pong2) = (ping.clone(), pong.clone());
     const ROUNDS: usize = 2000;
@@ -117,12 +108,12 @@ fn coroutines_hand_each_other_the_turn() {
         });
     });
     other.join().unwrap();
-    // By looking again from time to time alone they would take seconds.
+    // By polling alone it would take seconds.
     assert!(time < Duration::from_millis(ROUNDS as u64), "{time:?}");
 }
 
 #[test]
-fn those_who_wait_are_served_in_order() {
+fn waiters_are_served_in_order() {
     let semaphore = Arc::new(Semaphore::new(0));
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     // All on one worker: between workers there is no order.
@@ -153,7 +144,7 @@ fn those_who_wait_are_served_in_order() {
 #[test]
 fn another_process_posts() {
     init();
-    // Without a name, and with one.
+    // Unnamed and named.
     for named in [false, true] {
         let semaphore = AtomicPtr::new(if named {
             let name = format!("/fastrpc-test-{}\0", std::process::id());
@@ -190,7 +181,7 @@ fn another_process_posts() {
                     number => child_number.store(number as usize, Ordering::Relaxed),
                 }
             },
-            // SAFETY: initialised.
+            // SAFETY: initialized.
             move || unsafe { libc::sem_wait(same.load(Ordering::Relaxed)) },
         );
         assert_eq!(result, 0, "named: {named}");
@@ -203,7 +194,7 @@ fn another_process_posts() {
 }
 
 #[test]
-fn a_post_that_passes_the_hook_by_is_found() {
+fn a_post_that_bypasses_the_hook_is_found() {
     // SAFETY: C strings; the C library is loaded.
     let post = unsafe {
         let libc = libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_NOW);
@@ -216,7 +207,7 @@ fn a_post_that_passes_the_hook_by_is_found() {
     let same = semaphore.clone();
     let result = suspends(
         "sem_wait",
-        // SAFETY: initialised.
+        // SAFETY: initialized.
         move || assert_eq!(unsafe { post(semaphore.get()) }, 0),
         move || same.wait(),
     );
@@ -228,7 +219,7 @@ fn a_signal_handler_posts() {
     static SEMAPHORE: AtomicPtr<sem_t> = AtomicPtr::new(std::ptr::null_mut());
     static HANDLED: AtomicUsize = AtomicUsize::new(0);
     extern "C" fn on_signal(_signal: c_int) {
-        // SAFETY: initialised before the handler; the function is safe in one.
+        // SAFETY: initialized before the handler; the function is safe in one.
         unsafe { libc::sem_post(SEMAPHORE.load(Ordering::Relaxed)) };
         HANDLED.fetch_add(1, Ordering::Relaxed);
     }
@@ -245,7 +236,7 @@ fn a_signal_handler_posts() {
     let same = semaphore.clone();
     let waiter = rt_spawn(move || {
         let _hooked = Guard::enabled();
-        // SAFETY: takes nothing.
+        // SAFETY: takes no arguments.
         worker.send(unsafe { libc::pthread_self() } as usize).unwrap();
         (0..2).all(|_| same.wait() == 0)
     });
@@ -255,7 +246,7 @@ fn a_signal_handler_posts() {
         // SAFETY: a thread that never ends.
         assert_eq!(unsafe { libc::pthread_kill(thread, libc::SIGUSR2) }, 0);
         eventually("the handler ran", || HANDLED.load(Ordering::Relaxed) == 1);
-        // In a thread that is no worker.
+        // In a thread that is not a worker.
         // SAFETY: takes any number.
         unsafe { libc::raise(libc::SIGUSR2) };
         assert!(waiter.join().unwrap());
@@ -278,14 +269,14 @@ fn time_outs_and_errors_are_libcs() {
         let before = timespec { tv_sec: -1, tv_nsec: 5 };
         let negative = timespec { tv_sec: 1 << 40, tv_nsec: -1 };
         let mut steps = Vec::new();
-        // With something to take, and without.
+        // With a post to take, and without.
         for _ in 0..2 {
             steps.push(outcome(semaphore.timed_wait(bad)));
             steps.push(outcome(semaphore.timed_wait(negative)));
             steps.push(outcome(semaphore.timed_wait(past)));
             steps.push(outcome(semaphore.timed_wait(before)));
             for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME, 99] {
-                // SAFETY: initialised, and a valid time.
+                // SAFETY: initialized, and a valid time.
                 steps.push(outcome(unsafe { sem_clockwait(semaphore.get(), clock, &past) }));
             }
         }
@@ -304,7 +295,7 @@ fn time_outs_and_errors_are_libcs() {
 }
 
 #[test]
-fn a_cancelled_wait_takes_nothing() {
+fn a_canceled_wait_takes_nothing() {
     let semaphore = Arc::new(Semaphore::new(0));
     let same = semaphore.clone();
     let waits = Arc::new(AtomicBool::new(false));
@@ -319,13 +310,13 @@ fn a_cancelled_wait_takes_nothing() {
     assert_eq!(waiter.join().unwrap(), (-1, libc::ECANCELED));
     semaphore.post();
     assert_eq!(semaphore.value(), 1);
-    // What is there is taken, cancelled or not; and a plain thread goes on as ever.
+    // An available post is taken at once; and plain threads work as ever.
     assert_eq!(semaphore.wait(), 0);
 }
 
-/// Whoever returns from a wait may destroy the semaphore while the post is still on its way out.
+/// Who returns from a wait may destroy the semaphore while sem_post(3) has not returned yet.
 #[test]
-fn it_may_be_destroyed_right_after_the_wait() {
+fn a_semaphore_may_be_destroyed_right_after_the_wait() {
     for _ in 0..2000 {
         let semaphore = Box::into_raw(Box::new(Semaphore::new(0)));
         let place = AtomicPtr::new(semaphore);
@@ -350,7 +341,7 @@ fn it_may_be_destroyed_right_after_the_wait() {
     }
 }
 
-/// Every post ends one wait or is there at the end, whoever waits and whoever gives up.
+/// Each post ends one wait or is left at the end, whoever waits and whoever times out.
 #[test]
 fn no_post_is_lost() {
     const POSTS: usize = 3000;

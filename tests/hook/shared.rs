@@ -1,5 +1,5 @@
-//! One fd, used by coroutines of all workers and by plain threads at a time. Where the kernel has no
-//! flag for a single call, one of them must not take for the program's what is another's.
+//! One fd, used at a time by coroutines of all workers and by plain threads. Where `O_NONBLOCK` is
+//! set for the length of a call, nobody else must take it for the program's choice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::common::{init, soon};
 use crate::support::*;
 
 #[test]
-fn all_accept_from_one_listener() {
+fn accepting_from_one_listener() {
     const CONNECTIONS: usize = 4000;
     init();
     let (listener, address) = inet(libc::SOCK_STREAM);
@@ -45,7 +45,7 @@ fn all_accept_from_one_listener() {
                 for _ in 0..CONNECTIONS / 2 {
                     let fd = tcp();
                     assert_eq!(connect(fd, &address), 0);
-                    // Its end: what is accepted is closed at once.
+                    // Its end: accepted connections are closed at once.
                     read(fd, &mut [0; 4]);
                     close(fd);
                 }
@@ -69,7 +69,7 @@ fn all_accept_from_one_listener() {
 }
 
 #[test]
-fn all_read_one_event() {
+fn reading_one_eventfd() {
     const EVENTS: u64 = 4000;
     init();
     // SAFETY: makes an eventfd that gives 1 to each read.

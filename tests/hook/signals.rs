@@ -1,4 +1,4 @@
-//! Signals that come in hooked calls, and those that the calls themselves bring about.
+//! Signals that interrupt hooked calls, and SIGPIPE.
 
 use std::cell::Cell;
 use std::os::fd::AsRawFd;
@@ -27,7 +27,7 @@ fn handle(signal: c_int) {
 }
 
 #[test]
-fn a_broken_pipe_signals_unless_told_not_to() {
+fn a_broken_pipe_raises_sigpipe_unless_suppressed() {
     handle(libc::SIGPIPE);
     same("SIGPIPE", || {
         let mut seen = Vec::new();
@@ -69,7 +69,7 @@ fn a_broken_pipe_signals_unless_told_not_to() {
 }
 
 #[test]
-fn a_signal_runs_its_handler_and_ends_no_wait() {
+fn a_signal_runs_its_handler_and_the_wait_goes_on() {
     init();
     handle(libc::SIGUSR1);
     for kind in 0..3 {
@@ -87,7 +87,7 @@ fn a_signal_runs_its_handler_and_ends_no_wait() {
                 assert_eq!(write(b, b"x"), 1);
             },
             move || {
-                // SAFETY: takes nothing.
+                // SAFETY: takes no arguments.
                 told.send(unsafe { libc::pthread_self() }).expect("sent");
                 let before = SIGNALS.get();
                 let mut entry = libc::pollfd { fd: a, events: libc::POLLIN, revents: 0 };
@@ -107,7 +107,7 @@ fn a_signal_runs_its_handler_and_ends_no_wait() {
     }
 }
 
-/// On a stack of its own a handler is no part of the coroutine that it interrupts.
+/// On a stack of its own a handler is not part of the coroutine that it interrupts.
 #[test]
 fn a_handler_on_its_own_stack_calls_libc() {
     static SEEN: AtomicUsize = AtomicUsize::new(0);

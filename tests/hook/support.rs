@@ -1,4 +1,5 @@
-//! Sockets as C sees them, and a call in a plain thread beside the same in a hooked coroutine.
+//! Sockets as C programs have them, and running the same steps in a plain thread and in a hooked
+//! coroutine.
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 
@@ -35,7 +36,7 @@ pub fn same(what: &str, f: impl Fn() -> Vec<String> + Clone + Send + 'static) {
     assert_eq!(bare_steps.len(), hooked.len(), "{what}");
 }
 
-/// A result as text: the number, or the name of the error.
+/// Returns a result as text: the number, or the error.
 pub fn outcome(result: impl Into<i64>) -> String {
     match result.into() {
         -1 => std::io::Error::last_os_error().to_string(),
@@ -62,7 +63,7 @@ pub fn pipe() -> [RawFd; 2] {
     fds
 }
 
-/// A TCP or UDP socket bound to a free port of 127.0.0.1, and its address.
+/// Returns a TCP or UDP socket bound to a free port of 127.0.0.1, and its address.
 pub fn inet(kind: c_int) -> (RawFd, libc::sockaddr_in) {
     // SAFETY: makes a socket.
     let fd = unsafe { libc::socket(libc::AF_INET, kind, 0) };
@@ -105,7 +106,7 @@ pub fn connect(fd: RawFd, address: &libc::sockaddr_in) -> c_int {
     unsafe { libc::connect(fd, (&raw const *address).cast(), SIZE) }
 }
 
-/// Two connected TCP sockets.
+/// Returns two connected TCP sockets.
 pub fn tcp_pair() -> [RawFd; 2] {
     let (listener, address) = inet(libc::SOCK_STREAM);
     // SAFETY: sockets of our own, here and below.
@@ -118,7 +119,7 @@ pub fn tcp_pair() -> [RawFd; 2] {
     [client, server]
 }
 
-/// Two UDP sockets that know each other.
+/// Returns two connected UDP sockets.
 pub fn udp_pair() -> [RawFd; 2] {
     let ((a, at_a), (b, at_b)) = (inet(libc::SOCK_DGRAM), inet(libc::SOCK_DGRAM));
     assert_eq!(connect(a, &at_b), 0);
@@ -141,7 +142,7 @@ pub fn recv(fd: RawFd, buffer: &mut [u8], flags: c_int) -> isize {
     unsafe { libc::recv(fd, buffer.as_mut_ptr().cast::<c_void>(), buffer.len(), flags) }
 }
 
-/// Without SIGPIPE.
+/// Sends without SIGPIPE.
 pub fn send(fd: RawFd, bytes: &[u8], flags: c_int) -> isize {
     let flags = flags | libc::MSG_NOSIGNAL;
     // SAFETY: readable for its length.
@@ -176,8 +177,8 @@ pub fn set_timeout(fd: RawFd, option: c_int, millis: i64) {
     unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const value).cast(), size) };
 }
 
-/// A coroutine that counts on the same worker, every 10 ms, as long as this lives: it proves that
-/// others wait and do not block.
+/// A coroutine that ticks every 10 ms on the same worker: it proves that others suspend and do not
+/// block.
 pub struct Ticker {
     ticks: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
@@ -240,7 +241,7 @@ pub fn suspends<T: Send + 'static>(
     result
 }
 
-/// Calls `f` in a thread, a while from now.
+/// Calls `f` in a thread after 60 ms.
 pub fn later(f: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(60));

@@ -1,4 +1,4 @@
-//! By the option `hook_locks` a coroutine that waits for a lock for readers and writers suspends.
+//! With the option `hook_locks` a coroutine that waits for a reader-writer lock suspends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,19 +8,20 @@ use fastrpc::hook;
 use fastrpc::rt;
 
 use crate::WORKERS;
-use crate::rwlock::{RwLock, Want, answers};
-use crate::suspending_locks::{eventually, hooked};
+use crate::common::eventually;
+use crate::pthread::{Mode, RwLock, rwlock_results};
+use crate::suspending_mutexes::hooked;
 
 #[test]
-fn answers_are_libcs() {
-    let bare = std::thread::spawn(answers).join().unwrap();
-    assert_eq!(hooked(answers).join().unwrap(), bare);
+fn results_are_libcs() {
+    let bare = std::thread::spawn(rwlock_results).join().unwrap();
+    assert_eq!(hooked(rwlock_results).join().unwrap(), bare);
 }
 
 #[test]
-fn one_that_a_thread_has_suspends() {
+fn one_held_by_a_thread_suspends() {
     for (has, wants) in
-        [(Want::Read, Want::Write), (Want::Write, Want::Read), (Want::Write, Want::Write)]
+        [(Mode::Read, Mode::Write), (Mode::Write, Mode::Read), (Mode::Write, Mode::Write)]
     {
         let lock = Arc::new(RwLock::new());
         assert_eq!(lock.lock(has), 0);
@@ -38,7 +39,7 @@ fn one_that_a_thread_has_suspends() {
                     }
                     waiting.fetch_add(1, Ordering::Relaxed);
                     assert_eq!(lock.lock(wants), 0);
-                    // With the lock: no fault where locks suspend.
+                    // A wait with the lock is allowed where locks suspend.
                     rt::sleep(Duration::from_millis(1)).unwrap();
                     lock.unlock();
                 })
@@ -52,7 +53,7 @@ fn one_that_a_thread_has_suspends() {
         others.into_iter().for_each(|other| other.join().unwrap());
         lock.unlock();
         waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
-        assert_eq!(lock.try_lock(Want::Write), 0);
+        assert_eq!(lock.try_lock(Mode::Write), 0);
         lock.unlock();
         assert!(hook::waits_with_locks() >= before);
     }
@@ -66,11 +67,11 @@ fn writers_are_alone_among_readers() {
         let (lock, inside) = (lock.clone(), inside.clone());
         move || {
             for round in 0..200 {
-                let want = if (index + round).is_multiple_of(3) { Want::Write } else { Want::Read };
-                let here = if want == Want::Write { 1000 } else { 1 };
-                assert_eq!(lock.lock(want), 0);
+                let mode = if (index + round).is_multiple_of(3) { Mode::Write } else { Mode::Read };
+                let here = if mode == Mode::Write { 1000 } else { 1 };
+                assert_eq!(lock.lock(mode), 0);
                 let before = inside.fetch_add(here, Ordering::SeqCst);
-                assert!(if here == 1 { before < 1000 } else { before == 0 }, "{want:?} {before}");
+                assert!(if here == 1 { before < 1000 } else { before == 0 }, "{mode:?} {before}");
                 if waits && round % 3 == 0 {
                     rt::yield_now();
                 }

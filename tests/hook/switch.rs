@@ -1,4 +1,4 @@
-//! Where hooks are on, and where not.
+//! Switching hooks on and off.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn each_coroutine_has_a_switch() {
         hook::enable().unwrap();
         assert!(hook::is_enabled());
     });
-    // Not by the coroutine that reuses its stack.
+    // The coroutine that reuses the stack does not inherit it.
     in_coroutine(|| assert!(!hook::is_enabled()));
 }
 
@@ -52,7 +52,7 @@ fn without_hooks_a_call_blocks_the_worker() {
 
 #[test]
 fn the_environment_hooks_all_coroutines() {
-    // Its very variable says that this is the process of its own.
+    // The variable itself marks the child process.
     if is_alone("FASTRPC_HOOK") {
         return print_default();
     }

@@ -1,4 +1,4 @@
-//! Sleeping, waiting for several fds, looking up hosts: many at a time on one worker.
+//! Sleeping and waiting for several fds, by many coroutines of one worker.
 
 use std::time::{Duration, Instant};
 
@@ -159,7 +159,7 @@ fn epoll_pwait2_counts_in_nanoseconds() {
 }
 
 #[test]
-fn datagrams_by_the_dozen() {
+fn recvmmsg_waits_for_all() {
     let [a, b] = udp_pair();
     let got = suspends(
         "recvmmsg",
@@ -188,62 +188,4 @@ fn datagrams_by_the_dozen() {
     );
     assert_eq!(got, (8, [3; 8], [0, 1, 2, 3, 4, 5, 6, 7]));
     close_all([a, b]);
-}
-
-#[test]
-fn hosts_are_looked_up_elsewhere() {
-    init();
-    let bare = look_up(c"localhost");
-    assert!(bare.starts_with("0 "), "{bare}");
-    let lookers: Vec<_> = (0..20)
-        .map(|_| {
-            rt::spawn(|| {
-                let _hooked = Guard::enabled();
-                (look_up(c"localhost"), look_up(c"no such host"), by_name(c"localhost"))
-            })
-            .unwrap()
-        })
-        .collect();
-    let missing = look_up(c"no such host");
-    for looker in lookers {
-        let (found, none, entry) = looker.join().unwrap();
-        assert_eq!((found, none), (bare.clone(), missing.clone()));
-        assert_eq!(entry, [127, 0, 0, 1]);
-    }
-    assert_eq!(look_up(c"127.0.0.1"), hooked(|| look_up(c"127.0.0.1")));
-}
-
-fn look_up(host: &std::ffi::CStr) -> String {
-    // SAFETY: all-zero bytes are valid hints.
-    let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
-    hints.ai_socktype = libc::SOCK_STREAM;
-    hints.ai_family = libc::AF_INET;
-    let mut found = std::ptr::null_mut();
-    // SAFETY: C strings, valid hints, a place for the result.
-    let code = unsafe { libc::getaddrinfo(host.as_ptr(), c"http".as_ptr(), &hints, &mut found) };
-    let mut text = format!("{code} ");
-    let mut next = found;
-    // SAFETY: the list that was just made.
-    while let Some(entry) = unsafe { next.as_ref() } {
-        // SAFETY: an address of the family that was asked for.
-        let address = unsafe { *entry.ai_addr.cast::<libc::sockaddr_in>() };
-        text += &format!("{:x}:{} ", address.sin_addr.s_addr, u16::from_be(address.sin_port));
-        next = entry.ai_next;
-    }
-    if code == 0 {
-        // SAFETY: made by getaddrinfo.
-        unsafe { libc::freeaddrinfo(found) };
-    }
-    text
-}
-
-unsafe extern "C" {
-    fn gethostbyname(name: *const libc::c_char) -> *mut libc::hostent;
-}
-
-fn by_name(host: &std::ffi::CStr) -> [u8; 4] {
-    // SAFETY: a C string.
-    let entry = unsafe { gethostbyname(host.as_ptr()).as_ref() }.expect("found");
-    // SAFETY: an entry with an IPv4 address.
-    unsafe { *(*entry.h_addr_list).cast::<[u8; 4]>() }
 }

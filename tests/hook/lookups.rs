@@ -1,45 +1,16 @@
-//! The hooks' other names, and those that look hosts up: each is called by somebody.
+//! Lookups of hosts: getaddrinfo(3), getnameinfo(3), gethostbyname(3) and its kin.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use libc::{hostent, nfds_t, pollfd, sigset_t, size_t, sockaddr, socklen_t, ssize_t, timespec};
+use fastrpc::hook::Guard;
+use fastrpc::rt;
+use libc::{hostent, size_t, socklen_t};
 
-use crate::common::in_coroutine;
+use crate::common::{in_coroutine, init};
 use crate::support::*;
 
 unsafe extern "C" {
-    fn __read(fd: c_int, buffer: *mut c_void, size: size_t) -> ssize_t;
-    fn __read_chk(fd: c_int, buffer: *mut c_void, size: size_t, room: size_t) -> ssize_t;
-    fn __recv_chk(
-        fd: c_int,
-        buffer: *mut c_void,
-        size: size_t,
-        room: size_t,
-        flags: c_int,
-    ) -> ssize_t;
-    fn __recvfrom_chk(
-        fd: c_int,
-        buffer: *mut c_void,
-        size: size_t,
-        room: size_t,
-        flags: c_int,
-        address: *mut sockaddr,
-        address_size: *mut socklen_t,
-    ) -> ssize_t;
-    fn __poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int;
-    fn __poll_chk(fds: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int;
-    fn __ppoll_chk(
-        fds: *mut pollfd,
-        count: nfds_t,
-        timeout: *const timespec,
-        mask: *const sigset_t,
-        room: size_t,
-    ) -> c_int;
-    fn __write(fd: c_int, buffer: *const c_void, size: size_t) -> ssize_t;
-    fn __send(fd: c_int, buffer: *const c_void, size: size_t, flags: c_int) -> ssize_t;
-    fn __connect(fd: c_int, address: *const sockaddr, size: socklen_t) -> c_int;
-    fn __close(fd: c_int) -> c_int;
     fn gethostbyname(name: *const c_char) -> *mut hostent;
     fn gethostbyname2(name: *const c_char, family: c_int) -> *mut hostent;
     fn gethostbyaddr(address: *const c_void, size: socklen_t, family: c_int) -> *mut hostent;
@@ -74,139 +45,60 @@ unsafe extern "C" {
 }
 
 #[test]
-fn every_name_of_a_read_suspends() {
-    for kind in 0..6 {
-        let [a, b] = pair(libc::SOCK_STREAM);
-        let got = suspends(
-            "a read",
-            move || assert_eq!(write(b, b"hello"), 5),
-            move || {
-                let mut buffer = [0u8; 8];
-                let place = buffer.as_mut_ptr().cast::<c_void>();
-                let part = libc::iovec { iov_base: place, iov_len: 8 };
-                let none = std::ptr::null_mut();
-                // SAFETY: eight writable bytes.
-                let got = unsafe {
-                    match kind {
-                        0 => __read(a, place, 8),
-                        1 => __read_chk(a, place, 8, 8),
-                        2 => __recv_chk(a, place, 8, 8, 0),
-                        3 => __recvfrom_chk(a, place, 8, 8, 0, none, none.cast()),
-                        4 => libc::readv(a, &part, 1),
-                        _ => {
-                            let mut message: libc::msghdr = std::mem::zeroed();
-                            message.msg_iov = (&raw const part).cast_mut();
-                            message.msg_iovlen = 1;
-                            libc::recvmsg(a, &mut message, 0)
-                        }
-                    }
-                };
-                (got, buffer)
-            },
-        );
-        assert_eq!(got, (5, *b"hello\0\0\0"), "{kind}");
-        close_all([a, b]);
+fn lookups_suspend() {
+    init();
+    let bare = look_up(c"localhost");
+    assert!(bare.starts_with("0 "), "{bare}");
+    let lookers: Vec<_> = (0..20)
+        .map(|_| {
+            rt::spawn(|| {
+                let _hooked = Guard::enabled();
+                (look_up(c"localhost"), look_up(c"no such host"), by_name(c"localhost"))
+            })
+            .unwrap()
+        })
+        .collect();
+    let missing = look_up(c"no such host");
+    for looker in lookers {
+        let (found, none, entry) = looker.join().unwrap();
+        assert_eq!((found, none), (bare.clone(), missing.clone()));
+        assert_eq!(entry, [127, 0, 0, 1]);
     }
+    assert_eq!(look_up(c"127.0.0.1"), hooked(|| look_up(c"127.0.0.1")));
 }
 
-#[test]
-fn every_name_of_a_poll_suspends() {
-    for kind in 0..7 {
-        let [a, b] = pair(libc::SOCK_STREAM);
-        let found = suspends(
-            "a poll",
-            move || assert_eq!(write(b, b"x"), 1),
-            move || {
-                let mut entry = pollfd { fd: a, events: libc::POLLIN, revents: 0 };
-                let room = size_of::<pollfd>();
-                let time = timespec { tv_sec: 20, tv_nsec: 0 };
-                let none = std::ptr::null_mut();
-                // SAFETY: valid entries, sets, times and masks.
-                unsafe {
-                    let mut mask: sigset_t = std::mem::zeroed();
-                    libc::sigemptyset(&mut mask);
-                    let mut set: libc::fd_set = std::mem::zeroed();
-                    libc::FD_SET(a, &mut set);
-                    match kind {
-                        0 => __poll(&mut entry, 1, 20_000),
-                        1 => __poll_chk(&mut entry, 1, 20_000, room),
-                        2 => __ppoll_chk(&mut entry, 1, &time, std::ptr::null(), room),
-                        3 => libc::pselect(a + 1, &mut set, none, none, &time, std::ptr::null()),
-                        4 => libc::pselect(a + 1, &mut set, none, none, &time, &mask),
-                        _ => {
-                            let epoll = libc::epoll_create1(0);
-                            let mut event =
-                                libc::epoll_event { events: libc::EPOLLIN as u32, u64: 9 };
-                            libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, a, &mut event);
-                            let mask = if kind == 5 { std::ptr::null() } else { &raw const mask };
-                            let found = libc::epoll_pwait(epoll, &mut event, 1, 20_000, mask);
-                            __close(epoll);
-                            found
-                        }
-                    }
-                }
-            },
-        );
-        assert_eq!(found, 1, "{kind}");
-        close_all([a, b]);
+fn look_up(host: &CStr) -> String {
+    // SAFETY: all-zero bytes are valid hints.
+    let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
+    hints.ai_socktype = libc::SOCK_STREAM;
+    hints.ai_family = libc::AF_INET;
+    let mut found = std::ptr::null_mut();
+    // SAFETY: C strings, valid hints, a place for the result.
+    let code = unsafe { libc::getaddrinfo(host.as_ptr(), c"http".as_ptr(), &hints, &mut found) };
+    let mut text = format!("{code} ");
+    let mut next = found;
+    // SAFETY: the list that was just made.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        // SAFETY: an address of the family that was asked for.
+        let address = unsafe { *entry.ai_addr.cast::<libc::sockaddr_in>() };
+        text += &format!("{:x}:{} ", address.sin_addr.s_addr, u16::from_be(address.sin_port));
+        next = entry.ai_next;
     }
-}
-
-/// More than the socket takes: the rest waits for the peer.
-#[test]
-fn every_name_of_a_write_suspends() {
-    const LENGTH: usize = 16 << 20;
-    for kind in 0..6 {
-        let [a, b] = tcp_pair();
-        let peer = move || {
-            std::thread::spawn(move || {
-                let mut buffer = vec![0; 1 << 16];
-                while read(b, &mut buffer) > 0 {}
-                close(b);
-            });
-        };
-        let sent = suspends("a write", peer, move || {
-            let data = vec![7u8; LENGTH];
-            let place = data.as_ptr().cast::<c_void>();
-            let mut part = libc::iovec { iov_base: place.cast_mut(), iov_len: LENGTH };
-            // SAFETY: readable bytes, valid messages, no address.
-            unsafe {
-                let mut message: libc::mmsghdr = std::mem::zeroed();
-                (message.msg_hdr.msg_iov, message.msg_hdr.msg_iovlen) = (&mut part, 1);
-                match kind {
-                    0 => __write(a, place, LENGTH),
-                    1 => __send(a, place, LENGTH, 0),
-                    2 => libc::sendto(a, place, LENGTH, 0, std::ptr::null(), 0),
-                    3 => libc::sendmsg(a, &message.msg_hdr, 0),
-                    4 => libc::writev(a, &part, 1),
-                    _ => match libc::sendmmsg(a, &mut message, 1, 0) {
-                        1 => message.msg_len as isize,
-                        failed => failed as isize,
-                    },
-                }
-            }
-        });
-        assert_eq!(sent, LENGTH as isize, "{kind}");
-        close(a);
+    if code == 0 {
+        // SAFETY: made by getaddrinfo.
+        unsafe { libc::freeaddrinfo(found) };
     }
+    text
 }
 
-#[test]
-fn the_other_name_of_connect_connects() {
-    let (listener, address) = inet(libc::SOCK_STREAM);
-    // SAFETY: a socket of our own.
-    unsafe { libc::listen(listener, 1) };
-    let connected = hooked(move || {
-        let fd = tcp();
-        // SAFETY: a valid address.
-        let result = unsafe { __connect(fd, (&raw const address).cast(), SIZE) };
-        (result, flags(fd) & libc::O_NONBLOCK, write(fd, b"x"), close(fd))
-    });
-    assert_eq!(connected, (0, 0, 1, 0));
-    close(listener);
+fn by_name(host: &CStr) -> [u8; 4] {
+    // SAFETY: a C string.
+    let entry = unsafe { gethostbyname(host.as_ptr()).as_ref() }.expect("found");
+    // SAFETY: an entry with an IPv4 address.
+    unsafe { *(*entry.h_addr_list).cast::<[u8; 4]>() }
 }
 
-/// A failure of the functions for hosts: their own error, which is the thread's.
+/// Returns `h_errno`, the error of gethostbyname(3) and its kin.
 fn h_error() -> c_int {
     // SAFETY: the location is valid as long as the thread runs.
     unsafe { *__h_errno_location() }
@@ -247,7 +139,7 @@ fn filled(
 }
 
 #[test]
-fn hosts_by_all_names() {
+fn gethostbyname_and_its_kin_agree_with_libc() {
     same("hosts", || {
         let mut seen = Vec::new();
         let localhost = [127u8, 0, 0, 1];
@@ -300,7 +192,7 @@ fn name_of(address: &libc::sockaddr_in, size: socklen_t, room: [u32; 2], flags: 
 }
 
 #[test]
-fn names_of_addresses() {
+fn getnameinfo_agrees_with_libc() {
     same("getnameinfo", || {
         let mut address = loopback(80);
         let mut seen = Vec::new();
@@ -313,7 +205,7 @@ fn names_of_addresses() {
             libc::NI_DGRAM,
         ] {
             seen.push(name_of(&address, SIZE, [255, 63], flags));
-            // Places that are too small, or none.
+            // Buffers that are too small, or NULL.
             seen.push(name_of(&address, SIZE, [2, 63], flags));
             seen.push(name_of(&address, SIZE, [255, 1], flags));
             seen.push(name_of(&address, SIZE, [0, 0], flags));
@@ -329,14 +221,14 @@ fn names_of_addresses() {
 }
 
 #[test]
-fn an_answer_is_the_coroutines_own_until_its_next() {
+fn a_hostent_belongs_to_the_coroutine_until_its_next_call() {
     let (first, second) = in_coroutine(|| {
         let ask = |name: &'static CStr| {
             fastrpc::rt::spawn(move || {
                 let _hooked = fastrpc::hook::Guard::enabled();
                 // SAFETY: a C string.
                 let entry = unsafe { gethostbyname(name.as_ptr()) };
-                fastrpc::rt::sleep(std::time::Duration::from_millis(20)).expect("not cancelled");
+                fastrpc::rt::sleep(std::time::Duration::from_millis(20)).expect("not canceled");
                 shown(entry)
             })
             .expect("spawned")
@@ -350,7 +242,7 @@ fn an_answer_is_the_coroutines_own_until_its_next() {
     );
 }
 
-/// The names and the blocked signals of this process's threads.
+/// Returns the name and the blocked signals of each thread of this process.
 fn threads() -> Vec<(String, u64)> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("listed");
     let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status"));
@@ -368,7 +260,7 @@ fn bits(signals: impl IntoIterator<Item = c_int>) -> u64 {
     signals.into_iter().fold(0, |bits, signal| bits | 1 << (signal - 1))
 }
 
-/// All but a thread's own faults, and libc's two.
+/// Returns the signals that a resolver thread blocks: all but its own faults, and libc's two.
 fn resolvers_block() -> u64 {
     let faults =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
@@ -376,7 +268,7 @@ fn resolvers_block() -> u64 {
 }
 
 #[test]
-fn no_signal_handler_runs_where_hosts_are_looked_up() {
+fn resolver_threads_block_signals() {
     hooked(|| {
         // SAFETY: a C string.
         let _ = unsafe { gethostbyname(c"localhost".as_ptr()) };
@@ -388,14 +280,14 @@ fn no_signal_handler_runs_where_hosts_are_looked_up() {
     for (name, blocked) in resolvers {
         assert_eq!(*blocked, resolvers_block(), "{name} of {all:x?}");
     }
-    // Where the program's code runs, handlers run as well.
+    // Threads that run the program's code take its signals.
     let (caller, worker) = (own_mask(), in_coroutine(own_mask));
     assert_eq!(worker, caller);
     assert_eq!(worker & resolvers_block(), 0);
 }
 
 #[test]
-fn no_signal_handler_runs_where_our_own_calls_look_them_up() {
+fn resolver_threads_of_our_own_calls_block_signals() {
     let found = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -1,5 +1,5 @@
-//! By the option `hook_locks` a coroutine that waits for a mutex or a condition variable suspends, and
-//! plain threads that use the same ones block as ever.
+//! With the option `hook_locks` a coroutine that waits for a mutex or a condition variable
+//! suspends, and plain threads that use the same ones block as ever.
 
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
@@ -9,22 +9,11 @@ use std::time::{Duration, Instant};
 
 use fastrpc::hook::{self, Guard};
 use fastrpc::rt;
-use libc::{c_int, pthread_cond_t, pthread_mutex_t, timespec};
+use libc::timespec;
 
 use crate::WORKERS;
-
-unsafe extern "C" {
-    fn pthread_cond_clockwait(
-        cond: *mut pthread_cond_t,
-        mutex: *mut pthread_mutex_t,
-        clock: libc::clockid_t,
-        time: *const timespec,
-    ) -> c_int;
-    fn pthread_mutexattr_setprotocol(
-        attributes: *mut libc::pthread_mutexattr_t,
-        protocol: c_int,
-    ) -> c_int;
-}
+use crate::common::eventually;
+use crate::pthread::{Attributes, Monitor, from_now, pthread_cond_clockwait};
 
 /// Starts a hooked coroutine.
 pub fn hooked<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> rt::JoinHandle<T> {
@@ -40,164 +29,44 @@ pub fn hooked<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> rt::
     .expect("spawns")
 }
 
-pub fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "still not so: {what}");
-        rt::sleep(Duration::from_micros(200)).expect("not cancelled");
-    }
-}
-
-/// A mutex and a condition variable, where they can be shared.
-struct Pair(*mut (pthread_mutex_t, pthread_cond_t));
-
-// SAFETY: both are for several threads.
-unsafe impl Send for Pair {}
-// SAFETY: as above.
-unsafe impl Sync for Pair {}
-
-#[derive(Default)]
-struct Kind {
-    kind: c_int,
-    robust: bool,
-    inherit: bool,
-    shared: bool,
-    clock: libc::clockid_t,
-}
-
-impl Pair {
-    fn new(wanted: Kind) -> Arc<Pair> {
-        let (access, kind) =
-            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping, of zeros.
-        let place = unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, kind, -1, 0) };
-        assert_ne!(place, libc::MAP_FAILED);
-        let pair = Pair(place.cast());
-        // SAFETY: places for what is initialised here.
-        unsafe {
-            let mut attributes = std::mem::zeroed();
-            libc::pthread_mutexattr_init(&mut attributes);
-            assert_eq!(libc::pthread_mutexattr_settype(&mut attributes, wanted.kind), 0);
-            let robust = libc::PTHREAD_MUTEX_ROBUST;
-            if wanted.robust {
-                assert_eq!(libc::pthread_mutexattr_setrobust(&mut attributes, robust), 0);
-            }
-            if wanted.inherit {
-                assert_eq!(pthread_mutexattr_setprotocol(&mut attributes, 1), 0);
-            }
-            let sharing = c_int::from(wanted.shared);
-            libc::pthread_mutexattr_setpshared(&mut attributes, sharing);
-            assert_eq!(libc::pthread_mutex_init(pair.mutex(), &attributes), 0);
-            let mut attributes = std::mem::zeroed();
-            libc::pthread_condattr_init(&mut attributes);
-            libc::pthread_condattr_setpshared(&mut attributes, sharing);
-            assert_eq!(libc::pthread_condattr_setclock(&mut attributes, wanted.clock), 0);
-            assert_eq!(libc::pthread_cond_init(pair.cond(), &attributes), 0);
-        }
-        Arc::new(pair)
-    }
-
-    fn plain() -> Arc<Pair> {
-        Pair::new(Kind::default())
-    }
-
-    fn mutex(&self) -> *mut pthread_mutex_t {
-        // SAFETY: a place that stays.
-        unsafe { &raw mut (*self.0).0 }
-    }
-
-    fn cond(&self) -> *mut pthread_cond_t {
-        // SAFETY: a place that stays.
-        unsafe { &raw mut (*self.0).1 }
-    }
-
-    fn lock(&self) -> c_int {
-        // SAFETY: initialised, here and below.
-        unsafe { libc::pthread_mutex_lock(self.mutex()) }
-    }
-
-    fn try_lock(&self) -> c_int {
-        // SAFETY: as above.
-        unsafe { libc::pthread_mutex_trylock(self.mutex()) }
-    }
-
-    fn timed_lock(&self, millis: i64) -> c_int {
-        let time = from_now(libc::CLOCK_REALTIME, millis);
-        // SAFETY: as above.
-        unsafe { libc::pthread_mutex_timedlock(self.mutex(), &time) }
-    }
-
-    fn unlock(&self) {
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::pthread_mutex_unlock(self.mutex()) }, 0);
-    }
-
-    fn wait(&self) -> c_int {
-        // SAFETY: as above.
-        unsafe { libc::pthread_cond_wait(self.cond(), self.mutex()) }
-    }
-
-    fn timed_wait(&self, time: timespec) -> c_int {
-        // SAFETY: as above.
-        unsafe { libc::pthread_cond_timedwait(self.cond(), self.mutex(), &time) }
-    }
-
-    fn signal(&self) {
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::pthread_cond_signal(self.cond()) }, 0);
-    }
-
-    fn broadcast(&self) {
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::pthread_cond_broadcast(self.cond()) }, 0);
-    }
-}
-
-fn from_now(clock: libc::clockid_t, millis: i64) -> timespec {
-    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a place for the time.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    let nanos = time.tv_nsec + millis * 1_000_000;
-    time.tv_sec += nanos.div_euclid(1_000_000_000);
-    time.tv_nsec = nanos.rem_euclid(1_000_000_000);
-    time
-}
-
-/// What a thread holds, coroutines wait for without blocking their worker, and get in turn.
+/// While a thread holds the mutex, coroutines wait without blocking their worker, and lock in turn.
 #[test]
 fn a_contended_lock_suspends() {
     for kind in [
-        Kind::default(),
-        Kind { kind: libc::PTHREAD_MUTEX_RECURSIVE, ..Kind::default() },
-        Kind { kind: libc::PTHREAD_MUTEX_ERRORCHECK, ..Kind::default() },
-        Kind { robust: true, ..Kind::default() },
-        Kind { inherit: true, ..Kind::default() },
-        Kind { shared: true, ..Kind::default() },
+        Attributes::default(),
+        Attributes { kind: libc::PTHREAD_MUTEX_RECURSIVE, ..Attributes::default() },
+        Attributes { kind: libc::PTHREAD_MUTEX_ERRORCHECK, ..Attributes::default() },
+        Attributes { robust: true, ..Attributes::default() },
+        Attributes { inherit: true, ..Attributes::default() },
+        Attributes { shared: true, ..Attributes::default() },
     ] {
-        let pair = Pair::new(kind);
-        assert_eq!(pair.lock(), 0);
+        let monitor = Monitor::new(kind);
+        assert_eq!(monitor.lock(), 0);
         let waiting = Arc::new(AtomicUsize::new(0));
         let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let (same, begun, seen) = (pair.clone(), waiting.clone(), order.clone());
+        let (same, begun, seen) = (monitor.clone(), waiting.clone(), order.clone());
         // All on one worker: between workers there is no order.
         let all = hooked(move || {
             let wanting: Vec<_> = (0..5)
                 .map(|number| {
-                    let (pair, begun, seen) = (same.clone(), begun.clone(), seen.clone());
+                    let (monitor, begun, seen) = (same.clone(), begun.clone(), seen.clone());
                     hooked(move || {
-                        assert_eq!(pair.try_lock(), libc::EBUSY);
-                        assert_eq!(pair.timed_lock(5), libc::ETIMEDOUT);
+                        assert_eq!(monitor.try_lock(), libc::EBUSY);
+                        assert_eq!(monitor.timed_lock(5), libc::ETIMEDOUT);
                         // In turn.
                         while begun.load(Ordering::Relaxed) != number {
                             rt::yield_now();
                         }
                         begun.fetch_add(1, Ordering::Relaxed);
-                        let locked =
-                            if number % 2 == 0 { pair.lock() } else { pair.timed_lock(20_000) };
+                        let locked = if number % 2 == 0 {
+                            monitor.lock()
+                        } else {
+                            monitor.timed_lock(20_000)
+                        };
                         assert_eq!(locked, 0);
                         rt::sleep(Duration::from_micros(100)).unwrap();
                         seen.lock().unwrap().push(number);
-                        pair.unlock();
+                        monitor.unlock();
                     })
                 })
                 .collect();
@@ -206,23 +75,23 @@ fn a_contended_lock_suspends() {
         eventually("all wait", || waiting.load(Ordering::Relaxed) == 5);
         // The worker runs.
         hooked(|| rt::sleep(Duration::from_millis(5)).unwrap()).join().unwrap();
-        assert_eq!(*order.lock().unwrap(), []);
-        pair.unlock();
+        assert!(order.lock().unwrap().is_empty());
+        monitor.unlock();
         all.join().unwrap();
         assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
-        assert_eq!(pair.try_lock(), 0);
-        pair.unlock();
+        assert_eq!(monitor.try_lock(), 0);
+        monitor.unlock();
     }
 }
 
-/// An unlock by a thread wakes a coroutine; it does not find out by looking again some time.
+/// An unlock by a thread wakes a coroutine, which does not find it by polling.
 #[test]
-fn an_unlock_is_noticed_at_once() {
-    let pair = Pair::plain();
+fn an_unlock_wakes_at_once() {
+    let monitor = Monitor::plain();
     let mut delays: Vec<_> = (0..9)
         .map(|_| {
-            assert_eq!(pair.lock(), 0);
-            let (same, waits) = (pair.clone(), Arc::new(AtomicBool::new(false)));
+            assert_eq!(monitor.lock(), 0);
+            let (same, waits) = (monitor.clone(), Arc::new(AtomicBool::new(false)));
             let begun = waits.clone();
             let waiter = hooked(move || {
                 begun.store(true, Ordering::Relaxed);
@@ -231,10 +100,10 @@ fn an_unlock_is_noticed_at_once() {
                 Instant::now()
             });
             eventually("it waits", || waits.load(Ordering::Relaxed));
-            // It looks after 12.7 and 25.5 ms, and then every 16.
+            // Polling would look after 12.7 and 25.5 ms, and then every 16.
             std::thread::sleep(Duration::from_millis(27));
             let unlocked = Instant::now();
-            pair.unlock();
+            monitor.unlock();
             waiter.join().unwrap() - unlocked
         })
         .collect();
@@ -245,7 +114,10 @@ fn an_unlock_is_noticed_at_once() {
 #[test]
 fn kinds_keep_their_rules() {
     hooked(|| {
-        let recursive = Pair::new(Kind { kind: libc::PTHREAD_MUTEX_RECURSIVE, ..Kind::default() });
+        let recursive = Monitor::new(Attributes {
+            kind: libc::PTHREAD_MUTEX_RECURSIVE,
+            ..Attributes::default()
+        });
         assert_eq!((recursive.lock(), recursive.lock(), recursive.try_lock()), (0, 0, 0));
         let same = recursive.clone();
         let other = hooked(move || {
@@ -261,15 +133,18 @@ fn kinds_keep_their_rules() {
         (0..3).for_each(|_| recursive.unlock());
         other.join().unwrap();
 
-        let checked = Pair::new(Kind { kind: libc::PTHREAD_MUTEX_ERRORCHECK, ..Kind::default() });
+        let checked = Monitor::new(Attributes {
+            kind: libc::PTHREAD_MUTEX_ERRORCHECK,
+            ..Attributes::default()
+        });
         assert_eq!((checked.lock(), checked.lock()), (0, libc::EDEADLK));
         assert_eq!(checked.timed_lock(10), libc::EDEADLK);
         checked.unlock();
-        // SAFETY: initialised.
+        // SAFETY: initialized.
         assert_eq!(unsafe { libc::pthread_mutex_unlock(checked.mutex()) }, libc::EPERM);
 
-        // Its owner ends with it locked.
-        let robust = Pair::new(Kind { robust: true, ..Kind::default() });
+        // Its owner ends while it holds it.
+        let robust = Monitor::new(Attributes { robust: true, ..Attributes::default() });
         let same = robust.clone();
         std::thread::spawn(move || assert_eq!(same.lock(), 0)).join().unwrap();
         assert_eq!(robust.lock(), libc::EOWNERDEAD);
@@ -285,24 +160,25 @@ fn kinds_keep_their_rules() {
 fn condition_waits_end_in_time() {
     hooked(|| {
         for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC] {
-            let pair = Pair::new(Kind { clock, ..Kind::default() });
-            assert_eq!(pair.lock(), 0);
+            let monitor = Monitor::new(Attributes { clock, ..Attributes::default() });
+            assert_eq!(monitor.lock(), 0);
             let start = Instant::now();
-            assert_eq!(pair.timed_wait(from_now(clock, 30)), libc::ETIMEDOUT);
+            assert_eq!(monitor.timed_wait(from_now(clock, 30)), libc::ETIMEDOUT);
             assert!(start.elapsed() >= Duration::from_millis(29), "{:?}", start.elapsed());
-            assert_eq!(pair.timed_wait(from_now(clock, -30)), libc::ETIMEDOUT);
+            assert_eq!(monitor.timed_wait(from_now(clock, -30)), libc::ETIMEDOUT);
             let bad = timespec { tv_sec: 1 << 40, tv_nsec: 1_000_000_000 };
-            assert_eq!(pair.timed_wait(bad), libc::EINVAL);
+            assert_eq!(monitor.timed_wait(bad), libc::EINVAL);
             let other = libc::CLOCK_MONOTONIC;
             let time = from_now(other, 10);
-            // SAFETY: initialised.
-            let waited = unsafe { pthread_cond_clockwait(pair.cond(), pair.mutex(), other, &time) };
+            // SAFETY: initialized.
+            let waited =
+                unsafe { pthread_cond_clockwait(monitor.cond(), monitor.mutex(), other, &time) };
             assert_eq!(waited, libc::ETIMEDOUT);
-            // It is locked after each of them.
-            let same = pair.clone();
+            // The mutex is locked after each of them.
+            let same = monitor.clone();
             let busy = std::thread::spawn(move || same.try_lock()).join().unwrap();
             assert_eq!(busy, libc::EBUSY);
-            pair.unlock();
+            monitor.unlock();
         }
     })
     .join()
@@ -311,9 +187,9 @@ fn condition_waits_end_in_time() {
 
 #[test]
 fn a_signal_wakes_the_first_and_a_broadcast_all() {
-    let pair = Pair::plain();
+    let monitor = Monitor::plain();
     let (waiting, woken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (same, begun, counted) = (pair.clone(), waiting.clone(), woken.clone());
+    let (same, begun, counted) = (monitor.clone(), waiting.clone(), woken.clone());
     let wait = move || {
         assert_eq!(same.lock(), 0);
         begun.fetch_add(1, Ordering::Relaxed);
@@ -324,31 +200,31 @@ fn a_signal_wakes_the_first_and_a_broadcast_all() {
     let coroutines: Vec<_> = (0..20).map(|_| hooked(wait.clone())).collect();
     let waits = |count| {
         eventually("all wait", || waiting.load(Ordering::Relaxed) == count);
-        // Those who have counted themselves have the mutex until they wait.
-        assert_eq!(pair.lock(), 0);
-        pair.unlock();
+        // Those that are counted hold the mutex until they wait.
+        assert_eq!(monitor.lock(), 0);
+        monitor.unlock();
     };
     waits(20);
     for count in 1..=5 {
-        pair.signal();
+        monitor.signal();
         eventually("one woke", || woken.load(Ordering::Relaxed) == count);
     }
     hooked(|| rt::sleep(Duration::from_millis(20)).unwrap()).join().unwrap();
     assert_eq!(woken.load(Ordering::Relaxed), 5, "nobody else woke");
     let threads: Vec<_> = (0..3).map(|_| std::thread::spawn(wait.clone())).collect();
     waits(23);
-    pair.broadcast();
+    monitor.broadcast();
     coroutines.into_iter().for_each(|coroutine| coroutine.join().unwrap());
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(woken.load(Ordering::Relaxed), 23);
 }
 
-/// A queue with a bound, between coroutines and threads in any mix: nothing is lost or doubled.
+/// A bounded queue between coroutines and threads: nothing is lost or doubled.
 #[test]
 fn a_queue_passes_everything_on() {
     struct Queue {
-        pair: Arc<Pair>,
-        space: Arc<Pair>,
+        monitor: Arc<Monitor>,
+        space: Arc<Monitor>,
         items: UnsafeCell<VecDeque<usize>>,
     }
     // SAFETY: the items are touched with the mutex locked alone.
@@ -363,30 +239,33 @@ fn a_queue_passes_everything_on() {
             unsafe { &mut *self.items.get() }
         }
         fn push(&self, item: usize) {
-            assert_eq!(self.pair.lock(), 0);
+            assert_eq!(self.monitor.lock(), 0);
             while self.items().len() >= 4 {
-                // SAFETY: initialised, with the other's mutex.
-                unsafe { libc::pthread_cond_wait(self.space.cond(), self.pair.mutex()) };
+                // SAFETY: initialized, with the other's mutex.
+                unsafe { libc::pthread_cond_wait(self.space.cond(), self.monitor.mutex()) };
             }
             self.items().push_back(item);
-            self.pair.signal();
-            self.pair.unlock();
+            self.monitor.signal();
+            self.monitor.unlock();
         }
         fn pop(&self) -> usize {
-            assert_eq!(self.pair.lock(), 0);
+            assert_eq!(self.monitor.lock(), 0);
             while self.items().is_empty() {
-                self.pair.timed_wait(from_now(libc::CLOCK_REALTIME, 5000));
+                self.monitor.timed_wait(from_now(libc::CLOCK_REALTIME, 5000));
             }
             let item = self.items().pop_front().unwrap();
-            self.pair.unlock();
+            self.monitor.unlock();
             self.space.signal();
             item
         }
     }
 
     const ITEMS: usize = 1500;
-    let queue =
-        Arc::new(Queue { pair: Pair::plain(), space: Pair::plain(), items: UnsafeCell::default() });
+    let queue = Arc::new(Queue {
+        monitor: Monitor::plain(),
+        space: Monitor::plain(),
+        items: UnsafeCell::default(),
+    });
     let sum = Arc::new(AtomicUsize::new(0));
     let produce = {
         let queue = queue.clone();
@@ -419,15 +298,15 @@ fn a_queue_passes_everything_on() {
 
 #[test]
 fn another_process_signals_and_unlocks() {
-    let pair = Pair::new(Kind { shared: true, ..Kind::default() });
-    let same = pair.clone();
+    let monitor = Monitor::new(Attributes { shared: true, ..Attributes::default() });
+    let same = monitor.clone();
     let waits = Arc::new(AtomicBool::new(false));
     let begun = waits.clone();
     let waiter = hooked(move || {
         assert_eq!(same.lock(), 0);
         begun.store(true, Ordering::Relaxed);
-        // The value next to them is what the other process changes.
-        // SAFETY: in the mapping, behind the pair.
+        // The other process changes the value next to them.
+        // SAFETY: in the mapping, behind the monitor.
         let value = unsafe { same.0.add(1).cast::<u32>() };
         // SAFETY: as above.
         while unsafe { value.read_volatile() } == 0 {
@@ -439,15 +318,15 @@ fn another_process_signals_and_unlocks() {
     // SAFETY: the child calls what works on shared memory alone, and ends.
     let child = match unsafe { libc::fork() } {
         0 => {
-            pair.lock();
+            monitor.lock();
             let pause = timespec { tv_sec: 0, tv_nsec: 30_000_000 };
             // SAFETY: as above; the mapping has room.
             unsafe {
                 libc::nanosleep(&pause, std::ptr::null_mut());
-                pair.0.add(1).cast::<u32>().write_volatile(1);
+                monitor.0.add(1).cast::<u32>().write_volatile(1);
             }
-            pair.signal();
-            pair.unlock();
+            monitor.signal();
+            monitor.unlock();
             // SAFETY: ends the process.
             unsafe { libc::_exit(0) }
         }
@@ -461,9 +340,9 @@ fn another_process_signals_and_unlocks() {
 }
 
 #[test]
-fn cancellation_ends_neither() {
-    let pair = Pair::plain();
-    let (waiting, same) = (Arc::new(AtomicBool::new(false)), pair.clone());
+fn cancellation_ends_neither_wait() {
+    let monitor = Monitor::plain();
+    let (waiting, same) = (Arc::new(AtomicBool::new(false)), monitor.clone());
     let begun = waiting.clone();
     let waiter = hooked(move || {
         assert_eq!(same.lock(), 0);
@@ -477,36 +356,36 @@ fn cancellation_ends_neither() {
     waiter.cancel();
     hooked(|| rt::sleep(Duration::from_millis(10)).unwrap()).join().unwrap();
     assert!(!waiter.is_finished());
-    assert_eq!(pair.lock(), 0);
-    pair.signal();
-    pair.unlock();
+    assert_eq!(monitor.lock(), 0);
+    monitor.signal();
+    monitor.unlock();
     assert_eq!(waiter.join().unwrap(), (0, true));
 }
 
-/// To wait with a lock is no fault here: nothing is told, and others wait in their turn.
+/// A wait with a mutex is allowed here: nothing is reported, and others wait in turn.
 #[test]
-fn a_lock_may_be_held_in_a_wait() {
+fn a_mutex_may_be_held_across_waits() {
     let before = hook::deadlocks_averted();
-    let pair = Pair::plain();
+    let monitor = Monitor::plain();
     let (sum, inside) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let coroutines: Vec<_> = (0..WORKERS * 10)
         .map(|number| {
-            let (pair, sum, inside) = (pair.clone(), sum.clone(), inside.clone());
+            let (monitor, sum, inside) = (monitor.clone(), sum.clone(), inside.clone());
             hooked(move || {
                 for i in 0..100 {
-                    assert_eq!(pair.lock(), 0);
+                    assert_eq!(monitor.lock(), 0);
                     assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
                     if (i + number) % 3 == 0 {
                         rt::yield_now();
                     }
                     sum.fetch_add(1, Ordering::Relaxed);
                     inside.fetch_sub(1, Ordering::Relaxed);
-                    pair.unlock();
+                    monitor.unlock();
                 }
             })
         })
         .collect();
-    let same = pair.clone();
+    let same = monitor.clone();
     let thread = std::thread::spawn(move || {
         for _ in 0..1000 {
             assert_eq!(same.lock(), 0);

@@ -1,4 +1,4 @@
-//! Mutexes of pthreads: who waits with one is told of, and no worker blocks for one that only a
+//! Pthread mutexes: waits while one is held are reported, and no worker blocks for one that only a
 //! coroutine of its own could unlock.
 
 use std::cell::UnsafeCell;
@@ -8,81 +8,13 @@ use std::time::Duration;
 
 use fastrpc::hook::{self, Guard};
 use fastrpc::rt;
-use libc::{c_int, pthread_mutex_t, timespec};
 
 use crate::WORKERS;
 use crate::common::{eventually, in_coroutine, init, is_alone, run_alone, run_alone_with};
+use crate::pthread::Mutex as PthreadMutex;
 use crate::support::*;
 
-unsafe extern "C" {
-    fn pthread_mutex_clocklock(
-        mutex: *mut pthread_mutex_t,
-        clock: libc::clockid_t,
-        time: *const timespec,
-    ) -> c_int;
-}
-
-struct Lock(Box<UnsafeCell<pthread_mutex_t>>);
-
-// SAFETY: mutexes are for several threads.
-unsafe impl Send for Lock {}
-// SAFETY: as above.
-unsafe impl Sync for Lock {}
-
-impl Lock {
-    fn new(kind: c_int) -> Lock {
-        let lock = Lock(Box::new(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER)));
-        // SAFETY: places for the attributes and the mutex.
-        unsafe {
-            let mut attributes = std::mem::zeroed();
-            libc::pthread_mutexattr_init(&mut attributes);
-            assert_eq!(libc::pthread_mutexattr_settype(&mut attributes, kind), 0);
-            assert_eq!(libc::pthread_mutex_init(lock.get(), &attributes), 0);
-        }
-        lock
-    }
-
-    fn normal() -> Lock {
-        Lock::new(libc::PTHREAD_MUTEX_NORMAL)
-    }
-
-    fn get(&self) -> *mut pthread_mutex_t {
-        self.0.get()
-    }
-
-    #[inline(never)]
-    fn lock(&self) {
-        // SAFETY: initialised, here and below.
-        assert_eq!(unsafe { libc::pthread_mutex_lock(self.get()) }, 0);
-    }
-
-    fn try_lock(&self) -> c_int {
-        // SAFETY: as above.
-        unsafe { libc::pthread_mutex_trylock(self.get()) }
-    }
-
-    fn timed_lock(&self, clock: Option<libc::clockid_t>, millis: i64) -> c_int {
-        let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: a place for the time; as above.
-        unsafe {
-            libc::clock_gettime(clock.unwrap_or(libc::CLOCK_REALTIME), &mut time);
-            let nanos = time.tv_nsec + millis * 1_000_000;
-            time.tv_sec += nanos / 1_000_000_000;
-            time.tv_nsec = nanos % 1_000_000_000;
-            match clock {
-                None => libc::pthread_mutex_timedlock(self.get(), &time),
-                Some(clock) => pthread_mutex_clocklock(self.get(), clock, &time),
-            }
-        }
-    }
-
-    fn unlock(&self) {
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::pthread_mutex_unlock(self.get()) }, 0);
-    }
-}
-
-/// The records of this library. The counts belong to the process: one test at a time.
+/// Runs one test at a time, because the counts belong to the process, and collects log records.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     static ONCE: Once = Once::new();
@@ -121,13 +53,13 @@ fn pause() {
 }
 
 #[test]
-fn a_wait_with_a_lock_is_told_once_for_each_pair_of_places() {
+fn a_wait_with_a_mutex_is_reported_once_per_pair_of_call_sites() {
     let _alone = alone();
     let before = hook::waits_with_locks();
     // Also in a coroutine whose hooks are off: others may be hooked.
     let name = "careless";
     let careless = || {
-        let lock = Lock::normal();
+        let lock = PthreadMutex::normal();
         for _ in 0..20 {
             lock.lock();
             pause();
@@ -137,16 +69,16 @@ fn a_wait_with_a_lock_is_told_once_for_each_pair_of_places() {
     };
     rt::Builder::new().name(name).spawn(careless).unwrap().join().unwrap();
     assert_eq!(hook::waits_with_locks() - before, 20);
-    // And once more, with the whole stack of a later lock there.
-    eventually("it is told", || records().len() >= 2);
+    // And once more, with the whole stack of a later lock at that site.
+    eventually("it is reported", || records().len() >= 2);
     let told = records();
     assert_eq!(told.len(), 2, "{told:#?}");
-    // Between two lines and the beginning of one.
+    // The lines between the header and the next heading.
     let stack = |text: &str| text.split("waits at").next().unwrap().lines().count() - 3;
     assert!(stack(&told[0]) <= 4 && stack(&told[1]) > 6, "{told:#?}");
     let text = &told[0];
     assert!(text.starts_with("WARN: coroutine 'careless' ("), "{text}");
-    // Where it was locked: the first frame after these words is in `Lock::lock`.
+    // Where it was locked: the first frame after these words is in `Mutex::lock`.
     let [locked, waits] = ["locked it at\n", "waits at\n"]
         .map(|words| text.split(words).nth(1).unwrap_or_else(|| panic!("no {words:?}: {text}")));
     let program = std::env::current_exe().unwrap();
@@ -155,18 +87,18 @@ fn a_wait_with_a_lock_is_told_once_for_each_pair_of_places() {
     assert!(frame.split(' ').next().unwrap().ends_with(program), "{text}");
     let offset = frame.rsplit(" 0x").next().unwrap().split(' ').next().unwrap();
     let offset = usize::from_str_radix(offset, 16).unwrap();
-    let start = Lock::lock as *const () as usize - base_of(Lock::lock as *const ());
+    let start = PthreadMutex::lock as *const () as usize - base_of(PthreadMutex::lock as *const ());
     assert!((start..start + 300).contains(&offset), "{start:#x}: {text}");
     assert!(waits.lines().count() > 4, "{text}");
 
-    // Another place of a lock, another record.
+    // Another call site, another record.
     in_coroutine(|| {
-        let lock = Lock::normal();
+        let lock = PthreadMutex::normal();
         assert_eq!(lock.try_lock(), 0);
         pause();
         lock.unlock();
     });
-    eventually("it is told", || records().len() == 3);
+    eventually("it is reported", || records().len() == 3);
 }
 
 fn base_of(address: *const ()) -> usize {
@@ -179,11 +111,11 @@ fn base_of(address: *const ()) -> usize {
 }
 
 #[test]
-fn only_what_is_locked_counts() {
+fn only_held_mutexes_count() {
     let _alone = alone();
     let before = hook::waits_with_locks();
     in_coroutine(|| {
-        let (first, second) = (Lock::normal(), Lock::normal());
+        let (first, second) = (PthreadMutex::normal(), PthreadMutex::normal());
         first.lock();
         second.lock();
         assert_eq!(first.try_lock(), libc::EBUSY);
@@ -195,26 +127,26 @@ fn only_what_is_locked_counts() {
         rt::yield_now();
     });
     assert_eq!(hook::waits_with_locks(), before);
-    // A coroutine that ends with a lock: not the next that gets its stack.
+    // A coroutine that ends while it holds a mutex does not affect the next on its stack.
     in_coroutine(|| {
-        let left = Box::leak(Box::new(Lock::normal()));
+        let left = Box::leak(Box::new(PthreadMutex::normal()));
         left.lock();
     });
     in_coroutine(pause);
     assert_eq!(hook::waits_with_locks(), before);
     // Locked in one coroutine, unlocked in another of the same worker.
     in_coroutine(|| {
-        let lock = Arc::new(Lock::normal());
+        let lock = Arc::new(PthreadMutex::normal());
         lock.lock();
         let same = lock.clone();
         rt::spawn(move || same.unlock()).unwrap().join().unwrap();
         pause();
     });
     assert_eq!(hook::waits_with_locks() - before, 1, "that of the join alone");
-    // Each way to lock.
+    // Each function that locks.
     for way in 0..4 {
         in_coroutine(move || {
-            let lock = Lock::new(libc::PTHREAD_MUTEX_RECURSIVE);
+            let lock = PthreadMutex::new(libc::PTHREAD_MUTEX_RECURSIVE);
             let locked = || match way {
                 0 => lock.try_lock(),
                 1 => lock.timed_lock(None, 1000),
@@ -232,8 +164,8 @@ fn only_what_is_locked_counts() {
         });
     }
     assert_eq!(hook::waits_with_locks() - before, 5);
-    // A plain thread is not watched.
-    let lock = Lock::normal();
+    // Plain threads are not counted.
+    let lock = PthreadMutex::normal();
     lock.lock();
     pause();
     lock.unlock();
@@ -244,12 +176,12 @@ fn only_what_is_locked_counts() {
 fn the_check_can_be_switched_off() {
     const ENVIRONMENT: &str = "FASTRPC_LOCK_CHECK";
     const OPTION: &str = "TEST_LOCK_CHECK_OPTION";
-    const NAME: &str = "locks::the_check_can_be_switched_off";
+    const NAME: &str = "mutexes::the_check_can_be_switched_off";
     if is_alone(ENVIRONMENT) || is_alone(OPTION) {
         let on = std::env::var(ENVIRONMENT).is_ok_and(|value| value == "1");
         rt::configure(rt::Options::default().lock_check(!is_alone(OPTION))).unwrap();
         let waits = rt::spawn(|| {
-            let lock = Lock::normal();
+            let lock = PthreadMutex::normal();
             lock.lock();
             pause();
             lock.unlock();
@@ -269,7 +201,7 @@ fn the_check_can_be_switched_off() {
 }
 
 #[test]
-fn a_lock_that_would_never_return_suspends() {
+fn a_lock_that_would_deadlock_suspends() {
     let _alone = alone();
     for kind in [
         libc::PTHREAD_MUTEX_NORMAL,
@@ -279,7 +211,7 @@ fn a_lock_that_would_never_return_suspends() {
     ] {
         let before = hook::deadlocks_averted();
         in_coroutine(move || {
-            let lock = Arc::new(Lock::new(kind));
+            let lock = Arc::new(PthreadMutex::new(kind));
             let steps = Arc::new(Mutex::new(Vec::new()));
             lock.lock();
             let wanting: Vec<_> = (0..3)
@@ -289,7 +221,7 @@ fn a_lock_that_would_never_return_suspends() {
                         assert_eq!(lock.try_lock(), libc::EBUSY);
                         lock.lock();
                         steps.lock().unwrap().push(number);
-                        // The others are not let in by a wait either.
+                        // A wait inside does not let the others in.
                         pause();
                         steps.lock().unwrap().push(number);
                         lock.unlock();
@@ -298,7 +230,7 @@ fn a_lock_that_would_never_return_suspends() {
                 })
                 .collect();
             rt::sleep(Duration::from_millis(20)).unwrap();
-            assert_eq!(*steps.lock().unwrap(), []);
+            assert!(steps.lock().unwrap().is_empty());
             lock.unlock();
             wanting.into_iter().for_each(|one| one.join().unwrap());
             assert_eq!(*steps.lock().unwrap(), [0, 0, 1, 1, 2, 2]);
@@ -308,7 +240,7 @@ fn a_lock_that_would_never_return_suspends() {
         assert_eq!(hook::deadlocks_averted() - before, 3, "{kind}");
     }
     let errors = || records().into_iter().filter(|text| text.starts_with("ERROR")).collect();
-    eventually("it is told", || !Vec::<String>::is_empty(&errors()));
+    eventually("it is reported", || !Vec::<String>::is_empty(&errors()));
     let errors: Vec<String> = errors();
     for words in
         ["a deadlock, were it not", "It locks at\n    ", "locked it at\n    ", "waits at\n    "]
@@ -318,10 +250,10 @@ fn a_lock_that_would_never_return_suspends() {
 }
 
 #[test]
-fn nobody_locks_again_before_those_who_wait() {
+fn waiters_come_before_a_second_lock_by_the_owner() {
     let _alone = alone();
     let order = in_coroutine(|| {
-        let lock = Arc::new(Lock::normal());
+        let lock = Arc::new(PthreadMutex::normal());
         let order = Arc::new(Mutex::new(String::new()));
         let turns: Vec<_> = ["a", "b", "c"]
             .into_iter()
@@ -344,12 +276,12 @@ fn nobody_locks_again_before_those_who_wait() {
     assert_eq!(order, "abcabcabc");
 }
 
-/// Nobody is kept out by what this library believes.
+/// The library's record of holders never keeps anybody out.
 #[test]
-fn a_lock_that_another_thread_unlocks_is_free() {
+fn a_mutex_that_another_thread_unlocks_is_free() {
     let _alone = alone();
     in_coroutine(|| {
-        let lock = Arc::new(Lock::normal());
+        let lock = Arc::new(PthreadMutex::normal());
         let (same, stop) = (lock.clone(), Arc::new(AtomicBool::new(false)));
         let stopped = stop.clone();
         let holder = rt::spawn(move || {
@@ -372,10 +304,10 @@ fn a_lock_that_another_thread_unlocks_is_free() {
 }
 
 #[test]
-fn such_a_lock_has_its_time() {
+fn a_timed_lock_that_would_deadlock_times_out() {
     let _alone = alone();
     in_coroutine(|| {
-        let lock = Arc::new(Lock::normal());
+        let lock = Arc::new(PthreadMutex::normal());
         lock.lock();
         let (same, tried) = (lock.clone(), Arc::new(AtomicBool::new(false)));
         let told = tried.clone();
@@ -390,15 +322,15 @@ fn such_a_lock_has_its_time() {
             same.unlock();
             (late, in_time)
         });
-        eventually("two are late", || tried.load(Ordering::Relaxed));
+        eventually("two have timed out", || tried.load(Ordering::Relaxed));
         pause();
         lock.unlock();
         let answers = wanting.unwrap().join().unwrap();
         assert_eq!(answers, ([libc::ETIMEDOUT; 2], 0));
     });
-    // A cancelled coroutine gets its lock as well.
+    // A canceled coroutine gets the mutex too.
     in_coroutine(|| {
-        let lock = Arc::new(Lock::normal());
+        let lock = Arc::new(PthreadMutex::normal());
         lock.lock();
         let same = lock.clone();
         let wanting = rt::spawn(move || {
@@ -415,12 +347,12 @@ fn such_a_lock_has_its_time() {
     });
 }
 
-/// Coroutines that wait with the lock, and plain threads, share one; nobody is let in twice.
+/// Shared by plain threads and by coroutines that wait while they hold it.
 #[test]
-fn a_lock_held_in_waits_keeps_all_others_out() {
+fn a_mutex_held_across_waits_excludes_all_others() {
     let _alone = alone();
     struct Shared {
-        lock: Lock,
+        lock: PthreadMutex,
         inside: AtomicU32,
         sum: UnsafeCell<usize>,
         wrong: AtomicBool,
@@ -429,7 +361,7 @@ fn a_lock_held_in_waits_keeps_all_others_out() {
     unsafe impl Sync for Shared {}
     const TURNS: usize = 200;
     let shared = Arc::new(Shared {
-        lock: Lock::normal(),
+        lock: PthreadMutex::normal(),
         inside: AtomicU32::new(0),
         sum: UnsafeCell::new(0),
         wrong: AtomicBool::new(false),
@@ -471,11 +403,11 @@ fn a_lock_held_in_waits_keeps_all_others_out() {
     assert_eq!(unsafe { *shared.sum.get() }, all * TURNS);
 }
 
-/// The program's logger may itself wait with a lock, and be called while it does.
+/// The program's logger may itself wait while it holds a mutex, and be called meanwhile.
 #[test]
-fn it_is_told_of_a_logger_that_waits_with_a_lock() {
+fn a_logger_that_waits_with_a_mutex_is_reported() {
     const KEY: &str = "TEST_LOCK_LOGGER";
-    struct Careless(Lock, AtomicUsize);
+    struct Careless(PthreadMutex, AtomicUsize);
     impl log::Log for Careless {
         fn enabled(&self, _metadata: &log::Metadata<'_>) -> bool {
             true
@@ -489,16 +421,17 @@ fn it_is_told_of_a_logger_that_waits_with_a_lock() {
         fn flush(&self) {}
     }
     if is_alone(KEY) {
-        let logger: &Careless = Box::leak(Box::new(Careless(Lock::normal(), AtomicUsize::new(0))));
+        let logger: &Careless =
+            Box::leak(Box::new(Careless(PthreadMutex::normal(), AtomicUsize::new(0))));
         log::set_logger(logger).unwrap();
         log::set_max_level(log::LevelFilter::Warn);
         let writers: Vec<_> =
             (0..10).map(|i| rt::spawn(move || log::error!("{i}")).unwrap()).collect();
         writers.into_iter().for_each(|writer| writer.join().unwrap());
-        eventually("it is told", || logger.1.load(Ordering::Relaxed) >= 12);
+        eventually("it is reported", || logger.1.load(Ordering::Relaxed) >= 12);
         return println!("told");
     }
-    let name = "locks::it_is_told_of_a_logger_that_waits_with_a_lock";
+    let name = "mutexes::a_logger_that_waits_with_a_mutex_is_reported";
     let output = run_alone(name, KEY);
     assert!(String::from_utf8_lossy(&output.stdout).contains("told"), "{output:?}");
 }
