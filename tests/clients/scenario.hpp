@@ -1,5 +1,5 @@
-// What a client library does in hooked coroutines, of one worker or of several, beside what it does
-// in plain threads.
+// Scenarios: what a client library does in hooked coroutines, of one worker or of several, compared
+// with plain threads.
 #pragma once
 
 #include <fastrpc/fastrpc.hpp>
@@ -27,7 +27,7 @@
 
 namespace clients {
 
-// A scenario. No fd may be left over by it, and no library may wait with a mutex in its hands.
+// A scenario. It must leak no fd, and no library may wait while it holds a mutex.
 #define RUN_SCENARIO(test)                                       \
   do {                                                           \
     std::size_t fds = clients::count_fds();                      \
@@ -41,7 +41,7 @@ inline std::size_t count_fds() {
   return static_cast<std::size_t>(std::distance(begin(fds), end(fds)));
 }
 
-// The threads of the process, without those that look up hosts.
+// Counts the threads of the process, without resolver threads.
 inline std::set<std::string> threads() {
   std::set<std::string> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -52,13 +52,13 @@ inline std::set<std::string> threads() {
   return found;
 }
 
-// Starts the workers, whose threads and fds are not to be counted.
+// Starts the workers, whose threads and fds are not counted.
 inline void start_workers() {
   configure_workers();
   fastrpc::spawn([] { fastrpc::sleep_for(1ms); }).join();
 }
 
-// Starts `f()` in a coroutine with hooks.
+// Starts `f()` in a hooked coroutine.
 template <typename F>
 auto start_hooked(F f) {
   return fastrpc::spawn([f] {
@@ -68,7 +68,7 @@ auto start_hooked(F f) {
 }
 
 // Runs `f(i)` in `count` hooked coroutines, and with the numbers that follow in as many plain
-// threads, all at a time.
+// threads, all at the same time.
 template <typename F>
 void in_both(int count, F f) {
   std::vector<fastrpc::Coroutine<void>> coroutines;
@@ -81,8 +81,8 @@ void in_both(int count, F f) {
   for (auto& thread : bare) thread.join();
 }
 
-// Runs `f()`, which says in words what it saw, in a few hooked coroutines and in a few plain
-// threads, while `meanwhile()` runs here. All have to say the same.
+// Runs `f()`, which returns what it saw as text, in a few hooked coroutines and in a few plain
+// threads, while `meanwhile()` runs here. All texts must be equal.
 template <typename F, typename Meanwhile>
 std::string says_the_same(F f, Meanwhile meanwhile) {
   constexpr int kEach = 3;
@@ -109,7 +109,7 @@ std::string says_the_same(F f) {
   return says_the_same(f, [] {});
 }
 
-// Runs `f()`, which says in words what it saw, in a hooked coroutine that is cancelled as soon as
+// Runs `f()`, which returns what it saw as text, in a hooked coroutine that is canceled as soon as
 // `waits()`.
 template <typename F, typename Waits>
 std::string says_when_cancelled(F f, Waits waits) {
@@ -123,7 +123,7 @@ std::string says_when_cancelled(F f, Waits waits) {
 
 constexpr int kMany = 200;
 
-// Sizes of payloads: those at which buffers, packets and numbers of bytes change, and 16 MiB.
+// Sizes of payloads: around the limits of buffers, packets and length fields, and 16 MiB.
 constexpr std::size_t kSizes[] = {0,     1,     100,   255,     256,     4095,    16384,
                                   65535, 65536, 65537, 1 << 20, 3 << 20, 16 << 20};
 constexpr int kSizeCount = sizeof kSizes / sizeof kSizes[0];
@@ -140,11 +140,11 @@ inline std::string random_bytes(std::size_t size) {
   return bytes;
 }
 
-// Ticks every 10 ms, in a coroutine, and knows the worst it was late by.
+// Ticks every 10 ms, in a coroutine, and records its worst delay.
 class Ticker {
  public:
   Ticker() : coroutine_(fastrpc::spawn([this] { tick(); })) {}
-  // Ends it.
+  // Stops it.
   std::chrono::microseconds worst() {
     done_ = true;
     coroutine_.join();
@@ -159,7 +159,7 @@ class Ticker {
       auto due = Clock::now() + 10ms;
       fastrpc::sleep_for(10ms);
       auto late = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - due);
-      // The machine's other work is not ours: what the worker waited for a processor.
+      // Not counted: the time for which the worker waited for a processor.
       auto now = delayed(schedule);
       worst_ = std::max(worst_, late - (now - delay));
       delay = now;
@@ -178,11 +178,11 @@ class Ticker {
   fastrpc::Coroutine<void> coroutine_;
 };
 
-// Where many wait until all of them are there.
+// A barrier: many wait until all have arrived.
 class Gate {
  public:
   explicit Gate(int count) : missing_(count) {}
-  // The last to come notes the time.
+  // The last to arrive takes the time.
   void pass() {
     if (--missing_ == 0) opened_ = Clock::now();
     while (missing_ > 0) {
@@ -202,8 +202,8 @@ class Gate {
 };
 
 // 200 of `connect()`, and then, all at a time, of `query(connection)`, which takes its server
-// 100 ms: on the workers' threads alone, within two seconds, and a ticker goes on meanwhile. What
-// the same takes in as many threads is the measure on a machine that is busy.
+// 100 ms: on the workers' threads alone, within two seconds, while a ticker runs. On a busy machine
+// the time of as many threads is the limit.
 template <typename Connect, typename Query>
 void many_at_a_time(Connect connect, Query query) {
   using Milliseconds = std::chrono::duration<double, std::milli>;
@@ -229,7 +229,7 @@ void many_at_a_time(Connect connect, Query query) {
     until([&] { return gate.is_open(); });
     Ticker ticker;
     usleep(50000);
-    // Some of those may have been about to end.
+    // Some of them may have been ending.
     auto now = threads();
     bool alone = std::includes(before.begin(), before.end(), now.begin(), now.end());
     for (auto& coroutine : coroutines) coroutine.join();

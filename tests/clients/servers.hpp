@@ -1,4 +1,4 @@
-// Servers of a test's own: each with a folder and a port of its own, and gone when the test is,
+// Servers of a test: each with a folder and a port of its own, and stopped when the test ends,
 // however that ends.
 #pragma once
 
@@ -66,13 +66,13 @@ class Folder {
   std::string path_;
 };
 
-// Where a test listens, or does not: a TCP socket on a port of its own.
+// A TCP socket on a port of its own, listening or not.
 class Port {
  public:
   enum Kind {
-    // Bound, and not listening: connections are refused as long as it lives.
+    // Bound but not listening: connections are refused as long as it lives.
     kRefused,
-    // The kernel accepts, and nobody ever answers.
+    // The kernel accepts connections, and nobody ever answers.
     kSilent,
   };
   explicit Port(Kind kind) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -96,7 +96,7 @@ class Port {
   int number_;
 };
 
-// A port that nobody had a moment ago.
+// A port that was free a moment ago.
 inline int free_port() {
   return Port(Port::kRefused).number();
 }
@@ -123,7 +123,7 @@ class Process {
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
     if (entry != nullptr && (setgid(entry->pw_gid) != 0 || setuid(entry->pw_uid) != 0)) _exit(126);
-    // Not to outlive a test that fails. After setuid, which takes it back.
+    // Dies with a test that fails. After setuid, which resets this.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(126);
     execv(arguments[0], arguments.data());
@@ -138,14 +138,14 @@ class Process {
     return *this;
   }
 
-  // Kills it, with no time to say good-bye.
+  // Kills it by SIGKILL.
   void stop() {
     if (id_ == 0) return;
     kill(id_, SIGKILL);
     waitpid(id_, nullptr, 0);
     id_ = 0;
   }
-  // Lets it do nothing until it is stopped.
+  // Freezes it by SIGSTOP.
   void freeze() const { kill(id_, SIGSTOP); }
 
   // Its exit status.
@@ -164,7 +164,7 @@ class Process {
   pid_t id_ = 0;
 };
 
-// Runs a program to its end, which has to be a good one.
+// Runs a program, which must succeed.
 inline void run(const Folder& folder, Process::Command command, const std::string& user = {}) {
   Process process(folder, std::move(command), user);
   if (int status = process.wait(); status != 0) {
@@ -173,7 +173,7 @@ inline void run(const Folder& folder, Process::Command command, const std::strin
   }
 }
 
-// Starts what `start(port)` does on a free port, and waits until `answers(port)`. Gives the port.
+// Calls `start(port)` with a free port, waits until `answers(port)`, and returns the port.
 inline int start_on_free_port(const Folder& folder, Process& server,
                               const std::function<Process(int)>& start,
                               const std::function<bool(int)>& answers) {
@@ -188,7 +188,7 @@ inline int start_on_free_port(const Folder& folder, Process& server,
   std::exit(1);
 }
 
-// A key and a certificate that it signed itself, for 127.0.0.1 and localhost: the files key.pem and
+// Makes a key and a self-signed certificate, for 127.0.0.1 and localhost: the files key.pem and
 // cert.pem of the folder.
 inline void make_certificate(const Folder& folder, const char* openssl,
                              const std::string& user = {}) {

@@ -1,4 +1,4 @@
-// A library between a program and libmemcached, as programs have them.
+// A library between a program and libmemcached.
 
 #include "store.h"
 
@@ -39,7 +39,7 @@ char* store_get(struct store* store, const char* key, size_t* size, int* error) 
   uint32_t flags;
   char* value = memcached_get(store->memcached, key, strlen(key), size, &flags, &code);
   *error = (int)code;
-  // Of nothing it makes NULL.
+  // For an empty value libmemcached returns NULL.
   if (value == NULL && code == MEMCACHED_SUCCESS) return calloc(1, 1);
   return value;
 }

@@ -10,19 +10,19 @@ extern "C" {
 
 struct store;
 
-// A store at a port of this host, whose answers are waited for so many milliseconds.
+// Opens a store at a port of this host, with a time-out in milliseconds.
 struct store* store_open(int port, int is_binary, int timeout_ms);
 void store_close(struct store* store);
 
-// 0, or a number of libmemcached's.
+// Returns 0, or an error number of libmemcached.
 int store_set(struct store* store, const char* key, const char* value, size_t size);
-// To be freed by free(); NULL if there is none, and then `error` says why.
+// Returns a value to be freed by free(), or NULL and sets `error`.
 char* store_get(struct store* store, const char* key, size_t* size, int* error);
 
-// What the last call said of itself.
+// Returns the message of the last call.
 const char* store_error(struct store* store);
 
-// What it stands on.
+// Returns the libmemcached handle underneath.
 struct memcached_st* store_memcached(struct store* store);
 
 #ifdef __cplusplus

@@ -101,7 +101,7 @@ void run_by_select(CURLM* multi) {
     long timeout = -1;
     CHECK(curl_multi_fdset(multi, &read, &write, &except, &highest) == CURLM_OK);
     CHECK(curl_multi_timeout(multi, &timeout) == CURLM_OK);
-    // Without an fd there is something that it cannot show.
+    // No fd: libcurl waits for something that has none.
     long most = highest == -1 ? 10 : 1000;
     if (timeout < 0 || timeout > most) timeout = most;
     timeval limit{timeout / 1000, timeout % 1000 * 1000};
@@ -117,7 +117,7 @@ void run_by_poll(CURLM* multi) {
   }
 }
 
-// A handle that is used again and again, and so are its connections.
+// A handle that is reused, with its connections.
 class Client {
  public:
   explicit Client(int i)
@@ -166,7 +166,7 @@ class Client {
     curl_multi_remove_handle(multi_.get(), easy_.get());
     return code;
   }
-  // What the server says to a request that must not fail.
+  // The server's response to a request that must not fail.
   std::string fetch(const std::string& path, long status = 200) {
     set_url(path);
     if (perform() != CURLE_OK) {
@@ -178,7 +178,7 @@ class Client {
     CHECK(said == status);
     return got;
   }
-  // What it says in words; numbers, such as milliseconds, differ.
+  // The message without numbers, such as milliseconds, which differ.
   std::string words() {
     CURLcode code = perform();
     std::string text = error_;
@@ -199,7 +199,7 @@ class Client {
 
   std::string got;
   std::string to_send;
-  // Those whose answer has begun.
+  // Those whose response has begun.
   static inline std::atomic<int> begun{0};
 
  private:
@@ -219,7 +219,7 @@ class Client {
 
   Way way_;
   Scheme scheme_;
-  // Before the easy handle, whose connections it has.
+  // Before the easy handle, whose connections it owns.
   Multi multi_;
   Easy easy_;
   std::size_t sent_ = 0;
@@ -256,7 +256,7 @@ void payloads_of_all_sizes_come_back() {
   });
 }
 
-// Streams of one connection: the answers come out of turn.
+// Streams of one connection: responses come out of order.
 void requests_share_a_connection() {
   in_both(3, [](int way) {
     constexpr int kRequests = 50;
@@ -290,7 +290,7 @@ void requests_share_a_connection() {
   });
 }
 
-// libcurl looks hosts up on threads that it makes itself, and waits for them by poll.
+// libcurl looks up hosts on threads of its own, and waits for them by poll.
 void hosts_are_looked_up() {
   in_both(kWays * kSchemes, [](int i) {
     Client client(i);
@@ -300,7 +300,7 @@ void hosts_are_looked_up() {
   });
 }
 
-// Each way and scheme, in turn: what `prepare` makes of a client fails in the same words.
+// Each interface and scheme in turn: a client set up by `prepare` fails with the same message.
 template <typename F>
 void each_says_the_same(int wanted, F prepare) {
   for (int i = 0; i < kWays * kSchemes; ++i) {
@@ -404,7 +404,7 @@ http {
     ssl_certificate cert.pem;
     ssl_certificate_key key.pem;
     location /files/ { dav_methods PUT DELETE; }
-    # It sends one half, and 100 ms later, by its limit of bytes per second, the other.
+    # It sends one half, and by its rate limit the other 100 ms later.
     location /slow { sendfile on; sendfile_max_chunk 1000; limit_rate 10k; }
     location /endless { sendfile on; sendfile_max_chunk 1000; limit_rate 10k; }
     )" + listen(http, "") +

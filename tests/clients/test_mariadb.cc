@@ -48,7 +48,7 @@ bool connect(const Connection& connection, int number, const char* path = nullpt
                             CLIENT_MULTI_STATEMENTS) != nullptr;
 }
 
-// In turn by TCP, by a Unix socket, by TLS, and compressed.
+// In turn by TCP, by a Unix socket, with TLS, and compressed.
 constexpr int kWays = 4;
 Connection dial(int i = 0) {
   int way = i % kWays;
@@ -89,7 +89,7 @@ void many_wait_at_a_time_on_one_thread() {
                  });
 }
 
-// What libmariadb waits for when it does not wait itself.
+// Waits as libmariadb asks its caller to, in the non-blocking API.
 int wait_for(const Connection& connection, int wanted) {
   pollfd entry{};
   entry.fd = mysql_get_socket(connection.get());
@@ -106,7 +106,7 @@ int wait_for(const Connection& connection, int wanted) {
          (entry.revents & POLLPRI ? MYSQL_WAIT_EXCEPT : 0);
 }
 
-// Its non-blocking calls run on stacks of libmariadb's own, within a coroutine of ours.
+// libmariadb runs its non-blocking calls on stacks of its own, within a coroutine of ours.
 void calls_that_do_not_block_are_coroutines_within_ours() {
   many_at_a_time(
       [](int) {
@@ -182,7 +182,7 @@ void statements_are_prepared_once() {
   });
 }
 
-// They lock the same row, across waits: a thread and the coroutines of one worker must wait for
+// They lock the same row across waits: a thread and the coroutines of one worker must wait for
 // each other.
 void transactions_wait_for_each_other() {
   query(dial(), "CREATE TABLE test.counter (id INT PRIMARY KEY, n INT) ENGINE=InnoDB");
@@ -234,14 +234,14 @@ void errors_of_the_server_are_the_same() {
   });
 }
 
-// Whether so many wait, as the server sees it.
+// Whether the server sees `count` clients wait.
 bool are_waiting(int count) {
   std::string text =
       "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
   return value(query(dial(), text)) == std::to_string(count);
 }
 
-// The server does not find out for seconds that a client is gone.
+// The server does not notice for seconds that a client is gone.
 void end_all_waits() {
   until([] {
     query(dial(), "KILL QUERY USER root");
@@ -298,7 +298,7 @@ std::string wait_long(int way) {
   Connection connection = dial(way);
   CHECK(mysql_query(connection.get(), "SELECT SLEEP(100)") != 0);
   std::string said = words(connection.get());
-  // OpenSSL keeps reasons by thread: another connection of it may have left this one.
+  // OpenSSL's error queue is per thread: this error may be another connection's.
   if (mysql_errno(connection.get()) == CR_SSL_CONNECTION_ERROR)
     said.resize(said.find("TLS/SSL error") + std::strlen("TLS/SSL error"));
   CHECK(mysql_query(connection.get(), "SELECT 1") != 0);
@@ -333,7 +333,7 @@ int main(int argc, char** argv) {
   certificate = folder.path("cert.pem");
   socket_path = folder.path("socket");
   auto start = [&](int number) {
-    // A new one each time, and without tables of users: to make them takes seconds.
+    // A new one each time, without user tables, whose creation takes seconds.
     std::filesystem::remove_all(folder.path("data"));
     std::filesystem::create_directory(folder.path("data"));
     return Process(folder, {argv[1],

@@ -33,7 +33,7 @@ Store open(int number, int way, int timeout) {
   return opened;
 }
 
-// In turn by the protocol of text and by the binary one.
+// In turn by the text protocol and by the binary one.
 Store dial(int i = 0) {
   Store opened = open(port, i, kPatience);
   CHECK(memcached_version(store_memcached(opened.get())) == MEMCACHED_SUCCESS);
@@ -61,12 +61,12 @@ std::string get(const Store& opened, const std::string& key) {
   return copy;
 }
 
-// What a get that cannot end well says.
+// Returns the message of a get that must fail.
 std::string failed_get(const Store& opened) {
   std::size_t size = 0;
   int code = 0;
   CHECK(store_get(opened.get(), "key", &size, &code) == nullptr);
-  // It begins with where the handle is.
+  // The message begins with the handle's address.
   std::string said = store_error(opened.get());
   return "error " + std::to_string(code) + ": " + said.substr(said.find(") ") + 2);
 }
@@ -75,7 +75,7 @@ std::string key(const char* name, int i, int j = 0) {
   return name + std::to_string(i) + ":" + std::to_string(j);
 }
 
-// Nothing takes this server long.
+// This server has no slow command.
 void many_work_at_a_time_on_one_thread() {
   many_at_a_time(dial, [](const Store& opened, int i) {
     for (int j = 0; j < 20; ++j) {
@@ -126,7 +126,7 @@ void many_keys_are_asked_for_at_once() {
   });
 }
 
-// Each adds to the same number, if nobody else did meanwhile, and tries again if somebody did.
+// Each increments the same number by compare-and-swap, and tries again when another was faster.
 void changes_are_not_lost() {
   set(dial(), "number", "0");
   in_both(4, [](int i) {
@@ -163,7 +163,7 @@ void a_refused_connection_is_reported() {
   says_the_same([number = refused.number()] { return failed_get(open(number, 0, kPatience)); });
 }
 
-// How many connections to the server have bytes that it did not read.
+// Counts connections to the server with bytes that it has not read.
 int unread() {
   std::ifstream table("/proc/net/tcp");
   std::ostringstream wanted;

@@ -1,4 +1,4 @@
-// A client library that the program opens as it runs: test_opened SERVER LIBRARY, hiredis.
+// A client library opened by dlopen(3): test_opened SERVER LIBRARY, hiredis.
 #include <dlfcn.h>
 #include <hiredis/hiredis.h>
 
@@ -10,7 +10,7 @@ using namespace clients;
 
 namespace {
 
-// The library, and what is used of it. Nothing else of the program needs it.
+// The library and its functions. Nothing else in the program needs it.
 class Hiredis {
  public:
   Hiredis(const char* path, int flags) : library_(dlopen(path, flags)) {

@@ -36,7 +36,7 @@ std::string words(const Result& result) {
          (state != nullptr ? state : "none") + ": " + PQresultErrorMessage(result.get());
 }
 
-// In turn by TCP, by a Unix socket, and by TLS.
+// In turn by TCP, by a Unix socket, and with TLS.
 constexpr int kWays = 3;
 std::string address(int i) {
   std::string text = "user=tester dbname=postgres gssencmode=disable port=" + std::to_string(port);
@@ -111,7 +111,7 @@ void statements_are_prepared_once() {
   });
 }
 
-// They lock the same row, across waits: a thread and the coroutines of one worker must wait for
+// They lock the same row across waits: a thread and the coroutines of one worker must wait for
 // each other.
 void transactions_wait_for_each_other() {
   query(dial(), "CREATE TABLE counter (n INT)");
@@ -191,7 +191,7 @@ void rows_are_copied_in_and_out() {
   });
 }
 
-// The program waits for what comes by itself, as libpq's manual shows.
+// The program waits by itself for notifications, as libpq's manual shows.
 void notifications_reach_those_who_listen() {
   in_both(3, [](int i) {
     std::string channel = "channel" + std::to_string(i);
@@ -222,7 +222,7 @@ void a_query_is_cancelled() {
     CHECK(PQsendQuery(connection.get(), "SELECT pg_sleep(100)") == 1);
     std::unique_ptr<PGcancel, FreeCancel> cancel(PQgetCancel(connection.get()));
     char error[256];
-    // It may come before the query does.
+    // The cancellation may arrive before the query.
     while (PQisBusy(connection.get()) != 0) {
       CHECK(PQcancel(cancel.get(), error, sizeof error) == 1);
       usleep(20000);
@@ -273,7 +273,7 @@ std::string wait_long(int way) {
   return said + (PQstatus(connection.get()) == CONNECTION_BAD ? "bad" : "good");
 }
 
-// Whether so many wait, as the server sees it.
+// Whether the server sees `count` clients wait.
 bool are_waiting(int count) {
   std::string text = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
   return value(query(dial(), text)) == std::to_string(count);
@@ -283,7 +283,7 @@ void a_cancelled_wait_is_reported() {
   std::string said =
       says_when_cancelled([] { return wait_long(0); }, [] { return are_waiting(1); });
   CHECK(said.find("Operation canceled") != std::string::npos);
-  // It does not find out by itself.
+  // The server does not notice by itself.
   query(dial(),
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
   until([] { return are_waiting(0); });
@@ -305,10 +305,10 @@ int main(int argc, char** argv) {
   start_workers();
   Folder folder;
   Process server;
-  // It refuses to be root.
+  // It refuses to run as root.
   const char* user = "nobody";
   folder_path = folder.path();
-  // What the user keeps at home for libpq is not for the test.
+  // Without the user's own settings of libpq.
   setenv("HOME", folder_path.c_str(), 1);
   std::string data = folder.path("data");
   run(folder,

@@ -78,7 +78,7 @@ void commands_are_pipelined() {
     Context context = dial(i);
     for (int j = 0; j < 1000; ++j) redisAppendCommand(context.get(), "INCR counter:%d", i);
     for (int j = 1; j <= 1000; ++j) CHECK(next_reply(context)->integer == j);
-    // More than the kernel holds on its way.
+    // More than the kernel's buffers hold.
     std::string value = random_bytes(100000);
     for (int j = 0; j < 50; ++j)
       redisAppendCommand(context.get(), "ECHO %b", value.data(), value.size());
@@ -158,7 +158,7 @@ std::string wait_for_ever(int way) {
   return words(context, reply);
 }
 
-// Whether so many wait, as the server sees it.
+// Whether the server sees `count` clients wait.
 bool are_waiting(int count) {
   Reply reply = command(dial(), "INFO clients");
   return std::strstr(reply->str, ("blocked_clients:" + std::to_string(count)).c_str()) != nullptr;
@@ -194,7 +194,7 @@ int main(int argc, char** argv) {
   auto restart = [&] {
     port = start_on_free_port(folder, server, start, [](int number) {
       Context context(redisConnect("127.0.0.1", number));
-      // It listens before it has all of its sockets.
+      // It listens before all of its sockets are ready.
       return context && !context->err && command(context, "PING");
     });
   };

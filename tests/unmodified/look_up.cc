@@ -1,7 +1,7 @@
-// Looks hosts up in hooked coroutines of one worker, for test_names.py:
-//   look_up many COUNT        as many at a time, by each function in turn, beside a ticker
-//   look_up cancel            each function in a coroutine that is cancelled meanwhile
-//   look_up one NAME          once in a plain thread and once in a coroutine, by each function
+// Looks up hosts in hooked coroutines of one worker, for test_names.py:
+//   look_up many COUNT        COUNT at a time, by each function in turn, beside a ticker
+//   look_up cancel            each function in a coroutine that is canceled meanwhile
+//   look_up one NAME          in a plain thread and in a coroutine, by each function
 #include <fastrpc/fastrpc.hpp>
 
 #include <arpa/inet.h>
@@ -44,7 +44,7 @@ in_addr number(const std::string& name) {
 
 constexpr int kFunctions = 8;
 
-// By the function of that number. The last three ask for the name of an address.
+// Calls the function of that number. The last three look up the name of an address.
 std::string look_up(int function, const std::string& name) {
   hostent entry{}, *found = nullptr;
   char buffer[2048];
@@ -167,6 +167,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::fflush(stdout);
-  // Those that were left behind may look up for a while yet.
+  // Abandoned lookups may go on for a while.
   std::_Exit(0);
 }

@@ -1,14 +1,14 @@
-// Runs the main() of a program, as it comes, in a hooked coroutine, beside a ticker on the same
+// Runs the main() of an unmodified program in a hooked coroutine, beside a ticker on the same
 // worker:
 //
 //   LD_PRELOAD=libfastrpc.so:libmain_in_coroutine.so PROGRAM
 //
-// libfastrpc.so has to be named as well: as a mere dependency it would come after libc.
+// libfastrpc.so must be named as well: as a mere dependency it would come after libc.
 //
-//   MAIN_IN_COROUTINE_REPORT=FILE  at exit a line is added: how the ticker fared
-//   MAIN_IN_COROUTINE_HOOKS=0      main() runs with its hooks off
+//   MAIN_IN_COROUTINE_REPORT=FILE  at exit appends a line with the ticker's statistics
+//   MAIN_IN_COROUTINE_HOOKS=0      runs main() with hooks off
 //
-// What the program starts in turn runs as ever: LD_PRELOAD is gone before main() begins.
+// Child processes run without it: LD_PRELOAD is unset before main() begins.
 #include <fastrpc/fastrpc.hpp>
 
 #include <dlfcn.h>
@@ -31,7 +31,7 @@ using Main = int (*)(int, char**, char**);
 using StartMain = int (*)(Main, int, char**, void (*)(), void (*)(), void (*)(), void*);
 
 constexpr std::chrono::milliseconds kPeriod(5);
-// As a main thread has.
+// The size of a main thread's.
 constexpr std::size_t kStackSize = 8 << 20;
 
 Main real_main = nullptr;
@@ -81,13 +81,13 @@ bool hooks_are_wanted() {
 int start(int argc, char** argv, char** envp) {
   unsetenv("LD_PRELOAD");
   own_process = getpid();
-  // Registered before all that the program registers: it runs last.
+  // Registered before the program's own handlers, so it runs last.
   std::atexit(report);
 
   fastrpc::SpawnOptions options;
   options.name = "ticker";
   fastrpc::spawn(options, tick).detach();
-  // From here on signals are for the thread that runs main(): this one only waits.
+  // From here on the thread that runs main() takes the signals; this one only waits.
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);

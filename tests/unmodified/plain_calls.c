@@ -1,5 +1,5 @@
-// Calls that would suspend a coroutine, in plain threads: test_strace.py compares which system
-// calls they make with the library and without.
+// Hooked calls in plain threads: test_strace.py compares the system calls that they make with the
+// library and without.
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -124,7 +124,7 @@ static void others(void) {
 
 static void* all(void* unused) {
   int pair[2];
-  // What comes before this mark is the loader's, and malloc's first call.
+  // Before this mark come the loader and malloc's first call.
   void* volatile memory = malloc(1);
   free(memory);
   (void)!write(-1, "begin", 5);

@@ -1,4 +1,4 @@
-"""Runs programs: as they come, and with main() in a coroutine (main_in_coroutine.cc)."""
+"""Runs programs, unmodified and with main() in a coroutine (main_in_coroutine.cc)."""
 
 import contextlib
 import dataclasses
@@ -15,13 +15,13 @@ BUILD = os.path.join(ROOT, "build", "release")
 PRELOAD = ":".join([os.path.join(BUILD, "libfastrpc.so.0"),
                     os.path.join(BUILD, "tests", "libmain_in_coroutine.so")])
 
-# The longest that a program may take, in seconds: it has hung.
+# Seconds after which a program counts as hung.
 PATIENCE = 60
 
 
 @dataclasses.dataclass
 class Report:
-    """What the ticker beside main() tells."""
+    """What the ticker beside main() reported."""
 
     hooks: int
     ticks: int
@@ -32,7 +32,7 @@ class Report:
 
 @dataclasses.dataclass
 class Ended:
-    """How a program ended. No report if it was not in a coroutine, or did not come to exit()."""
+    """How a program ended; without a report if it was not in a coroutine, or never called exit()."""
 
     status: int
     out: bytes
@@ -44,7 +44,7 @@ class Ended:
 
 
 def find(name):
-    """The path of a program: of PostgreSQL's the program itself, not the script in front of it."""
+    """Returns a program's path; for PostgreSQL's that of the program, not of its wrapper."""
     places = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)
     path = places[0] if places else shutil.which(name)
     if path is None:
@@ -53,12 +53,12 @@ def find(name):
 
 
 def environment(**more):
-    # Nothing of this user's settings, and messages in English.
+    # Without this user's settings, and with messages in English.
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", **more}
 
 
 def bare(*command, stdin=None, env=None):
-    """Runs a program as it comes."""
+    """Runs a program unmodified."""
     arguments = [find(command[0]), *map(str, command[1:])]
     source = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
     done = subprocess.run(arguments, **source, capture_output=True, timeout=PATIENCE, check=False,
@@ -99,7 +99,7 @@ class ProgramTest(unittest.TestCase):
 
     @contextlib.contextmanager
     def later(self, seconds, act):
-        """Does it that much later, in a thread."""
+        """Calls a function after a delay, in a thread."""
         timer = threading.Timer(seconds, act)
         timer.start()
         yield
@@ -111,26 +111,26 @@ class ProgramTest(unittest.TestCase):
         return ended
 
     def assert_same(self, *command, stdin=None, env=None):
-        """Runs it as it comes and in a coroutine: nobody can tell one from the other."""
+        """Runs it unmodified and in a coroutine, and checks that there is no difference."""
         wanted = bare(*command, stdin=stdin, env=env)
         got = inside(*command, stdin=stdin, env=env)
         self.assertEqual(got.status, wanted.status, got.err)
         self.assertEqual(got.err, wanted.err)
-        # Not assertEqual: the difference of megabytes takes minutes.
+        # Not assertEqual: a diff of megabytes takes minutes.
         self.assertTrue(got.out == wanted.out, (got.out[:200], wanted.out[:200]))
         self.assertIsNotNone(got.report, "main() did not run in a coroutine")
         return got
 
     def assert_yields(self, ended, milliseconds):
-        """The ticker ran all the while, which was so long at least."""
+        """Checks that the ticker ran all the while, for at least that time."""
         report = ended.report
         self.assertGreaterEqual(report.ran_ms, milliseconds, report)
-        # Ticks and slips are what a busy machine grants; a call that blocks takes the whole wait.
+        # A busy machine delays ticks a little; a blocking call delays them by the whole wait.
         self.assertLess(report.longest_slip_ms, milliseconds / 2, report)
         self.assertGreater(report.ticks, report.ran_ms / report.period_ms / 10, report)
 
     def assert_yields_when_hooked(self, *command, milliseconds, status=0):
-        """A command that waits so long: the ticker runs meanwhile, and would not without hooks."""
+        """Checks a command that waits that long: the ticker runs, and without hooks it does not."""
         hooked = self.assert_ends(inside(*command), status)
         self.assert_yields(hooked, milliseconds)
         blocked = self.assert_ends(inside(*command, hooks=False), status)

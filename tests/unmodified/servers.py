@@ -24,7 +24,7 @@ def free_port():
 
 
 class Server:
-    """A server process. `with` gives it, ready, and ends it."""
+    """A server process: `with` starts it, waits until it is ready, and stops it."""
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="fastrpc-")
@@ -58,13 +58,13 @@ class Server:
         return os.path.join(self.folder, name)
 
     def prepare(self):
-        """Makes what the server needs."""
+        """Prepares what the server needs."""
 
     def command(self):
         raise NotImplementedError
 
     def user(self):
-        """Who it runs as, if not as we do."""
+        """Returns the user that it runs as, if not this one."""
         return None
 
     def is_ready(self):
@@ -94,7 +94,7 @@ class Server:
         return done.returncode == 0
 
     def certificate(self):
-        """A certificate for this machine, and its key, both signed by themselves."""
+        """Makes a self-signed certificate for this machine, and its key."""
         self.set_up("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
                     "-keyout", self.path("key.pem"), "-out", self.path("certificate.pem"))
@@ -158,7 +158,7 @@ class Postgres(Server):
 
     def kill(self):
         if self.process:
-            # Its processes end with it, before the folder goes.
+            # Its processes end with it, before the folder is removed.
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait()
             self.process = None
@@ -197,7 +197,7 @@ class Nginx(Server):
 
 
 class Silent(Server):
-    """Takes connections and says nothing."""
+    """Accepts connections and never answers."""
 
     def __enter__(self):
         self.listener = socket.create_server(("127.0.0.1", self.port))

@@ -1,4 +1,4 @@
-"""curl: HTTP and HTTPS, there and back, slow answers and none."""
+"""curl: HTTP and HTTPS, uploads and downloads, slow responses and none."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ class Curl(ProgramTest):
             file.writelines(f"line {i}\n" for i in range(20_000))
 
     def curl(self, *arguments):
-        # No progress meter: it tells of times.
+        # Without the progress meter, which shows times.
         return "curl", "-q", "-sS", "--cacert", self.server.path("certificate.pem"), *arguments
 
     def urls(self, path):

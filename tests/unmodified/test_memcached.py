@@ -1,4 +1,4 @@
-"""memccapable, which tests a server, and its kin of libmemcached."""
+"""memccapable, which tests a server, and the other programs of libmemcached."""
 
 import re
 

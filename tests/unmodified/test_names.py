@@ -1,4 +1,4 @@
-"""Hosts are looked up off the worker, several at a time, as nsswitch.conf and /etc/hosts say."""
+"""Lookups of hosts: off the worker, several at a time, as nsswitch.conf and /etc/hosts say."""
 
 import os
 import socket
@@ -12,12 +12,12 @@ from program import BUILD, PATIENCE, environment
 
 LOOK_UP = os.path.join(BUILD, "tests", "look_up")
 FUNCTIONS = 8
-# Of netdb.h and errno.h.
+# From netdb.h and errno.h.
 EAI_SYSTEM, TRY_AGAIN, ECANCELED = -11, 2, 125
 
 
 class Names:
-    """A server of DNS on port 53 of this namespace: name7.test is 10.0.0.7, after a while or never."""
+    """A DNS server on port 53 of this namespace: name7.test is 10.0.0.7, after a delay or never."""
 
     def __init__(self, delay):
         self.delay = delay
@@ -72,7 +72,7 @@ class LookUps(unittest.TestCase):
     maxDiff = 2000
 
     def run_with(self, *arguments, services="files dns", hosts="127.0.0.1 localhost\n"):
-        """Runs the program where these files of /etc are ours."""
+        """Runs the program with these files of /etc replaced."""
         files = {"resolv.conf": "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n",
                  "nsswitch.conf": f"hosts: {services}\n", "hosts": hosts}
         with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ class LookUps(unittest.TestCase):
         self.assertEqual(found, [f"name{i}.test 10.0.0.{i}" for i in range(1, 41)])
         self.assertGreaterEqual(names.asked, 40)
         _, took, _, late = end.split()
-        # One after the other they would take 20 seconds, and hold up all others of their worker.
+        # One after the other they would take 20 seconds, and block their worker.
         self.assertLess(float(took), 10_000)
         self.assertGreaterEqual(float(took), 500)
         self.assertLess(float(late), 400)

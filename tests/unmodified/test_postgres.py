@@ -92,7 +92,7 @@ class Pgbench(PostgresTest):
         self.assert_ends(inside(*self.pgbench("-i", "-q", "-s", 1)))
 
     def run_bench(self, *arguments, clients=CLIENTS):
-        """Whether the server has seen each transaction that the client counted, and once."""
+        """Checks that the server has seen each transaction that the client counted exactly once."""
         ended = self.assert_ends(inside(*self.pgbench("-n", "-c", clients, *arguments)))
         counted = int(re.search(rb"actually processed: (\d+)", ended.out)[1])
         self.assertGreater(counted, 0)

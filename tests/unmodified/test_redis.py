@@ -1,4 +1,4 @@
-"""redis-cli: commands that block, pipes, large values."""
+"""redis-cli: blocking commands, pipes, large values."""
 
 import hashlib
 import os

@@ -10,9 +10,9 @@ import unittest
 from program import BUILD, PATIENCE, ProgramTest, environment, find
 from servers import Postgres, Redis
 
-# When malloc asks for more depends on where its memory lies, which differs each time.
+# When malloc asks for more memory depends on its addresses, which differ each time.
 MEMORY = {"brk", "madvise", "mmap", "mprotect", "mremap", "munmap"}
-# What they answer differs too.
+# Their results differ too.
 PROCESSES = {"clone", "clone3", "getpid", "gettid", "set_tid_address"}
 
 
@@ -21,7 +21,7 @@ def may_trace():
 
 
 def trace(*command, env=None):
-    """The system calls of each thread, in the order of their numbers, with what they answered."""
+    """Returns the system calls of each thread, by thread id, with their results."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["strace", "-ff", "-o", os.path.join(folder, "calls"), *map(str, command)],
                        check=True, timeout=PATIENCE, capture_output=True, stdin=subprocess.DEVNULL,
@@ -38,7 +38,7 @@ def read_calls(path):
 
 
 def after(first, calls):
-    """Names and answers from the first call that looks like this."""
+    """Returns names and results from the first call that matches."""
     places = [place for place, (name, arguments, _) in enumerate(calls)
               if re.match(first, f"{name}({arguments}")]
     assert places, f"no {first} in {len(calls)} calls"
@@ -58,10 +58,10 @@ class SystemCalls(ProgramTest):
                 self.assertEqual([after(r"write\(-1, ", calls) for calls in linked], wanted)
 
     def assert_no_more_calls(self, *command):
-        """A client, from its first socket on, with the library preloaded and without."""
+        """Compares a client, from its first socket on, with the library preloaded and without."""
         command = [find(command[0]), *command[1:]]
         preload = {"LD_PRELOAD": os.path.join(BUILD, "libfastrpc.so.0")}
-        # How often a client has to wait for its server is a matter of luck.
+        # How often a client waits for its server depends on timing.
         for _ in range(10):
             bare, [loaded] = trace(*command), trace(*command, env=preload)
             self.assertTrue(any("libfastrpc" in call[1] for call in loaded))
