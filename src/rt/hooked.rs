@@ -1,7 +1,8 @@
 //! Whether blocking libc calls suspend the calling coroutine, for `crate::hook`.
 
+use super::fork;
 use super::start;
-use super::worker::{self, Worker};
+use super::worker::Worker;
 
 /// Whether the caller runs in a coroutine with hooks on. Costs one thread-local read elsewhere.
 #[inline]
@@ -9,7 +10,7 @@ pub(crate) fn is_hooked() -> bool {
     let Some(fiber) = Worker::current().and_then(Worker::running) else { return false };
     // A signal handler on its own stack interrupted the coroutine, and must not suspend it.
     let marker = 0u8;
-    fiber.hooked.get() && fiber.stack().contains(&raw const marker as usize) && !worker::is_forked()
+    fiber.hooked.get() && fiber.stack().contains(&raw const marker as usize) && !fork::is_forked()
 }
 
 /// Turns the calling coroutine's hooks on or off and returns the previous setting; `None` in a plain

@@ -50,6 +50,7 @@
 pub mod bench;
 mod current;
 mod fiber;
+mod fork;
 #[cfg(feature = "hook")]
 mod hooked;
 mod io;
@@ -70,12 +71,12 @@ pub use self::current::{
     yield_now,
 };
 pub use self::fiber::local::Key;
+pub use self::fork::check_usable;
 pub use self::io::rawfd::{Interest, notify_close, poll_fds, wait_fd};
 pub use self::start::{Options, configure, has_started, worker_count};
 pub use self::task::{Builder, JoinError, JoinHandle, spawn};
 pub use self::time::Deadline;
 pub use self::timer::Timer;
-pub use self::worker::check_usable;
 
 pub(crate) use self::current::trim_stack;
 #[cfg(feature = "hook")]
@@ -89,6 +90,7 @@ pub(crate) use self::lock_check::{HeldAs, Holder, Site, deadlocks, waits_with_lo
 pub(crate) use self::park::addr_wait::{
     Attempt, BUCKETS as ADDRESS_BUCKETS, bucket as address_bucket, notify_address, wait_address,
 };
+pub(crate) use self::park::inbox::post;
 pub(crate) use self::park::observer::{BlockObserver, Blocking, observe_blocking};
 pub(crate) use self::park::wait::{WaitError, Waiter, Waker};
 pub(crate) use self::pinned::Pinned;
@@ -97,4 +99,3 @@ pub(crate) use self::start::{ensure, pick_worker};
 pub(crate) use self::task::{Detached, panic_text, spawn_detached};
 #[cfg(feature = "hook")]
 pub(crate) use self::time::{millis_until, now_ns};
-pub(crate) use self::worker::post;

@@ -2,7 +2,9 @@
 
 use std::mem::ManuallyDrop;
 
-use super::worker::{self, Message, Worker};
+use super::fork;
+use super::park::inbox::{self, Message};
+use super::worker::Worker;
 
 /// A value that lives on one worker: only that worker's coroutines reach it, without a lock, while the
 /// handle may be sent anywhere. It is dropped on its worker, wherever the handle is dropped.
@@ -51,10 +53,10 @@ impl<T> Drop for Pinned<T> {
             return drop(value);
         }
         let value = Home(value);
-        if worker::is_forked() {
+        if fork::is_forked() {
             // Its worker does not exist in this process: leaked.
             return std::mem::forget(value);
         }
-        worker::send(self.home, Message::Run(Box::new(move || drop({ value }.0))));
+        inbox::send(self.home, Message::Run(Box::new(move || drop({ value }.0))));
     }
 }

@@ -10,9 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::fiber::stack;
 use super::io::poller::Event;
+use super::park::inbox::Message;
 use super::time::Deadline;
 use super::timer::TimerEvent;
-use super::worker::{Message, Worker};
+use super::worker::Worker;
 
 /// Runs the reactor of worker `index`. `started` receives the result of the start; if that failed, the
 /// worker stays idle forever.
@@ -54,12 +55,12 @@ impl Reactor {
     fn poll(&mut self) {
         let worker = self.worker;
         let mut deadline = Deadline::NOW;
-        if worker.is_ready_empty() && worker.may_sleep() {
+        if worker.is_ready_empty() && worker.inbox().may_sleep() {
             let trim = worker.fibers.trim();
             deadline = worker.next_timer().min(trim);
         }
         let mut more = worker.poller.poll(deadline, &mut self.events);
-        worker.woke_up();
+        worker.inbox().woke_up();
         // All events, or timers would fire before some of them.
         for _ in 0..MAX_POLLS {
             self.handle_events();
@@ -84,7 +85,7 @@ impl Reactor {
     }
 
     fn handle_messages(&mut self) {
-        self.worker.take_inbox(&mut self.messages);
+        self.worker.inbox().take(&mut self.messages);
         for message in self.messages.drain(..) {
             match message {
                 Message::Resume(parker) => parker.resume_home(),

@@ -7,8 +7,10 @@ use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 
 use super::fiber::engine;
 use super::fiber::stack::{self, FaultActions};
+use super::fork;
+use super::park::inbox::{self, Inbox};
 use super::reactor;
-use super::worker::{self, Remote, Worker};
+use super::worker::Worker;
 use crate::sys::syscall;
 
 /// The options of the process's runtime, to be passed to [`configure`] before its first use.
@@ -107,8 +109,8 @@ pub fn configure(options: Options) -> io::Result<()> {
 
 /// Returns the number of worker threads: of the running runtime, or of the one that would start now.
 pub fn worker_count() -> usize {
-    match workers() {
-        Some(workers) => workers.len(),
+    match inbox::all() {
+        Some(inboxes) => inboxes.len(),
         None => requested_options().map_or(1, |options| options.workers),
     }
 }
@@ -123,8 +125,8 @@ pub fn has_started() -> bool {
 /// # Errors
 /// When threads, memory or fds are exhausted, and in a forked child.
 pub(crate) fn ensure() -> io::Result<()> {
-    if worker::is_forked() {
-        return Err(worker::forked_error());
+    if fork::is_forked() {
+        return Err(fork::forked_error());
     }
     if RUNTIME.get().is_some() {
         return Ok(());
@@ -140,10 +142,6 @@ pub(crate) fn pick_worker() -> io::Result<usize> {
     }
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     Ok(NEXT.fetch_add(1, Ordering::Relaxed) % worker_count())
-}
-
-pub(super) fn workers() -> Option<&'static [Remote]> {
-    RUNTIME.get().map(|runtime| &*runtime.workers)
 }
 
 #[inline]
@@ -172,7 +170,6 @@ pub(super) fn is_own_process() -> bool {
 }
 
 struct Runtime {
-    workers: Box<[Remote]>,
     stack_size: usize,
     #[cfg(feature = "hook")]
     hook: bool,
@@ -222,13 +219,12 @@ fn start() -> io::Result<()> {
         return Ok(());
     }
     let options = requested_options()?;
-    let remotes = (0..options.workers).map(|_| Ok(Remote::new(eventfd()?)));
-    let remotes = remotes.collect::<io::Result<Box<[Remote]>>>()?;
+    let inboxes = (0..options.workers).map(|_| Ok(Inbox::new(eventfd()?)));
+    let inboxes = inboxes.collect::<io::Result<Box<[Inbox]>>>()?;
     let stack_size = stack::size_class(options.stack_size)?;
     let faults = FaultActions::current();
     engine::start(options.workers);
     let runtime = Runtime {
-        workers: remotes,
         stack_size,
         #[cfg(feature = "hook")]
         hook: options.hook || environment_has("FASTRPC_HOOK", "1"),
@@ -240,6 +236,7 @@ fn start() -> io::Result<()> {
         // SAFETY: a query without arguments, which always succeeds.
         process: unsafe { libc::getpid() },
     };
+    inbox::set_all(inboxes);
     RUNTIME.set(runtime).ok().expect("started once, under a lock");
     let started = start_reactors(options.workers);
     stack::handle_overflow(faults);
@@ -286,7 +283,7 @@ impl StartFailure {
 }
 
 extern "C" fn after_fork_in_child() {
-    worker::set_forked();
+    fork::set_forked();
 }
 
 fn eventfd() -> io::Result<OwnedFd> {

@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fiber::stack;
 use super::fiber::{self, Job, Name};
+use super::fork;
+use super::park::inbox::{self, Message};
 use super::park::wait::{Parker, WaitError, Waiter, Waker};
 use super::start;
 use super::time::Deadline;
-use super::worker::{self, Message, Worker};
+use super::worker::Worker;
 
 /// Spawns a coroutine on the calling worker or, from a plain thread, on each worker in turn.
 ///
@@ -111,7 +113,7 @@ impl Builder {
             task.lock().parker = Some(parker);
         } else {
             let start = move || body.start(name, stack_size);
-            worker::send(home, Message::Run(Box::new(start)));
+            inbox::send(home, Message::Run(Box::new(start)));
         }
         Ok(JoinHandle { task: Some(task) })
     }
@@ -184,13 +186,13 @@ impl<T: Send + 'static> JoinHandle<T> {
     /// Nothing is unwound; a coroutine that does not wait runs on.
     pub fn cancel(&self) {
         let task = self.task().clone();
-        if worker::is_forked() {
+        if fork::is_forked() {
             return;
         }
         task.cancel_requested.store(true, Ordering::Relaxed);
         match Worker::current() {
             Some(worker) if worker.index() == task.home => task.cancel(),
-            _ => worker::send(task.home, Message::Run(Box::new(move || task.cancel()))),
+            _ => inbox::send(task.home, Message::Run(Box::new(move || task.cancel()))),
         }
     }
 
@@ -262,7 +264,7 @@ impl fmt::Display for JoinError {
             }
             JoinErrorKind::TimedOut => f.write_str("the coroutine did not end in time"),
             JoinErrorKind::Canceled => f.write_str("the wait for the coroutine was canceled"),
-            JoinErrorKind::Forked => worker::forked_error().fmt(f),
+            JoinErrorKind::Forked => fork::forked_error().fmt(f),
         }
     }
 }

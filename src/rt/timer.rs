@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::fiber::{self, Job};
+use super::fork;
+use super::park::inbox::{self, Message};
 use super::park::wait::Parker;
 use super::start;
 use super::time::Deadline;
-use super::worker::{self, Message, Worker};
+use super::worker::Worker;
 use crate::wheel::TimerId;
 
 /// A one-shot timer, which runs a function in a new coroutine at its deadline.
@@ -75,7 +77,7 @@ impl Timer {
         // Dropped after the lock is released: the function may own anything.
         let Some(_job) = self.0.lock().job.take() else { return false };
         let shared = self.0.clone();
-        if !worker::is_forked() {
+        if !fork::is_forked() {
             on_worker(self.0.home, move |worker| shared.disarm(worker));
         }
         true
@@ -155,7 +157,7 @@ impl TimerEvent {
 fn on_worker(home: usize, f: impl FnOnce(&Worker) + Send + 'static) {
     match Worker::current() {
         Some(worker) if worker.index() == home => f(worker),
-        _ => worker::send(
+        _ => inbox::send(
             home,
             Message::Run(Box::new(move || f(Worker::current().expect("runs on a worker")))),
         ),

@@ -17,11 +17,12 @@ use std::time::Duration;
 use self::engine::Coroutine;
 use self::local::LocalMap;
 use self::stack::Stack;
+use crate::rt::fork;
 use crate::rt::park::wait::Parker;
 use crate::rt::start;
 use crate::rt::task;
 use crate::rt::time::Deadline;
-use crate::rt::worker::{self, Worker};
+use crate::rt::worker::Worker;
 
 /// A function for a fiber to run.
 pub(in crate::rt) struct Job {
@@ -109,7 +110,7 @@ pub(in crate::rt) fn spawn_job_sized(job: Job, stack_size: usize) -> io::Result<
         io::Error::new(io::ErrorKind::PermissionDenied, text)
     })?;
     if worker.is_forked() {
-        return Err(worker::forked_error());
+        return Err(fork::forked_error());
     }
     worker.fibers.start(job, stack_size)
 }
@@ -299,7 +300,7 @@ impl Fiber {
         {
             worker.held.forget(self);
         }
-        if worker::is_forked() {
+        if fork::is_forked() {
             // A coroutine that forked has ended in the child, which has no scheduler to return to:
             // like the exit of a process's last thread.
             // SAFETY: ends the process.

@@ -11,11 +11,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::poller::{Poller, epoll_create};
+use crate::rt::Current;
+use crate::rt::fork;
+use crate::rt::park::inbox::{self, Message};
 use crate::rt::park::observer::Blocking;
 use crate::rt::park::wait::{WaitError, Waiter, Waker};
 use crate::rt::time::{self, Deadline};
-use crate::rt::worker::{self, Message, Worker};
-use crate::rt::{Current, start};
+use crate::rt::worker::Worker;
 use crate::sys::syscall;
 
 /// The readiness that a wait on an fd is for.
@@ -51,8 +53,8 @@ pub fn wait_fd(fd: RawFd, interest: Interest, deadline: Deadline) -> io::Result<
         // poll(2) would skip it, and the wait might never end.
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    if worker::is_forked() {
-        return Err(worker::forked_error());
+    if fork::is_forked() {
+        return Err(fork::forked_error());
     }
     if !crate::rt::is_coroutine() {
         return wait_in_thread(fd, interest, deadline);
@@ -112,8 +114,8 @@ fn valid(bits: libc::c_short) -> io::Result<libc::c_short> {
 /// # Errors
 /// Those of poll(2), and `ECANCELED`.
 pub fn poll_fds(fds: &mut [libc::pollfd], deadline: Deadline) -> io::Result<usize> {
-    if worker::is_forked() {
-        return Err(worker::forked_error());
+    if fork::is_forked() {
+        return Err(fork::forked_error());
     }
     if !crate::rt::is_coroutine() {
         return poll_until(fds, deadline);
@@ -159,16 +161,16 @@ pub(crate) fn has_waiters(fd: RawFd) -> bool {
 }
 
 fn on_each_worker(f: impl Fn(&RawFds) + Clone + Send + 'static) {
-    if worker::is_forked() {
+    if fork::is_forked() {
         return;
     }
-    for index in 0..start::workers().map_or(0, <[_]>::len) {
+    for index in 0..inbox::all().map_or(0, <[_]>::len) {
         match Worker::current() {
             Some(worker) if worker.index() == index => f(&worker.raw_fds),
             _ => {
                 let f = f.clone();
                 let run = move || f(&Worker::current().expect("on a worker").raw_fds);
-                worker::send(index, Message::Run(Box::new(run)));
+                inbox::send(index, Message::Run(Box::new(run)));
             }
         }
     }

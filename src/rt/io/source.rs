@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::rawfd::{self, Interest};
+use crate::rt::fork;
+use crate::rt::park::inbox::{self, Message};
 use crate::rt::park::wait::{Waiter, Waker};
 use crate::rt::time::Deadline;
-use crate::rt::worker::{self, Message, Worker};
+use crate::rt::worker::Worker;
 use crate::sys::{self, syscall};
 
 /// An owned, non-blocking fd whose operations suspend the coroutine, or block the plain thread, until
@@ -332,10 +334,10 @@ impl Registration {
         match Worker::current() {
             Some(worker) if worker.index() == self.home => f(self),
             // A forked child has no waiters, and no worker that reads the inbox.
-            _ if worker::is_forked() => {}
+            _ if fork::is_forked() => {}
             _ => {
                 let this = self.clone();
-                worker::send(self.home, Message::Run(Box::new(move || f(&this))));
+                inbox::send(self.home, Message::Run(Box::new(move || f(&this))));
             }
         }
     }

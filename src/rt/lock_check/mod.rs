@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::report::Incidents;
 use crate::rt::fiber::Fiber;
+use crate::rt::fork;
 use crate::rt::task;
-use crate::rt::worker::{self, Worker};
+use crate::rt::worker::Worker;
 use crate::sys::valgrind;
 
 /// The calling coroutine as a holder of locks.
@@ -33,7 +34,7 @@ impl Holder {
         let marker = 0u8;
         let is_tracked = worker.held.is_tracked
             && fiber.stack().contains(&raw const marker as usize)
-            && !worker::is_forked();
+            && !fork::is_forked();
         is_tracked.then_some(Holder { worker, fiber })
     }
 

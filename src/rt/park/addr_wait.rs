@@ -11,10 +11,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
+use super::inbox::{self, Inbox};
 use super::wait::{WaitError, Waiter, Waker};
-use crate::rt::start;
+use crate::rt::fork;
 use crate::rt::time::Deadline;
-use crate::rt::worker::{self, Remote, Worker};
+use crate::rt::worker::Worker;
 
 /// The result of an attempt to take the object.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,25 +83,25 @@ pub(crate) fn notify_address(address: usize) {
 
 #[cold]
 fn notify_workers(address: usize) {
-    if worker::is_forked() {
+    if fork::is_forked() {
         return;
     }
-    for worker in start::workers().unwrap_or_default() {
-        worker.notify_buckets(1 << bucket(address));
+    for inbox in inbox::all().unwrap_or_default() {
+        inbox.notify_buckets(1 << bucket(address));
     }
 }
 
 /// The waits of one worker's coroutines. Home worker only.
 pub(in crate::rt) struct AddressWaits {
-    remote: &'static Remote,
+    inbox: &'static Inbox,
     /// The oldest and the newest entry of each bucket.
     buckets: [Cell<(*const Entry, *const Entry)>; BUCKETS],
 }
 
 impl AddressWaits {
-    pub(in crate::rt) fn new(remote: &'static Remote) -> AddressWaits {
+    pub(in crate::rt) fn new(inbox: &'static Inbox) -> AddressWaits {
         let none = || Cell::new((std::ptr::null(), std::ptr::null()));
-        AddressWaits { remote, buckets: std::array::from_fn(|_| none()) }
+        AddressWaits { inbox, buckets: std::array::from_fn(|_| none()) }
     }
 
     /// Lets the waiters in a set of buckets try.
@@ -156,7 +157,7 @@ impl AddressWaits {
             }
             None => {
                 self.buckets[bucket].set((entry, entry));
-                self.remote.await_buckets(1 << bucket);
+                self.inbox.await_buckets(1 << bucket);
             }
         }
         WAITERS.fetch_add(1, Ordering::Relaxed);
@@ -182,7 +183,7 @@ impl AddressWaits {
         }
         self.buckets[bucket].set((first, last));
         if first.is_null() {
-            self.remote.unawait_buckets(1 << bucket);
+            self.inbox.unawait_buckets(1 << bucket);
         }
         WAITERS.fetch_sub(1, Ordering::Relaxed);
     }

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::inbox::{self, Message};
 use super::observer::Blocking;
 use super::thread::ThreadParker;
 use crate::rt::fiber::engine::Coroutine;
+use crate::rt::fork;
 use crate::rt::time::Deadline;
-use crate::rt::worker::{self, Message, Worker};
+use crate::rt::worker::Worker;
 
 /// One wait of the calling coroutine or thread. At most one is open at a time.
 pub(crate) struct Waiter {
@@ -100,7 +102,7 @@ impl Waiter {
         thread: &ThreadParker,
         deadline: Deadline,
     ) -> Result<(), WaitError> {
-        if worker::is_forked() {
+        if fork::is_forked() {
             return Err(WaitError::Forked);
         }
         let blocks = parker.phase() == WAITING && !deadline.has_passed();
@@ -172,7 +174,7 @@ impl From<WaitError> for io::Error {
         io::Error::from_raw_os_error(match error {
             WaitError::TimedOut => libc::ETIMEDOUT,
             WaitError::Canceled => libc::ECANCELED,
-            WaitError::Forked => return worker::forked_error(),
+            WaitError::Forked => return fork::forked_error(),
         })
     }
 }
@@ -347,7 +349,7 @@ impl Parker {
             ParkerKind::Thread(thread) => thread.wake(),
             ParkerKind::Fiber(fiber) => match Worker::current() {
                 Some(worker) if worker.index() == fiber.home => self.resume_on(worker),
-                _ => worker::send(fiber.home, Message::Resume(self.clone())),
+                _ => inbox::send(fiber.home, Message::Resume(self.clone())),
             },
         }
     }
