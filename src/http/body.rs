@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::HeaderMap;
-use super::feed::Feed;
+use super::body_channel::BodyChannel;
 
 /// The body of a request, read as it is needed: while it is not read the client is held up.
 /// Reading suspends the coroutine, blocks a plain thread. It can be read until the request is
@@ -17,7 +17,7 @@ pub struct Body {
 
 enum Kind {
     Here { bytes: Vec<u8>, at: usize },
-    Coming(Arc<Feed>),
+    Coming(Arc<BodyChannel>),
 }
 
 impl Body {
@@ -26,8 +26,8 @@ impl Body {
         Body { kind: Kind::Here { bytes, at: 0 }, length }
     }
 
-    pub(super) fn coming(feed: Arc<Feed>, length: Option<u64>) -> Body {
-        Body { kind: Kind::Coming(feed), length }
+    pub(super) fn coming(channel: Arc<BodyChannel>, length: Option<u64>) -> Body {
+        Body { kind: Kind::Coming(channel), length }
     }
 
     /// Its bytes, read or not; `None` if the client did not say beforehand.
@@ -69,8 +69,8 @@ impl Body {
     pub fn trailers(&self) -> HeaderMap {
         match &self.kind {
             Kind::Here { .. } => HeaderMap::new(),
-            Kind::Coming(feed) => {
-                feed.look(|source| source.decoder.trailers().clone()).unwrap_or_default()
+            Kind::Coming(channel) => {
+                channel.look(|reader| reader.decoder.trailers().clone()).unwrap_or_default()
             }
         }
     }
@@ -84,7 +84,7 @@ impl Read for Body {
                 *at += count;
                 Ok(count)
             }
-            Kind::Coming(feed) => feed.read(buffer),
+            Kind::Coming(channel) => channel.read(buffer),
         }
     }
 }

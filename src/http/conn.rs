@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::Body;
-use super::feed::{Feed, Source};
+use super::body_channel::{BodyChannel, BodyReader};
 use super::io::{Input, Out};
 use super::respond::{Asked, Outcome, Responder, Sent, Slot, send, send_status};
 use super::router::{Found, Router};
@@ -93,8 +93,8 @@ impl<'a> Conn<'a> {
     fn run(&mut self) -> Stop {
         loop {
             let result = match self.next_head() {
-                Ok(true) => self.serve_next(),
-                Ok(false) => self.read(),
+                Ok(Some(len)) => self.serve_next(len),
+                Ok(None) => self.read(),
                 Err(error) => Err(Stop::Refused(error)),
             };
             if let Err(stop) = result {
@@ -103,14 +103,14 @@ impl<'a> Conn<'a> {
         }
     }
 
-    /// Whether a whole head is here.
-    fn next_head(&mut self) -> Result<bool, Error> {
+    /// The length of the next head, if it is here whole.
+    fn next_head(&mut self) -> Result<Option<usize>, Error> {
         // Empty lines before a request are passed over (RFC 9112, 2.2).
         while self.input.unread().starts_with(b"\r\n") {
             self.input.take(2);
             self.scan = Scan::default();
         }
-        Ok(self.scan.find(self.input.unread(), &self.limits)?.is_some())
+        self.scan.find(self.input.unread(), &self.limits)
     }
 
     /// Reads more, after all that was answered has left.
@@ -161,17 +161,12 @@ impl<'a> Conn<'a> {
         }
     }
 
-    /// Serves the request whose head is here. Not inlined: an idle connection's stack is shallow.
+    /// Serves the request whose head is here, `len` bytes. Not inlined: an idle connection's stack
+    /// is shallow.
     #[inline(never)]
-    fn serve_next(&mut self) -> Result<(), Stop> {
-        let head = match self.scan.find(self.input.unread(), &self.limits) {
-            Ok(Some(len)) => {
-                let head = Head::parse(&self.input.unread()[..len], &self.scan, &self.limits);
-                self.input.take(len);
-                head
-            }
-            _ => unreachable!("next_head found it"),
-        };
+    fn serve_next(&mut self, len: usize) -> Result<(), Stop> {
+        let head = Head::parse(&self.input.unread()[..len], &self.scan, &self.limits);
+        self.input.take(len);
         (self.scan, self.head_due) = (Scan::default(), Deadline::NEVER);
         let head = head.map_err(Stop::Refused)?;
         let asked = Asked {
@@ -179,15 +174,15 @@ impl<'a> Conn<'a> {
             is_head: head.method == Method::HEAD,
             keep_alive: head.keep_alive && !self.base.is_draining(),
         };
-        let (body, feed) = self.body_of(&head);
+        let (body, channel) = self.body_of(&head);
         self.begin();
         // Earlier answers must not wait for a handler that waits.
         self.out.flush_soon();
         let outcome = self.dispatch(head, asked, body)?;
-        let sent = self.answer(outcome, asked, feed.as_deref())?;
+        let sent = self.answer(outcome, asked, channel.as_deref())?;
         self.out.set_responding(false);
         self.unsettled.errors += u64::from(sent.is_error);
-        let goes_on = self.take_back(feed, sent.keep_alive)?;
+        let goes_on = self.take_back(channel, sent.keep_alive)?;
         if !goes_on {
             return Err(Stop::Done);
         }
@@ -203,7 +198,7 @@ impl<'a> Conn<'a> {
     }
 
     /// The body of a request: here already, or to be read while it is served.
-    fn body_of(&mut self, head: &Head) -> (Body, Option<Arc<Feed>>) {
+    fn body_of(&mut self, head: &Head) -> (Body, Option<Arc<BodyChannel>>) {
         let length = match head.framing {
             Framing::Length(length) => Some(length),
             Framing::Chunked => None,
@@ -216,7 +211,7 @@ impl<'a> Conn<'a> {
             return (Body::here(bytes), None);
         }
         let input = std::mem::replace(&mut self.input, Input::new(Vec::new()));
-        let feed = Feed::new(Source::new(
+        let channel = BodyChannel::new(BodyReader::new(
             input,
             BodyDecoder::new(head.framing, &self.limits),
             self.stream.clone(),
@@ -224,7 +219,7 @@ impl<'a> Conn<'a> {
             self.options.body_timeout,
             head.expects_continue,
         ));
-        (Body::coming(feed.clone(), length), Some(feed))
+        (Body::coming(channel.clone(), length), Some(channel))
     }
 
     /// Runs the handler, and waits until there is an outcome.
@@ -276,11 +271,11 @@ impl<'a> Conn<'a> {
         &self,
         outcome: Outcome,
         mut asked: Asked,
-        feed: Option<&Feed>,
+        channel: Option<&BodyChannel>,
     ) -> Result<Sent, Stop> {
         asked.keep_alive &= !self.base.is_draining();
-        if let Some(feed) = feed {
-            let state = feed.look(|source| (source.failure, source.can_skip()));
+        if let Some(channel) = channel {
+            let state = channel.look(|reader| (reader.failure, reader.can_skip()));
             let (failure, can_skip) = state.unwrap_or((None, false));
             asked.keep_alive &= can_skip;
             // What the handler made of a part of a request is not sent.
@@ -300,17 +295,21 @@ impl<'a> Conn<'a> {
     }
 
     /// Takes back the input that was lent to the request. Whether the next one can be read.
-    fn take_back(&mut self, feed: Option<Arc<Feed>>, keep_alive: bool) -> Result<bool, Stop> {
-        let Some(feed) = feed else { return Ok(keep_alive) };
-        let Some(mut source) = feed.reclaim() else { return Ok(false) };
-        let goes_on = keep_alive && source.can_skip() && {
-            if !source.decoder.is_end() {
+    fn take_back(
+        &mut self,
+        channel: Option<Arc<BodyChannel>>,
+        keep_alive: bool,
+    ) -> Result<bool, Stop> {
+        let Some(channel) = channel else { return Ok(keep_alive) };
+        let Some(mut reader) = channel.reclaim() else { return Ok(false) };
+        let goes_on = keep_alive && reader.can_skip() && {
+            if !reader.decoder.is_end() {
                 // The client may wait for the answer before it sends the rest.
                 self.flush()?;
             }
-            source.skip()
+            reader.skip()
         };
-        self.input = source.input;
+        self.input = reader.input;
         Ok(goes_on)
     }
 
@@ -362,9 +361,9 @@ fn refusal(error: Error) -> Response {
     Response::text(format!("{}: {}\n", error.status(), error.text())).with_status(error.status())
 }
 
-/// So many bytes of answers are worth a write while there are more requests to serve.
+/// Bytes of responses that are worth a write while there are more requests to serve.
 const FLUSH_THRESHOLD: usize = 64 << 10;
-/// After so many requests without a wait, others get a turn.
+/// Requests served without a wait, after which other coroutines get a turn.
 const IN_A_ROW: u32 = 32;
 /// A connection that waits for so long for a request is likely to wait for longer.
 const IDLE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Both ways of a connection: many requests with one read, many answers with one write.
+//! Read buffer and write queue: many requests with one read, many responses with one write.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -53,7 +53,7 @@ impl Input {
     }
 }
 
-/// The way out. May be used from anywhere; what is appended leaves in that order.
+/// The write queue. May be used from anywhere; what is appended leaves in that order.
 pub(super) struct Out {
     stream: Arc<Stream>,
     stall: Duration,

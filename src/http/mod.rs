@@ -17,9 +17,9 @@
 // What it may call: rt, net, wire, protocol.
 
 mod body;
+mod body_channel;
 mod conn;
 mod date;
-mod feed;
 mod handler;
 mod io;
 mod options;

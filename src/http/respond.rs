@@ -124,7 +124,7 @@ enum Mode {
     Chunks,
     /// Up to the end of the connection: for HTTP/1.0.
     Plain,
-    /// So many bytes are left.
+    /// N more bytes.
     Exact(u64),
     /// There is no body, whatever is written.
     Nothing,
@@ -402,5 +402,5 @@ impl Slot {
     }
 }
 
-/// A long write is done in pieces of so many bytes.
+/// The size of the pieces in which a long write is done.
 const PIECE: usize = 64 << 10;

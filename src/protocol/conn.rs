@@ -124,6 +124,11 @@ impl Conn {
         self.state() >= State::Cut
     }
 
+    /// Whether its protocol has returned, so that nobody can be reached by it. From anywhere.
+    pub(crate) fn has_left(&self) -> bool {
+        self.state() == State::Left
+    }
+
     /// Closes it, once what was written before has been sent. A [`Session`] drops its requests in
     /// flight; without one they are answered first. Does not wait. From anywhere.
     pub fn close(self: &Arc<Self>) {

@@ -51,7 +51,7 @@ impl Connections {
 
     /// How many connections are open.
     pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.open.load(Ordering::Acquire)
     }
 
     #[inline]
@@ -155,7 +155,8 @@ impl Connections {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        // Whoever sees that there is one less sees that it has left, too.
+        self.0.open.fetch_sub(1, Ordering::Release);
     }
 }
 

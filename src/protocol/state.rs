@@ -10,7 +10,7 @@
 //! | cut | | | cancel | | | | left |
 //! | left | | | cancel | | | | |
 //!
-//! *drop* gives up the requests in flight without a word, *fail* with an error, and then hurries;
+//! *drop* forgets the requests in flight without a response, *fail* with an error, and then hurries;
 //! *hurry* cancels the handlers and cuts the connection a little later, *cancel* only cancels them.
 //! An empty field changes nothing.
 
@@ -56,7 +56,7 @@ pub(crate) enum Event {
 /// What a transition does, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Gives the requests in flight up without a word.
+    /// Drops the requests in flight without a response.
     DropRequests,
     /// Answers the requests in flight with an error.
     FailRequests,

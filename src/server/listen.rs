@@ -1,4 +1,4 @@
-//! The addresses of a server, and what to do when one cannot be had.
+//! The addresses of a server, and what to do when one cannot be bound.
 
 use std::error::Error;
 use std::fmt;

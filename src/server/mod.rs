@@ -222,7 +222,8 @@ impl Server {
     }
 
     fn connection(&self, id: u64) -> Result<Arc<Conn>, rpc::Error> {
-        self.shared.connections.get(id).ok_or_else(rpc::Error::gone)
+        let conn = self.shared.connections.get(id).filter(|conn| !conn.has_left());
+        conn.ok_or_else(rpc::Error::gone)
     }
 
     /// Runs `handler` once for each connection that has ended, with its number: as soon as the peer

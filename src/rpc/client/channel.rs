@@ -13,6 +13,7 @@ use super::reconnect;
 use super::request::Request;
 use super::shared::Shared;
 use crate::rpc::error::Kind;
+use crate::rpc::io::Writer;
 use crate::rpc::{ClientOptions, Code, Error, Protocol};
 use crate::rt::{self, Deadline, Pinned};
 
@@ -108,20 +109,20 @@ impl Channel {
         if queue.unsent() >= options.max_unsent {
             return Err((Error::crowded("too many bytes wait to be sent"), entry));
         }
-        let mut start_writer = false;
+        let mut writer = Writer::NotNeeded;
         let key = local.calls.begin(entry, |id| {
             let encode =
                 |buffer: &mut Vec<u8>| request.encode(buffer, options.protocol, id, &local.pushes);
             let encoded = if is_connected {
-                let (encoded, start) = queue.append(encode);
-                start_writer = start;
+                let (encoded, needed) = queue.append(encode);
+                writer = needed;
                 encoded
             } else {
                 queue.hold(encode)
             };
             encoded.map_err(|error| Error::request(error.to_string()))
         })?;
-        if start_writer {
+        if writer == Writer::Start {
             local.connection.start_writer(queue.clone());
         } else if !is_connected {
             drop(queue);

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use super::shared::Shared;
 use crate::net::{Addr, Stream};
 use crate::rpc::Error;
-use crate::rpc::io::WriteQueue;
+use crate::rpc::io::{WriteQueue, Writer};
 use crate::rt::{self, Deadline, Waiter, Waker};
 
 /// Worker-local. Lives as long as the client, through one socket after the other.
@@ -112,7 +112,7 @@ impl Connection {
         self.shared.status.set_connected();
         let queue = self.queue.borrow().clone();
         queue.attach(stream.clone());
-        if queue.release() {
+        if queue.release() == Writer::Start {
             self.start_writer(queue);
         }
     }

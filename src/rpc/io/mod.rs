@@ -4,4 +4,4 @@ mod read_buffer;
 mod write_queue;
 
 pub(super) use self::read_buffer::{FULL_READ, Missing, ReadBuffer, Taken};
-pub(super) use self::write_queue::WriteQueue;
+pub(super) use self::write_queue::{WriteQueue, Writer};

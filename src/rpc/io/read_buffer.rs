@@ -1,4 +1,4 @@
-//! The way into a connection: one read, many frames.
+//! The read buffer of a connection: one read, many frames.
 
 use std::io;
 
@@ -25,7 +25,7 @@ pub(in crate::rpc) struct Taken {
 pub(in crate::rpc) enum Missing {
     /// Nothing: they are left for later.
     Nothing,
-    /// At least so many more, for the frame that they begin; never 0.
+    /// At least N more, for the frame that they begin; never 0.
     Bytes(usize),
     /// More, and nobody can say how many.
     Some,

@@ -1,4 +1,4 @@
-//! The way out of a connection: many appends, few writes.
+//! The write queue of a connection: many appends, few writes.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -32,6 +32,15 @@ pub(in crate::rpc) struct WriteQueue {
     written: Cell<u64>,
 }
 
+/// Whether whoever appended has to start a writer, which calls [`flush`](WriteQueue::flush).
+#[must_use = "without a writer the bytes stay in the queue"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::rpc) enum Writer {
+    Start,
+    /// One runs, or nothing was appended.
+    NotNeeded,
+}
+
 impl WriteQueue {
     pub(in crate::rpc) fn new() -> WriteQueue {
         WriteQueue {
@@ -45,15 +54,14 @@ impl WriteQueue {
         }
     }
 
-    /// Tells where to write.
+    /// Sets where to write.
     pub(in crate::rpc) fn attach(&self, stream: Arc<Stream>) {
         self.stream.replace(Some(stream));
     }
 
-    /// Appends the frame that `encode` writes and passes on its result. The flag is true if the
-    /// caller must start a writer.
+    /// Appends the frame that `encode` writes and passes on its result.
     #[inline]
-    pub(in crate::rpc) fn append<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> (R, bool) {
+    pub(in crate::rpc) fn append<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> (R, Writer) {
         let mut buffer = self.buffer.borrow_mut();
         if buffer.capacity() == 0 {
             *buffer = spare();
@@ -62,13 +70,13 @@ impl WriteQueue {
         if self.shut.get() {
             buffer.clear();
         }
-        let start = !buffer.is_empty() && !self.active.replace(true);
+        let writer = self.writer_for(&buffer);
         let frames = self.frames.get() + 1;
         self.frames.set(frames);
         if frames >= EARLY_FRAMES || buffer.len() >= EARLY_BYTES {
             self.write_early(&mut buffer);
         }
-        (result, start)
+        (result, writer)
     }
 
     /// Writes what can be written without waiting, unless a writer is at it.
@@ -91,9 +99,15 @@ impl WriteQueue {
         encode(&mut self.buffer.borrow_mut())
     }
 
-    /// Whether held bytes wait for a writer; if so the caller must start it.
-    pub(in crate::rpc) fn release(&self) -> bool {
-        !self.buffer.borrow().is_empty() && !self.active.replace(true)
+    /// Lets held bytes go out.
+    pub(in crate::rpc) fn release(&self) -> Writer {
+        self.writer_for(&self.buffer.borrow())
+    }
+
+    #[inline]
+    fn writer_for(&self, buffer: &[u8]) -> Writer {
+        let starts = !buffer.is_empty() && !self.active.replace(true);
+        if starts { Writer::Start } else { Writer::NotNeeded }
     }
 
     /// Bytes appended and not yet handed to the kernel.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Connection;
 use super::conn::RpcConn;
+use super::dispatch::Incoming;
 use super::encode::WireReply;
 use super::registry::Registered;
 use crate::net::Addr;
@@ -105,12 +106,12 @@ impl Call {
         self.log_id
     }
 
-    /// The name the client gave the request, if it did. Bytes that are no UTF-8 are no name.
+    /// The name the client gave the request, if it did. `None` if it is not valid UTF-8.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref().and_then(|id| std::str::from_utf8(id).ok())
     }
 
-    /// When the client stops waiting, by this machine's clock and not counting the way here;
+    /// When the client stops waiting, by this machine's clock, transit time not counted;
     /// [`Deadline::NEVER`] if it did not say.
     pub fn deadline(&self) -> Deadline {
         self.deadline
@@ -198,34 +199,27 @@ pub(super) struct Bound {
     pub(super) method: Arc<Registered>,
 }
 
-/// What the frame said about a call.
-pub(super) struct Arrived<'a> {
-    pub(super) key: u64,
-    pub(super) correlation_id: i64,
-    pub(super) body: &'a [u8],
-    pub(super) attachment: &'a [u8],
-    pub(super) compress: Compress,
-    pub(super) deadline: Deadline,
-    pub(super) log_id: i64,
-    pub(super) request_id: &'a [u8],
-}
-
 impl Call {
-    pub(super) fn new(via: Arc<Bound>, arrived: &Arrived<'_>) -> Call {
-        let mut data = Vec::with_capacity(arrived.body.len() + arrived.attachment.len());
-        data.extend_from_slice(arrived.body);
-        data.extend_from_slice(arrived.attachment);
+    pub(super) fn new(
+        via: Arc<Bound>,
+        key: u64,
+        deadline: Deadline,
+        request: &Incoming<'_>,
+    ) -> Call {
+        let mut data = Vec::with_capacity(request.body.len() + request.attachment.len());
+        data.extend_from_slice(request.body);
+        data.extend_from_slice(request.attachment);
         Call {
             via,
-            key: arrived.key,
-            correlation_id: arrived.correlation_id,
+            key,
+            correlation_id: request.correlation_id,
             data,
-            body_len: arrived.body.len(),
+            body_len: request.body.len(),
             unpacked: None,
-            compress: arrived.compress,
-            deadline: arrived.deadline,
-            log_id: arrived.log_id,
-            request_id: (!arrived.request_id.is_empty()).then(|| arrived.request_id.into()),
+            compress: request.compress,
+            deadline,
+            log_id: request.log_id,
+            request_id: (!request.request_id.is_empty()).then(|| request.request_id.into()),
             started: false,
             answered: false,
         }

@@ -11,6 +11,7 @@ use super::connection::Unsent;
 use super::encode::{Format, WireReply};
 use super::state::{ConnState, InFlight};
 use crate::protocol::{Conn, Counters, End, Session, add};
+use crate::rpc::io::Writer;
 use crate::rpc::{Code, Error, Options};
 use crate::rt::{self, Deadline, Pinned, Waiter};
 use crate::sync::lock;
@@ -134,8 +135,8 @@ impl RpcConn {
 
     #[inline]
     pub(super) fn append(self: &Arc<Self>, local: &ConnState, encode: impl FnOnce(&mut Vec<u8>)) {
-        let ((), start_writer) = local.out.append(encode);
-        if start_writer {
+        let ((), writer) = local.out.append(encode);
+        if writer == Writer::Start {
             let conn = self.clone();
             if let Err(error) = rt::spawn_detached("rpc writer", move || conn.write()) {
                 let peer = self.base.peer();
@@ -302,9 +303,6 @@ impl RpcConn {
     }
 }
 
-/// So many calls of a connection that were not answered are named in the log.
-const MAX_NAMED: usize = 8;
-
 impl Session for RpcConn {
     fn in_flight(&self) -> usize {
         self.local().in_flight()
@@ -347,3 +345,6 @@ impl Session for RpcConn {
         self.rpc.forget(self.base.id());
     }
 }
+
+/// How many calls of a connection that were not answered are named in the log.
+const MAX_NAMED: usize = 8;

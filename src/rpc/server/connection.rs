@@ -79,8 +79,8 @@ impl Connection {
     }
 
     /// Closes the connection, once what was answered and pushed on it before has been sent. Calls
-    /// that are still in flight are cancelled ([`Call::is_canceled`](super::Call::is_canceled)), and
-    /// what answers them later is dropped; but a request of HTTP is answered first. Does not wait.
+    /// that are still in flight are canceled ([`Call::is_canceled`](super::Call::is_canceled)), and
+    /// what answers them later is dropped; but an HTTP request is answered first. Does not wait.
     /// The handler of closed connections runs as for any other, when the client has closed its side
     /// too, or a second later.
     ///
@@ -92,7 +92,8 @@ impl Connection {
     }
 
     fn conn(&self) -> Result<Arc<RpcConn>, Error> {
-        self.conn.upgrade().ok_or_else(Error::gone)
+        let conn = self.conn.upgrade().filter(|conn| !conn.base.has_left());
+        conn.ok_or_else(Error::gone)
     }
 }
 

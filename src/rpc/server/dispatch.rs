@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{self, Arrived, Bound, Call};
+use super::call::{self, Bound, Call};
 use super::conn::RpcConn;
 use super::encode::WireReply;
 use super::registry::{Lookup, Registered};
@@ -53,7 +53,7 @@ impl<'a> Dispatch<'a> {
         self.now = 0;
     }
 
-    /// Starts a call, or answers why not.
+    /// Starts a call, or responds with why not.
     #[inline]
     pub(super) fn start(&mut self, request: &Incoming<'_>) {
         if self.conn.base.is_canceled() {
@@ -66,17 +66,8 @@ impl<'a> Dispatch<'a> {
         let Some(via) = self.bind(request) else { return };
         let bytes = request.body.len() + request.attachment.len();
         let key = self.local.begin(id, via.method.index, bytes);
-        let arrived = Arrived {
-            key,
-            correlation_id: id,
-            body: request.body,
-            attachment: request.attachment,
-            compress: request.compress,
-            deadline: self.deadline(request.timeout_ms),
-            log_id: request.log_id,
-            request_id: request.request_id,
-        };
-        let call = Call::new(via.clone(), &arrived);
+        let deadline = self.deadline(request.timeout_ms);
+        let call = Call::new(via.clone(), key, deadline, request);
         // If it fails, the call was dropped with its closure, and said so.
         let _ = self.handlers.spawn("rpc call", |handler| move || call::run(via, call, handler));
     }
@@ -109,7 +100,7 @@ impl<'a> Dispatch<'a> {
                 if let Some(index) = self.bound.iter().position(known) {
                     return Some(self.bound[index].clone());
                 }
-                if self.bound.len() == MOST_BOUND {
+                if self.bound.len() == MAX_BOUND {
                     self.bound.clear();
                 }
                 self.last = self.bound.len();
@@ -151,5 +142,5 @@ fn is(method: &Registered, request: &Incoming<'_>) -> bool {
     *method.name == *request.method && *method.service == *request.service
 }
 
-/// A connection keeps so many methods at hand.
-const MOST_BOUND: usize = 64;
+/// How many methods a connection keeps at hand.
+const MAX_BOUND: usize = 64;

@@ -11,12 +11,12 @@ use crate::wire::http1::{BodyDecoder, CONTINUE, Error};
 
 /// A body that comes while its request is served: the connection's input, lent to the request
 /// until the answer is complete.
-pub(super) struct Feed {
-    source: Mutex<Option<Box<Source>>>,
+pub(super) struct BodyChannel {
+    reader: Mutex<Option<Box<BodyReader>>>,
 }
 
-/// See [`Feed`].
-pub(super) struct Source {
+/// See [`BodyChannel`].
+pub(super) struct BodyReader {
     pub(super) input: Input,
     pub(super) decoder: BodyDecoder,
     stream: Arc<Stream>,
@@ -28,38 +28,38 @@ pub(super) struct Source {
     pub(super) failure: Option<Error>,
 }
 
-impl Feed {
-    pub(super) fn new(source: Source) -> Arc<Feed> {
-        Arc::new(Feed { source: Mutex::new(Some(Box::new(source))) })
+impl BodyChannel {
+    pub(super) fn new(reader: BodyReader) -> Arc<BodyChannel> {
+        Arc::new(BodyChannel { reader: Mutex::new(Some(Box::new(reader))) })
     }
 
     /// Reads some of the body; 0 at its end. May suspend.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         // Taken out: no lock is held over a wait.
-        let source = self.lock().take();
-        let mut source =
-            source.ok_or_else(|| io::Error::other("the request is over, or read elsewhere"))?;
-        let result = source.read(buffer);
-        *self.lock() = Some(source);
+        let reader = self.lock().take();
+        let mut reader =
+            reader.ok_or_else(|| io::Error::other("the request is over, or read elsewhere"))?;
+        let result = reader.read(buffer);
+        *self.lock() = Some(reader);
         result
     }
 
-    /// Looks at the source, unless somebody reads.
-    pub(super) fn look<R>(&self, f: impl FnOnce(&Source) -> R) -> Option<R> {
+    /// Looks at the reader, unless it is being read.
+    pub(super) fn look<R>(&self, f: impl FnOnce(&BodyReader) -> R) -> Option<R> {
         self.lock().as_deref().map(f)
     }
 
     /// Takes the input back: the request is over. `None` if somebody reads.
-    pub(super) fn reclaim(&self) -> Option<Box<Source>> {
+    pub(super) fn reclaim(&self) -> Option<Box<BodyReader>> {
         self.lock().take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Source>>> {
-        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Box<BodyReader>>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Source {
+impl BodyReader {
     pub(super) fn new(
         input: Input,
         decoder: BodyDecoder,
@@ -67,8 +67,8 @@ impl Source {
         out: Arc<Out>,
         timeout: Option<Duration>,
         is_expected: bool,
-    ) -> Source {
-        Source { input, decoder, stream, out, timeout, is_expected, failure: None }
+    ) -> BodyReader {
+        BodyReader { input, decoder, stream, out, timeout, is_expected, failure: None }
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -122,7 +122,7 @@ impl Source {
         self.decoder.is_end()
             || (!self.is_expected
                 && self.failure.is_none()
-                && self.decoder.left().is_none_or(|left| left <= MOST_SKIPPED))
+                && self.decoder.left().is_none_or(|left| left <= MAX_SKIPPED))
     }
 
     /// Reads and throws away what is left of the body. False if that is too much.
@@ -133,7 +133,7 @@ impl Source {
         self.timeout = Some(SKIP_TIME);
         while !self.decoder.is_end() {
             match self.read(&mut buffer) {
-                Ok(count) if skipped < MOST_SKIPPED && !deadline.has_passed() => {
+                Ok(count) if skipped < MAX_SKIPPED && !deadline.has_passed() => {
                     skipped += count as u64;
                 }
                 _ => return false,
@@ -144,5 +144,5 @@ impl Source {
 }
 
 /// Bytes of a body that nobody wanted, beyond which it is cheaper to close the connection.
-const MOST_SKIPPED: u64 = 256 << 10;
+const MAX_SKIPPED: u64 = 256 << 10;
 const SKIP_TIME: Duration = Duration::from_secs(5);
