@@ -94,6 +94,39 @@ void a_call() {
   CHECK(controller.Failed());
 }
 
+void bytes_and_typed_calls() {
+  auto server = fastrpc::RpcServer::make("127.0.0.1", 0, {}, std::nothrow);
+  CHECK(server.ok());
+  auto echo = [](const echo::EchoRequest& request) -> fastrpc::Result<echo::EchoResponse> {
+    if (request.message().empty()) return fastrpc::Error::service(2042, "empty");
+    echo::EchoResponse response;
+    response.set_response(request.message());
+    return response;
+  };
+  CHECK(server->add_method(&echo::EchoService::Echo, echo, std::nothrow).ok());
+  auto bytes = [](fastrpc::Call& call) { (void)call.reply(call.body(), std::nothrow); };
+  CHECK(server->add_method("demo.Bytes", "Echo", bytes, std::nothrow).ok());
+  auto page = [](fastrpc::http::Request& request, fastrpc::http::Response& response) {
+    (void)response.body(request.path(), std::nothrow);
+  };
+  CHECK(server->route("GET", "/", page, std::nothrow).ok());
+  CHECK(server->fallback(page, std::nothrow).ok());
+  CHECK(server->on_close([](std::uint64_t) {}, std::nothrow).ok());
+  CHECK(server->listen(std::nothrow).ok());
+  auto client = fastrpc::Client::make("127.0.0.1", server->port(), {}, std::nothrow);
+  CHECK(client.ok());
+  CHECK(client->on_close([](const fastrpc::Error&) {}, std::nothrow).ok());
+  CHECK(client->on_push([](std::string_view, std::string_view) {}, std::nothrow).ok());
+  CHECK(client->call("demo.Bytes", "Echo", "bytes", std::nothrow)->body() == "bytes");
+  echo::EchoRequest request;
+  auto failed = fastrpc::call(*client, &echo::EchoService::Stub::Echo, request, std::nothrow);
+  CHECK(!failed && failed.error().is_service_error() && failed.error().code() == 2042);
+  request.set_message("typed");
+  auto typed = fastrpc::call(*client, &echo::EchoService::Stub::Echo, request, std::nothrow);
+  CHECK(typed && typed->response() == "typed");
+  CHECK(server->stop(1s, std::nothrow).ok());
+}
+
 // What has no result to tell by ends the process, and says why.
 void the_rest_aborts() {
   pid_t child = fork();
@@ -119,5 +152,6 @@ int main() {
   RUN(locks_and_queues);
   RUN(a_pool);
   RUN(a_call);
+  RUN(bytes_and_typed_calls);
   google::protobuf::ShutdownProtobufLibrary();
 }
