@@ -9,6 +9,7 @@
 
 namespace fastrpc::detail {
 
+// The mixin of RpcClient, `Client`: methods of 2016 by those of today.
 template <typename Client>
 class OriginalClient {
  public:

@@ -37,6 +37,7 @@ class OriginalState final : public ServerObserver {
   std::shared_ptr<HttpHandler> http_handler;
 };
 
+// The mixin of RpcServer, `Server`: methods of 2016 by those of today.
 template <typename Server>
 class OriginalServer {
  public:
