@@ -1,6 +1,6 @@
 //! Callbacks: the types of functions, and of what frees their data.
 //!
-//! A callback is a triple (function, user data, drop). [`UserData`] owns the last two from the
+//! A callback is a triple (function, user data, drop). `UserData` owns the last two from the
 //! first line of an export on, so that `drop` runs exactly once on every path: after the last call
 //! of the function has ended, or when the export fails.
 

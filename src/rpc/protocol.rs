@@ -1,6 +1,6 @@
 //! The protocols of frames that a client can speak.
 
-/// What a [`Client`](super::Client) speaks. A [`Server`](super::Server) speaks all of them on each
+/// What a [`Client`](super::Client) speaks. A [`Server`](crate::Server) speaks all of them on each
 /// of its ports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
