@@ -108,7 +108,7 @@ constexpr void check_coroutine_function() {
   static_assert(std::is_invocable_v<F&>,
                 "fastrpc::spawn(f): f is called without arguments; let it capture what it needs: "
                 "[x] { return work(x); }");
-  static_assert(!std::is_reference_v<ResultOf<F&>>,
+  static_assert(!kReturnsReference<F&>,
                 "fastrpc::spawn(f): f returns a value or a pointer, not a reference");
 }
 

@@ -260,7 +260,7 @@ class ThreadPool {
     static_assert(std::is_invocable_v<F&>,
                   "fastrpc::ThreadPool::run(f), submit(f), post(f): f is called without arguments; "
                   "let it capture what it needs: [x] { return work(x); }");
-    static_assert(!std::is_reference_v<detail::ResultOf<F&>>,
+    static_assert(!detail::kReturnsReference<F&>,
                   "fastrpc::ThreadPool: a job returns a value or a pointer, not a reference");
   }
 
@@ -321,7 +321,7 @@ auto blocking(F&& function, std::nothrow_t) {
   static_assert(std::is_invocable_v<F&>,
                 "fastrpc::blocking(f): f is called without arguments: [&] { return read(x); }");
   using T = detail::ResultOf<F&>;
-  static_assert(!std::is_reference_v<T>,
+  static_assert(!detail::kReturnsReference<F&>,
                 "fastrpc::blocking(f): f returns a value or a pointer, not a reference");
   detail::Outcome<T> outcome("a blocking call");
   if (auto called = detail::call_blocking(outcome, function); !called)
@@ -333,7 +333,7 @@ auto blocking(F&& function) {
   static_assert(std::is_invocable_v<F&>,
                 "fastrpc::blocking(f): f is called without arguments: [&] { return read(x); }");
   using T = detail::ResultOf<F&>;
-  static_assert(!std::is_reference_v<T>,
+  static_assert(!detail::kReturnsReference<F&>,
                 "fastrpc::blocking(f): f returns a value or a pointer, not a reference");
   detail::Outcome<T> outcome("a blocking call");
   detail::call_blocking(outcome, function).value();

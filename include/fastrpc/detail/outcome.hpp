@@ -12,17 +12,22 @@
 
 namespace fastrpc::detail {
 
-// What an F returns that is called without arguments; void if it cannot be, which callers report.
+// What an F returns that is called without arguments. Void if it cannot be called so, and no
+// reference: callers refuse both, in their own words.
 template <typename F, bool = std::is_invocable_v<F>>
 struct CallResult {
   using Type = void;
+  static constexpr bool kIsReference = false;
 };
 template <typename F>
 struct CallResult<F, true> {
-  using Type = std::invoke_result_t<F>;
+  using Type = std::remove_reference_t<std::invoke_result_t<F>>;
+  static constexpr bool kIsReference = std::is_reference_v<std::invoke_result_t<F>>;
 };
 template <typename F>
 using ResultOf = typename CallResult<F>::Type;
+template <typename F>
+constexpr bool kReturnsReference = CallResult<F>::kIsReference;
 
 // The result of a function run elsewhere: its value, or the exception that left it. The exception
 // is in the log in any case: as news of level INFO when somebody takes it, as an error when nobody
