@@ -112,7 +112,7 @@ std::string says_the_same(F f) {
 // Runs `f()`, which returns what it saw as text, in a hooked coroutine that is canceled as soon as
 // `waits()`.
 template <typename F, typename Waits>
-std::string says_when_cancelled(F f, Waits waits) {
+std::string says_when_canceled(F f, Waits waits) {
   auto coroutine = start_hooked(f);
   until(waits);
   coroutine.cancel();

@@ -416,9 +416,9 @@ http {
   Process server_;
 };
 
-void a_cancelled_wait_is_reported() {
+void a_canceled_wait_is_reported() {
   Client::begun = 0;
-  std::string said = says_when_cancelled(
+  std::string said = says_when_canceled(
       [] {
         Client client(0);
         client.set_url("/endless");
@@ -463,7 +463,7 @@ int main(int argc, char** argv) {
   RUN_SCENARIO(a_read_timeout_is_the_clients);
   RUN_SCENARIO(a_server_that_says_nothing_is_given_up);
   RUN_SCENARIO(a_refused_connection_is_reported);
-  RUN_SCENARIO(a_cancelled_wait_is_reported);
+  RUN_SCENARIO(a_canceled_wait_is_reported);
   auto a_killed_server = [&] { a_killed_server_ends_what_waits(server); };
   RUN_SCENARIO(a_killed_server);
 }

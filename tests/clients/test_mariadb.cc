@@ -305,9 +305,8 @@ std::string wait_long(int way) {
   return said + ", then " + words(connection.get());
 }
 
-void a_cancelled_wait_is_reported() {
-  std::string said =
-      says_when_cancelled([] { return wait_long(0); }, [] { return are_waiting(1); });
+void a_canceled_wait_is_reported() {
+  std::string said = says_when_canceled([] { return wait_long(0); }, [] { return are_waiting(1); });
   CHECK(said.find("error " + std::to_string(CR_SERVER_LOST)) == 0);
   end_all_waits();
 }
@@ -378,7 +377,7 @@ int main(int argc, char** argv) {
   RUN_SCENARIO(a_read_timeout_is_the_clients);
   RUN_SCENARIO(a_server_that_says_nothing_is_given_up);
   RUN_SCENARIO(a_refused_connection_is_reported);
-  RUN_SCENARIO(a_cancelled_wait_is_reported);
+  RUN_SCENARIO(a_canceled_wait_is_reported);
   auto a_killed_server = [&] {
     for (int way = 0; way < kWays; ++way) {
       if (way > 0) restart();

@@ -216,7 +216,7 @@ void notifications_reach_those_who_listen() {
   });
 }
 
-void a_query_is_cancelled() {
+void a_query_is_canceled() {
   std::string said = says_the_same([] {
     Connection connection = dial();
     CHECK(PQsendQuery(connection.get(), "SELECT pg_sleep(100)") == 1);
@@ -279,9 +279,8 @@ bool are_waiting(int count) {
   return value(query(dial(), text)) == std::to_string(count);
 }
 
-void a_cancelled_wait_is_reported() {
-  std::string said =
-      says_when_cancelled([] { return wait_long(0); }, [] { return are_waiting(1); });
+void a_canceled_wait_is_reported() {
+  std::string said = says_when_canceled([] { return wait_long(0); }, [] { return are_waiting(1); });
   CHECK(said.find("Operation canceled") != std::string::npos);
   // The server does not notice by itself.
   query(dial(),
@@ -356,11 +355,11 @@ int main(int argc, char** argv) {
   RUN_SCENARIO(rows_come_while_they_are_read);
   RUN_SCENARIO(rows_are_copied_in_and_out);
   RUN_SCENARIO(notifications_reach_those_who_listen);
-  RUN_SCENARIO(a_query_is_cancelled);
+  RUN_SCENARIO(a_query_is_canceled);
   RUN_SCENARIO(errors_of_the_server_are_the_same);
   RUN_SCENARIO(a_server_that_says_nothing_is_given_up);
   RUN_SCENARIO(a_refused_connection_is_reported);
-  RUN_SCENARIO(a_cancelled_wait_is_reported);
+  RUN_SCENARIO(a_canceled_wait_is_reported);
   auto a_killed_server = [&] {
     for (int way = 0; way < kWays; ++way) {
       if (way > 0) restart();

@@ -164,9 +164,9 @@ bool are_waiting(int count) {
   return std::strstr(reply->str, ("blocked_clients:" + std::to_string(count)).c_str()) != nullptr;
 }
 
-void a_cancelled_wait_is_reported() {
+void a_canceled_wait_is_reported() {
   std::string said =
-      says_when_cancelled([] { return wait_for_ever(0); }, [] { return are_waiting(1); });
+      says_when_canceled([] { return wait_for_ever(0); }, [] { return are_waiting(1); });
   CHECK(said.find("errno " + std::to_string(ECANCELED)) != std::string::npos);
 }
 
@@ -207,7 +207,7 @@ int main(int argc, char** argv) {
   RUN_SCENARIO(messages_reach_those_who_subscribed);
   RUN_SCENARIO(a_read_timeout_is_the_clients);
   RUN_SCENARIO(a_refused_connection_is_reported);
-  RUN_SCENARIO(a_cancelled_wait_is_reported);
+  RUN_SCENARIO(a_canceled_wait_is_reported);
   auto a_killed_server = [&] {
     a_killed_server_ends_what_waits(server, 0);
     restart();

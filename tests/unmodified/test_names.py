@@ -100,7 +100,7 @@ class LookUps(unittest.TestCase):
         self.assertGreaterEqual(float(took), 500)
         self.assertLess(float(late), 400)
 
-    def test_a_cancelled_one_ends_at_once(self):
+    def test_a_canceled_one_ends_at_once(self):
         with Names(delay=None):
             ended = self.run_with("cancel")
         self.assertEqual(len(ended), FUNCTIONS)
