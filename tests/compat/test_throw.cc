@@ -198,15 +198,15 @@ struct Runs : XRunnable {
 
 void closures_and_threads() {
   AsynRun(&fail, "AsynRun");
-  CHECK(records().says("a coroutine", "AsynRun"));
+  CHECK(records().says("coroutine", "AsynRun"));
   CHECK(ProcessWithNewCro(NewClosure(&fail, "a coroutine of ours")));
-  CHECK(records().says("a coroutine", "a coroutine of ours"));
+  CHECK(records().says("coroutine", "a coroutine of ours"));
   CHECK(ProcessWithNewCro(google::protobuf::NewCallback(&fail, "one of protobuf's")));
-  CHECK(records().says("a coroutine", "one of protobuf's"));
+  CHECK(records().says("coroutine", "one of protobuf's"));
   RpcMgr::RunWithCoroutine(NewClosure(&fail, "RunWithCoroutine"));
-  CHECK(records().says("a coroutine", "RunWithCoroutine"));
+  CHECK(records().says("coroutine", "RunWithCoroutine"));
   RpcMgr::AsynRunWithCoro(NewClosure(&fail, "AsynRunWithCoro"));
-  CHECK(records().says("a coroutine", "AsynRunWithCoro"));
+  CHECK(records().says("coroutine", "AsynRunWithCoro"));
   RpcMgr::PutOutSideQueue(google::protobuf::NewCallback(&fail, "OutSideProcess"));
   CHECK(RpcClient::OutSideProcess(1000) == 1);
   CHECK(records().says("the outside queue", "OutSideProcess"));
