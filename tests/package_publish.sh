@@ -50,18 +50,20 @@ publish() {
 files() { cargo package --list --allow-dirty -p "$1" 2>/dev/null; }
 
 contains() {
-    local crate=$1 path
+    local crate=$1 list path
     shift
+    list=$(files "$crate")
     for path in "$@"; do
-        files "$crate" | grep -qxF "$path" || die "$crate lacks $path"
+        grep -qxF "$path" <<<"$list" || die "the package of $crate lacks $path"
     done
 }
 
 lacks() {
-    local crate=$1 path
+    local crate=$1 list path
     shift
+    list=$(files "$crate")
     for path in "$@"; do
-        ! files "$crate" | grep -q "^$path" || die "the package of $crate has $path"
+        ! grep -q "^$path" <<<"$list" || die "the package of $crate has $path"
     done
 }
 
