@@ -9,9 +9,10 @@ use crate::hook::errno;
 use crate::rt;
 use crate::sys::real;
 
-/// close(2), from any thread.
+/// close(2), from any thread. Unsafe as in the declaration that the standard library has of it, with
+/// which later compilers compare it; any number is allowed.
 #[unsafe(no_mangle)]
-extern "C" fn close(fd: c_int) -> c_int {
+unsafe extern "C" fn close(fd: c_int) -> c_int {
     closing(fd, || {
         // SAFETY: any number is allowed.
         unsafe { real::close(fd) }
@@ -21,7 +22,8 @@ extern "C" fn close(fd: c_int) -> c_int {
 /// close(2) under glibc's internal name.
 #[unsafe(no_mangle)]
 extern "C" fn __close(fd: c_int) -> c_int {
-    close(fd)
+    // SAFETY: any number is allowed.
+    unsafe { close(fd) }
 }
 
 /// dup2(2), from any thread.
