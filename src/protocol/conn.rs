@@ -3,10 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -15,7 +13,7 @@ use super::connections::{Admitted, Connections, OnClose};
 use super::counters::{Counters, add};
 use super::handlers::Handlers;
 use super::state::{Action, Event, State};
-use super::{End, Session};
+use super::{End, InFlight, Session};
 use crate::net::{Addr, Scratch, Stream};
 use crate::rt::{self, Deadline, Pinned, Waiter, Waker};
 
@@ -153,7 +151,7 @@ impl Conn {
     pub fn begin_request(self: &Arc<Self>) -> InFlight {
         self.requests_began(1);
         self.publish();
-        InFlight { conn: self.clone(), is_error: Cell::new(false), on_worker: PhantomData }
+        InFlight::new(self.clone())
     }
 
     /// Reads what there is, at most `buffer.len()` bytes, and counts it; 0 is the end of the
@@ -486,29 +484,6 @@ impl fmt::Debug for Conn {
             .field("peer", &self.peer)
             .field("state", &self.state())
             .finish_non_exhaustive()
-    }
-}
-
-/// A request in flight: see [`Conn::begin_request`].
-#[derive(Debug)]
-#[must_use = "the request is in flight as long as this lives"]
-pub struct InFlight {
-    conn: Arc<Conn>,
-    is_error: Cell<bool>,
-    /// It counts on the connection's worker.
-    on_worker: PhantomData<Rc<()>>,
-}
-
-impl InFlight {
-    /// Counts it as answered with an error.
-    pub fn set_error(&self) {
-        self.is_error.set(true);
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.conn.requests_ended(1, u64::from(self.is_error.get()));
     }
 }
 

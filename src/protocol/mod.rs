@@ -21,10 +21,12 @@ mod conn;
 mod connections;
 mod counters;
 mod handlers;
+mod in_flight;
 mod state;
 
-pub use self::conn::{Conn, InFlight};
+pub use self::conn::Conn;
 pub use self::counters::ProtocolStats;
+pub use self::in_flight::InFlight;
 
 pub(crate) use self::connections::{Admitted, Connections};
 pub(crate) use self::counters::{Counters, add};
