@@ -30,7 +30,7 @@ void a_get_request_is_taken_apart() {
   CHECK(parser.get_param("kk") == "23424" && parser.get_param_int("kk") == 23424);
   CHECK(parser.get_param_int("n") == -5 && parser.get_param_int("none") == 0);
   CHECK(parser.get_param("_x").empty() && parser.get_param("e") == "a%20b");
-  CHECK(parser.get_param_string() == "kk=23424&n=-5&kk=2&_x=1&e=a%20b");
+  CHECK_EQ(parser.get_param_string(), "kk=23424&n=-5&kk=2&_x=1&e=a%20b");
   CHECK(parser.get_cookie() == "a=1; b=2" && parser.get_head_field("X-Twice") == "one");
   CHECK(parser.get_head_field("HOST") == "here" && parser.get_head_field("None").empty());
   parser.parse_form_body();
@@ -73,8 +73,8 @@ void targets_of_every_form_have_an_object() {
   for (const auto& [target, object] : objects) {
     std::string text = "GET " + target + " HTTP/1.1\r\n\r\n";
     CHttpParser parser;
-    CHECK(parser.parse_head(text.data(), size_of(text)) == size_of(text));
-    CHECK(parser.get_object() == object);
+    CHECK_EQ(parser.parse_head(text.data(), size_of(text)), size_of(text));
+    CHECK_EQ(parser.get_object(), object);
   }
 }
 
@@ -84,7 +84,7 @@ void responses_and_other_methods_are_read() {
   CHECK(parser.get_http_method() == HTTP_UTIL_METHOD_RESP && parser.getContentLen() == 2);
   CHECK(parser.get_method_name().empty());
   text = "PUT /x HTTP/1.1\nA:b\n\n";
-  CHECK(parser.parse_head(text.data(), size_of(text)) == size_of(text));
+  CHECK_EQ(parser.parse_head(text.data(), size_of(text)), size_of(text));
   CHECK(parser.get_http_method() == HTTP_UTIL_METHOD_NONE && parser.get_method_name() == "PUT");
   CHECK(parser.get_head_field("A") == "b" && parser.getContentLen() == 0);
 }
@@ -113,9 +113,9 @@ void bad_heads_are_refused_and_leave_nothing() {
   };
   for (const auto& text : bad) {
     CHttpParser parser;
-    CHECK(parser.parse_head(text.data(), size_of(text)) == -1);
+    CHECK_EQ(parser.parse_head(text.data(), size_of(text)), -1);
     CHECK(parser.get_uri().empty() && parser.get_head_field("A").empty());
-    CHECK(length_of(text) == -1);
+    CHECK_EQ(length_of(text), -1);
   }
   CHttpParser parser;
   CHECK(parser.parse_head(nullptr, 5) == -1 && parser.parse_head("GET", -1) == -1);
@@ -128,9 +128,9 @@ void every_beginning_of_a_message_is_incomplete() {
         std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
                     "4;ext=1\r\nabcd\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n")}) {
     for (std::size_t size = 0; size < whole.size(); ++size)
-      CHECK(CHttpLengthAnaly::get_length(whole.data(), static_cast<int>(size)) == 0);
-    CHECK(length_of(whole) == size_of(whole));
-    CHECK(length_of(whole + "GET / HTTP/1.1\r\n") == size_of(whole));
+      CHECK_EQ(CHttpLengthAnaly::get_length(whole.data(), static_cast<int>(size)), 0);
+    CHECK_EQ(length_of(whole), size_of(whole));
+    CHECK_EQ(length_of(whole + "GET / HTTP/1.1\r\n"), size_of(whole));
   }
 }
 
@@ -140,22 +140,22 @@ void lengths_tell_where_the_body_is() {
   CHECK(CHttpLengthAnaly::get_length_ex(text.data(), size_of(text), position, length) ==
         size_of(text) - 4);
   CHECK(text.substr(static_cast<std::size_t>(position), 3) == "abc" && length == 3);
-  CHECK(length_of("HTTP/1.1 204 No Content\r\n\r\nnext") == 27);
-  CHECK(length_of("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n") == 48);
+  CHECK_EQ(length_of("HTTP/1.1 204 No Content\r\n\r\nnext"), 27);
+  CHECK_EQ(length_of("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"), 48);
   // How requests are smuggled, and chunks that are none.
   CHECK(length_of("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n") ==
         -1);
   std::string chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
-  CHECK(length_of(chunked + "x\r\n") == -1);
-  CHECK(length_of(chunked + "1\r\na") == 0);
-  CHECK(length_of(chunked + "1\r\nab\r\n") == -1);
-  CHECK(length_of(chunked + "ffffffffffffffff\r\n") == -1);
-  CHECK(length_of(std::string((1 << 20) + 1, 'a')) == -1);
+  CHECK_EQ(length_of(chunked + "x\r\n"), -1);
+  CHECK_EQ(length_of(chunked + "1\r\na"), 0);
+  CHECK_EQ(length_of(chunked + "1\r\nab\r\n"), -1);
+  CHECK_EQ(length_of(chunked + "ffffffffffffffff\r\n"), -1);
+  CHECK_EQ(length_of(std::string((1 << 20) + 1, 'a')), -1);
 }
 
 void urls_are_decoded_as_the_original_did() {
-  CHECK(CHttpParser::UrlDecode("a+b%20c%e4%BD%A0") == "a b c\xe4\xbd\xa0");
-  CHECK(CHttpParser::UrlDecode("%41%2F%26") == "%41%2F%26");
+  CHECK_EQ(CHttpParser::UrlDecode("a+b%20c%e4%BD%A0"), "a b c\xe4\xbd\xa0");
+  CHECK_EQ(CHttpParser::UrlDecode("%41%2F%26"), "%41%2F%26");
   CHECK(CHttpParser::UrlDecode("%") == "%" && CHttpParser::UrlDecode("%2") == "%2");
   CHECK(CHttpParser::UrlDecode("%zz%3") == "%zz%3" && CHttpParser::UrlDecode("%25") == "%");
 }
@@ -174,21 +174,21 @@ void responses_are_written_as_the_original_did() {
   CHECK(response ==
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/html;charset=utf-8\r\n"
         "Connection: keep-alive\r\n\r\nhello");
-  CHECK(length_of(response) == size_of(response));
+  CHECK_EQ(length_of(response), size_of(response));
   CHttpResponseMaker::make_string(std::string("\0x", 2), response, type, "A: b");
-  CHECK(length_of(response) == size_of(response));
+  CHECK_EQ(length_of(response), size_of(response));
 
   char buffer[128];
   int made = CHttpResponseMaker::make("hi", 2, buffer, sizeof buffer, "text/plain");
   CHECK(made > 0 && buffer[made] == '\0' && length_of(std::string(buffer)) == made);
-  CHECK(CHttpResponseMaker::make("hi", 2, buffer, made, "text/plain") == -1);
-  CHECK(CHttpResponseMaker::make("hi", -1, buffer, sizeof buffer, "text/plain") == -1);
+  CHECK_EQ(CHttpResponseMaker::make("hi", 2, buffer, made, "text/plain"), -1);
+  CHECK_EQ(CHttpResponseMaker::make("hi", -1, buffer, sizeof buffer, "text/plain"), -1);
 
   CHttpResponseMaker::make_404_error(response);
   CHECK(response.rfind("HTTP/1.1 404 ", 0) == 0 && length_of(response) == size_of(response));
   CHttpResponseMaker::make_302_error("/there\r\nSet-Cookie: evil=1", "<b>", response);
   CHttpParser parser(response.data(), size_of(response));
-  CHECK(parser.get_head_field("Location") == "/thereSet-Cookie: evil=1");
+  CHECK_EQ(parser.get_head_field("Location"), "/thereSet-Cookie: evil=1");
   CHECK(parser.get_head_field("Set-Cookie").empty());
   CHECK(response.find("<b>") == std::string::npos && length_of(response) == size_of(response));
 }
@@ -209,7 +209,7 @@ void requests_are_written_and_read_back() {
   post.add_param("a", "1");
   char buffer[256];
   int made = post.make("h", 80, "", buffer, sizeof buffer);
-  CHECK(made == CHttpLengthAnaly::get_length(buffer, made));
+  CHECK_EQ(made, CHttpLengthAnaly::get_length(buffer, made));
   CHECK(parser.parse_head(buffer, made) > 0);
   parser.parse_form_body();
   CHECK(parser.get_http_method() == HTTP_UTIL_METHOD_POST && parser.get_param("a") == "1");

@@ -79,7 +79,7 @@ void results_and_exceptions_come_back() {
       return std::this_thread::get_id();
     });
     CHECK(text == "ab" && id != std::this_thread::get_id());
-    CHECK(*pool.run([] { return std::make_unique<int>(8); }) == 8);
+    CHECK_EQ(*pool.run([] { return std::make_unique<int>(8); }), 8);
     pool.run([] {});
     struct Own : std::runtime_error {
       using std::runtime_error::runtime_error;
@@ -90,14 +90,14 @@ void results_and_exceptions_come_back() {
       pool.run([] { throw Own("told"); });
     } catch (const Own& error) {
       code = error.code;
-      CHECK(std::string(error.what()) == "told");
+      CHECK_EQ(std::string(error.what()), "told");
     }
-    CHECK(code == 7);
+    CHECK_EQ(code, 7);
     auto failed = pool.run([]() -> int { throw std::runtime_error("again"); }, std::nothrow);
     CHECK(!failed.ok() && failed.error().status() == FASTRPC_EEXCEPTION);
-    CHECK(failed.error().text() == "again");
-    CHECK(pool.run([] { return 5; }, std::nothrow).value() == 5);
-    CHECK(pool.run_for(30s, [] { return 6; }) == 6);
+    CHECK_EQ(failed.error().text(), "again");
+    CHECK_EQ(pool.run([] { return 5; }, std::nothrow).value(), 5);
+    CHECK_EQ(pool.run_for(30s, [] { return 6; }), 6);
   });
 }
 
@@ -112,7 +112,7 @@ void a_time_out_leaves_what_has_begun() {
     auto second = pool.run_for(
         1ms, [unbegun] { ++*unbegun; }, std::nothrow);
     CHECK(!second.ok() && second.error().is_timeout());
-    CHECK(unbegun.use_count() == 1);
+    CHECK_EQ(unbegun.use_count(), 1);
     gate->open();
     pool.shutdown();
     CHECK(*unbegun == 0 && gate.use_count() == 1);
@@ -158,9 +158,9 @@ void the_original_spelling_works() {
     std::string note;
     CHECK(mgr->TPRun(&counter, &Counter::add, 4, note) == 4 && note == "+");
     mgr->TPRun(counter, &Counter::twice);
-    CHECK(mgr->AddJob(&counter, &Counter::value) == 8);
-    CHECK(mgr->TPRun(triple, 5) == 15);
-    CHECK(mgr->TPRun([&note] { return note.size(); }) == 1);
+    CHECK_EQ(mgr->AddJob(&counter, &Counter::value), 8);
+    CHECK_EQ(mgr->TPRun(triple, 5), 15);
+    CHECK_EQ(mgr->TPRun([&note] { return note.size(); }), 1);
     mgr->TPRun(new Task);
     bool thrown = false;
     try {
@@ -185,7 +185,7 @@ void nested_jobs_run_right_there() {
   std::function<int(int)> nest = [&](int depth) -> int {
     return depth == 0 ? 0 : 1 + mgr.TPRun([&] { return nest(depth - 1); });
   };
-  CHECK(mgr.TPRun([&] { return nest(200); }) == 200);
+  CHECK_EQ(mgr.TPRun([&] { return nest(200); }), 200);
   std::string what;
   try {
     mgr.TPRun([&] { mgr.TPRun([] { throw std::runtime_error("deep"); }); });
@@ -205,7 +205,7 @@ void the_log_says_what_left_a_job() {
   fastrpc::TPMgr mgr(1);
   mgr.TPAsynRun([] { throw std::runtime_error("lonely"); });
   eventually([&] { return seen->load(); });
-  CHECK(mgr.TPRun([] { return 1; }) == 1);
+  CHECK_EQ(mgr.TPRun([] { return 1; }), 1);
   fastrpc_set_log(FASTRPC_LOG_WARN, nullptr, nullptr, nullptr, nullptr);
 }
 
@@ -229,14 +229,14 @@ void shutdown_runs_what_was_accepted() {
     CHECK(pool.run([] {}, std::nothrow).error().is_closed());
     gate.open();
     pool.shutdown();
-    CHECK(pool.stats().threads == 0);
+    CHECK_EQ(pool.stats().threads, 0);
   });
 }
 
 void its_own_job_cannot_wait_for_it() {
   auto pool = std::make_unique<fastrpc::ThreadPool>(1);
   auto status = pool->run([&] { return pool->shutdown(std::nothrow).error().status(); });
-  CHECK(status == FASTRPC_EBUSY);
+  CHECK_EQ(status, FASTRPC_EBUSY);
   // A job may destroy it all the same: the threads end by themselves.
   fastrpc::WaitGroup gone;
   gone.add(1);
@@ -266,7 +266,7 @@ void a_cancelled_coroutine_waits_for_what_has_begun() {
   waiter.cancel();
   CHECK(!waiter.wait_for(20ms));
   gate.open();
-  CHECK(waiter.join() == 9);
+  CHECK_EQ(waiter.join(), 9);
 }
 
 void a_full_pool_says_so() {
@@ -279,7 +279,7 @@ void a_full_pool_says_so() {
   pool.post([&gate] { gate.pass(); });
   gate.wait_for(1);
   pool.post([] {});
-  CHECK(pool.post([] {}, std::nothrow).error().status() == FASTRPC_ELIMIT);
+  CHECK_EQ(pool.post([] {}, std::nothrow).error().status(), FASTRPC_ELIMIT);
   gate.open();
   bool refused = false;
   try {
@@ -293,7 +293,7 @@ void a_full_pool_says_so() {
 void a_marked_call_gives_its_place_up() {
   fastrpc::ThreadPool pool(1);
   Gate gate;
-  pool.post([&gate] { CHECK(fastrpc::blocking([&gate] { return gate.pass(), 4; }) == 4); });
+  pool.post([&gate] { CHECK_EQ(fastrpc::blocking([&gate] { return gate.pass(), 4; }), 4); });
   gate.wait_for(1);
   pool.run([&gate] { gate.open(); });
   std::string what;
@@ -303,7 +303,7 @@ void a_marked_call_gives_its_place_up() {
     what = error.what();
   }
   CHECK(what == "inside" && fastrpc::blocking([] { return 3; }) == 3);
-  CHECK(pool.stats().peak_threads == 2);
+  CHECK_EQ(pool.stats().peak_threads, 2);
 }
 
 void a_handle_gets_the_result_later() {
@@ -427,16 +427,16 @@ void calls_are_answered_and_made_from_pool_threads() {
          : stub.Echo(&controller, &request, &response, nullptr);
     return controller.Failed() ? controller.ErrorText() : response.response();
   };
-  CHECK(call("plain", false) == "plain");
+  CHECK_EQ(call("plain", false), "plain");
   // A job that waits for a call which another job of the same pool answers.
-  CHECK(mgr.TPRun([&] { return call("from a job", false); }) == "from a job");
+  CHECK_EQ(mgr.TPRun([&] { return call("from a job", false); }), "from a job");
 
   auto start = std::chrono::steady_clock::now();
   std::vector<fastrpc::Coroutine<std::string>> coroutines;
   for (int i = 0; i < 100; ++i)
     coroutines.push_back(
         fastrpc::spawn([&, i] { return mgr.TPRun(call, "n" + std::to_string(i), true); }));
-  for (int i = 0; i < 100; ++i) CHECK(coroutines[i].join() == "n" + std::to_string(i));
+  for (int i = 0; i < 100; ++i) CHECK_EQ(coroutines[i].join(), "n" + std::to_string(i));
   // Two by two they take 15 seconds; a busy machine needs more than the 0.3 of an idle one.
   CHECK(std::chrono::steady_clock::now() - start < 10s || !times_count());
   auto stats = mgr.pool().stats();

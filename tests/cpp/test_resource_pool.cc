@@ -25,7 +25,7 @@ void what_came_back_last_goes_out_first() {
   CHECK(pool.GetResQue() == nullptr);
   pool.PutResQue(&a);
   pool.PutResQue(&b);
-  CHECK(pool.size() == 2);
+  CHECK_EQ(pool.size(), 2);
   CHECK(pool.Get() == &b && pool.GetResQue() == &a && pool.GetResQue() == nullptr);
   CHECK(pool.Release(&a) && !pool.Release(nullptr));
   CHECK(pool.Get() == &a && pool.size() == 0);
@@ -50,13 +50,13 @@ void who_waits_longest_is_served_first() {
     }));
   }
   // Behind all of them on their worker: they wait by then.
-  fastrpc::spawn(first_worker, [&] { CHECK(waiting == kWaiters); }).join();
+  fastrpc::spawn(first_worker, [&] { CHECK_EQ(waiting, kWaiters); }).join();
   int resource = 0;
   for (int i = 0; i < kWaiters; ++i) {
     pool.Release(&resource);
     waiters[static_cast<std::size_t>(i)].join();
   }
-  for (int i = 0; i < kWaiters; ++i) CHECK(order[static_cast<std::size_t>(i)] == i);
+  for (int i = 0; i < kWaiters; ++i) CHECK_EQ(order[static_cast<std::size_t>(i)], i);
 }
 
 void a_wait_ends_with_its_time_or_its_coroutine() {
@@ -77,7 +77,7 @@ void a_wait_ends_with_its_time_or_its_coroutine() {
   CHECK(waiter.join());
   int resource = 0;
   pool.Release(&resource);
-  CHECK(pool.Get(1s) == &resource);
+  CHECK_EQ(pool.Get(1s), &resource);
 }
 
 void a_lease_gives_back_at_the_end_of_its_scope() {
@@ -91,13 +91,13 @@ void a_lease_gives_back_at_the_end_of_its_scope() {
     auto moved = std::move(lease);
     CHECK(pool.size() == 0 && !pool.lease(1ms));
   }
-  CHECK(pool.size() == 1);
+  CHECK_EQ(pool.size(), 1);
   try {
     auto lease = pool.lease();
     throw 5;
   } catch (int) {
   }
-  CHECK(pool.size() == 1);
+  CHECK_EQ(pool.size(), 1);
 }
 
 void nobody_shares_between_coroutines_and_threads() {
@@ -108,9 +108,9 @@ void nobody_shares_between_coroutines_and_threads() {
   auto work = [&](int rounds) {
     for (int i = 0; i < rounds; ++i) {
       auto lease = pool.lease();
-      CHECK(++lease->users == 1);
+      CHECK_EQ(++lease->users, 1);
       if (i % 16 == 0) fastrpc::yield();
-      CHECK(--lease->users == 0);
+      CHECK_EQ(--lease->users, 0);
       ++served;
     }
   };
@@ -133,7 +133,7 @@ void a_queue_of_closures_hands_work_to_a_thread() {
     for (int i = 1; i <= 100; ++i) queue.PutQueue(fastrpc::NewClosure([&sum, i] { sum += i; }));
   }).join();
   worker.join();
-  CHECK(sum == 5050);
+  CHECK_EQ(sum, 5050);
   CHECK(queue.GetQueue(1ms) == nullptr);
 }
 
@@ -142,9 +142,9 @@ void closures_that_are_left_are_deleted() {
   {
     fastrpc::QueMgr queue;
     for (int i = 0; i < 10; ++i) queue.PutQueue(fastrpc::NewClosure([held] {}));
-    CHECK(held.use_count() == 11);
+    CHECK_EQ(held.use_count(), 11);
   }
-  CHECK(held.use_count() == 1);
+  CHECK_EQ(held.use_count(), 1);
 }
 
 }  // namespace

@@ -29,16 +29,16 @@ using namespace std::chrono_literals;
 namespace {
 
 void results_and_exceptions_reach_the_joiner() {
-  CHECK(fastrpc::spawn([] { return 7; }).join() == 7);
+  CHECK_EQ(fastrpc::spawn([] { return 7; }).join(), 7);
   auto moved = fastrpc::spawn([] { return std::make_unique<int>(8); }).join();
-  CHECK(*moved == 8);
+  CHECK_EQ(*moved, 8);
   std::string what;
   try {
     fastrpc::spawn([] { throw std::runtime_error("told"); }).join();
   } catch (const std::runtime_error& error) {
     what = error.what();
   }
-  CHECK(what == "told");
+  CHECK_EQ(what, "told");
   auto failed = fastrpc::spawn([]() -> int { throw std::runtime_error("told"); });
   auto result = failed.join(std::nothrow);
   CHECK(!result.ok() && result.error().text() == "told");
@@ -68,7 +68,7 @@ void exceptions_in_flight_belong_to_the_coroutine() {
   }
   int right = 0;
   for (auto& coroutine : coroutines) right += coroutine.join();
-  CHECK(right == 4);
+  CHECK_EQ(right, 4);
 }
 
 // What 1/3 is says how it was rounded; x87 has a control word of its own, which fegetround() reads.
@@ -79,9 +79,9 @@ float third() {
 
 // In a plain thread. Under valgrind all modes give the same.
 float third_rounded(int mode) {
-  CHECK(fesetround(mode) == 0);
+  CHECK_EQ(fesetround(mode), 0);
   float rounded = third();
-  CHECK(fesetround(FE_TONEAREST) == 0);
+  CHECK_EQ(fesetround(FE_TONEAREST), 0);
   return rounded;
 }
 
@@ -91,7 +91,7 @@ void rounding_belongs_to_the_coroutine() {
     return fastrpc::spawn([mode, nearest, rounded = third_rounded(mode)] {
       // Not that of a coroutine before, which may have had this stack.
       CHECK(fegetround() == FE_TONEAREST && third() == nearest);
-      CHECK(fesetround(mode) == 0);
+      CHECK_EQ(fesetround(mode), 0);
       for (int i = 0; i < 3; ++i) {
         CHECK(fegetround() == mode && third() == rounded);
         i == 1 ? fastrpc::sleep_for(1ms) : fastrpc::yield();
@@ -116,14 +116,14 @@ void errno_thread_locals_and_mutexes_survive_a_wait() {
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&mutex, &attributes);
-    CHECK(pthread_mutex_lock(&mutex) == 0);
+    CHECK_EQ(pthread_mutex_lock(&mutex), 0);
     auto other = fastrpc::spawn([] { errno = EIO; });
     errno = EAGAIN;
     fastrpc::sleep_for(5ms);
-    CHECK(errno == EAGAIN);
-    CHECK(thread_slot == 7);
+    CHECK_EQ(errno, EAGAIN);
+    CHECK_EQ(thread_slot, 7);
     CHECK(pthread_equal(self, pthread_self()));
-    CHECK(pthread_mutex_unlock(&mutex) == 0);
+    CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
     other.join();
     pthread_mutex_destroy(&mutex);
     pthread_mutexattr_destroy(&attributes);
@@ -147,7 +147,7 @@ void locks_work_between_threads_and_coroutines() {
   for (int i = 0; i < 2; ++i) threads.emplace_back(work);
   for (auto& coroutine : coroutines) coroutine.join();
   for (auto& thread : threads) thread.join();
-  CHECK(count == 6000);
+  CHECK_EQ(count, 6000);
 }
 
 void a_queue_hands_over_between_a_thread_and_a_coroutine() {
@@ -163,7 +163,7 @@ void a_queue_hands_over_between_a_thread_and_a_coroutine() {
   });
   for (int i = 1; i <= 100; ++i) queue.push(std::make_unique<int>(i));
   queue.close();
-  CHECK(sum.join() == 5050);
+  CHECK_EQ(sum.join(), 5050);
 }
 
 void locals_are_destroyed_with_their_coroutine() {
@@ -182,7 +182,7 @@ void locals_are_destroyed_with_their_coroutine() {
       CHECK(slot->value == i && alive == 1);
     }).join();
   }
-  CHECK(alive == 0);
+  CHECK_EQ(alive, 0);
 }
 
 void cancelling_ends_waits_with_an_error() {
@@ -204,7 +204,7 @@ void the_original_spelling_runs_inline_in_a_coroutine() {
   CHECK(fastrpc::ProcessWithNewCro([&group] {
     int ran = 0;
     CHECK(!fastrpc::ProcessWithNewCro([&ran] { ++ran; }));
-    CHECK(ran == 1);
+    CHECK_EQ(ran, 1);
     group.done();
   }));
   group.wait();
@@ -220,7 +220,7 @@ void locks_and_queues_keep_their_time() {
   }).join();
   fastrpc::condition_variable changed;
   auto start = std::chrono::steady_clock::now();
-  CHECK(changed.wait_for(lock, 10ms) == std::cv_status::timeout);
+  CHECK_EQ(changed.wait_for(lock, 10ms), std::cv_status::timeout);
   CHECK(!changed.wait_for(lock, 10ms, [] { return false; }));
   CHECK(std::chrono::steady_clock::now() - start >= 20ms);
   CHECK(lock.owns_lock());
@@ -228,7 +228,7 @@ void locks_and_queues_keep_their_time() {
   fastrpc::semaphore permits(2);
   CHECK(permits.try_acquire(2) && !permits.try_acquire() && !permits.try_acquire_for(5ms));
   permits.release(2);
-  CHECK(permits.available() == 2);
+  CHECK_EQ(permits.available(), 2);
 
   fastrpc::WaitGroup group(1);
   CHECK(!group.wait_for(5ms));
@@ -239,7 +239,7 @@ void locks_and_queues_keep_their_time() {
   std::string first = "a rather long text that needs memory of its own", second = first;
   CHECK(queue.try_push(first) && !queue.try_push(second) && !queue.push_for(second, 5ms));
   CHECK(second.size() == 47 && queue.size() == 1);
-  CHECK(queue.try_pop() == second);
+  CHECK_EQ(queue.try_pop(), second);
   CHECK(!queue.try_pop() && !queue.pop_for(5ms));
   queue.push(second);  // Left inside: destroyed with the queue.
 }
@@ -260,7 +260,7 @@ void a_condition_is_told_between_a_thread_and_a_coroutine() {
   std::thread thread(play, 0);
   coroutine.join();
   thread.join();
-  CHECK(turn == 200);
+  CHECK_EQ(turn, 200);
 }
 
 void timers_run_once_or_are_cancelled() {
@@ -276,12 +276,12 @@ void timers_run_once_or_are_cancelled() {
   auto held = std::make_shared<int>(1);
   auto later = fastrpc::after(100s, [held] {});
   CHECK(later.cancel() && !later.cancel());
-  CHECK(held.use_count() == 1);
+  CHECK_EQ(held.use_count(), 1);
 }
 
 void fds_wake_those_who_wait() {
   int fds[2];
-  CHECK(pipe(fds) == 0);
+  CHECK_EQ(pipe(fds), 0);
   CHECK(!fastrpc::wait_readable(fds[0], 5ms));
   auto reader = fastrpc::spawn([&fds] {
     fastrpc::wait_readable(fds[0]);
@@ -289,11 +289,11 @@ void fds_wake_those_who_wait() {
     return read(fds[0], &byte, 1) == 1 && byte == 'x';
   });
   CHECK(fastrpc::wait_writable(fds[1], 5s));
-  CHECK(write(fds[1], "x", 1) == 1);
+  CHECK_EQ(write(fds[1], "x", 1), 1);
   CHECK(reader.join());
   pollfd both[] = {{fds[0], POLLIN, 0}, {fds[1], POLLOUT, 0}};
   CHECK(fastrpc::poll(both, 2) == 1 && both[1].revents == POLLOUT);
-  CHECK(fastrpc::poll(both, 1, 5ms) == 0);
+  CHECK_EQ(fastrpc::poll(both, 1, 5ms), 0);
 
   std::atomic<bool> waits{false};
   auto left_alone = fastrpc::spawn({"", 0, 0}, [&] {
@@ -324,7 +324,7 @@ void coroutines_have_names_numbers_and_stacks() {
   CHECK(named.wait_for(10s));
   CHECK(named.is_finished() && named.join() == "worker bee");
   // Joined before; and what cannot be made.
-  CHECK(named.join(std::nothrow).error().status() == FASTRPC_ESTATE);
+  CHECK_EQ(named.join(std::nothrow).error().status(), FASTRPC_ESTATE);
   auto none = fastrpc::spawn(
       {"", 0, 99}, [] { return 1; }, std::nothrow);
   CHECK(!none && none.error().status() == FASTRPC_EINVAL);
@@ -348,16 +348,16 @@ void the_log_goes_where_it_is_sent() {
   options.name_size = 7;
   fastrpc_coroutine* coroutine = nullptr;
   auto odd = [](void*) { throw Odd{}; };
-  CHECK(fastrpc_spawn(&options, odd, nullptr, nullptr, &coroutine, nullptr) == FASTRPC_OK);
+  CHECK_EQ(fastrpc_spawn(&options, odd, nullptr, nullptr, &coroutine, nullptr), FASTRPC_OK);
   fastrpc_error* error = nullptr;
-  CHECK(fastrpc_coroutine_join(coroutine, -1, &error) == FASTRPC_EEXCEPTION);
+  CHECK_EQ(fastrpc_coroutine_join(coroutine, -1, &error), FASTRPC_EEXCEPTION);
   CHECK(std::string(fastrpc_error_text(error)).find("Odd") != std::string::npos);
   fastrpc_error_free(error);
   fastrpc_coroutine_free(coroutine);
   CHECK(text->rfind("2 wanted;1 an exception left coroutine 'odd one' (", 0) == 0);
   CHECK(text->find("): exception of type ") != std::string::npos);
-  CHECK(fastrpc_set_log(FASTRPC_LOG_WARN, nullptr, nullptr, nullptr, nullptr) == FASTRPC_OK);
-  CHECK(text.use_count() == 1);
+  CHECK_EQ(fastrpc_set_log(FASTRPC_LOG_WARN, nullptr, nullptr, nullptr, nullptr), FASTRPC_OK);
+  CHECK_EQ(text.use_count(), 1);
 }
 
 // pthread_exit() in a coroutine would take the worker from all others.
@@ -371,7 +371,7 @@ void the_log_goes_where_it_is_sent() {
     _exit(0);
   }
   int status = 0;
-  CHECK(waitpid(child, &status, 0) == child);
+  CHECK_EQ(waitpid(child, &status, 0), child);
   CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 

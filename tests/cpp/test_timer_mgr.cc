@@ -71,7 +71,7 @@ void a_job_for_ever_runs_until_it_is_deleted() {
   CHECK(soon([] { return Token::alive == 0; }));
   int seen = runs;
   fastrpc::sleep_for(20ms);
-  CHECK(runs == seen);
+  CHECK_EQ(runs, seen);
 }
 
 // Each time is a multiple of the period from the start, however long the runs before it took.
@@ -105,10 +105,10 @@ void a_run_that_waits_delays_nobody_and_never_meets_itself() {
   timers.AddJob(1, NewPermanentClosure(waits), -1);
   timers.AddJob(1, NewPermanentClosure([&others] { ++others; }), -1);
   CHECK(soon([&] { return runs == 1 && others > 20; }));
-  CHECK(runs == 1);
+  CHECK_EQ(runs, 1);
   gate.release(10);
   CHECK(soon([&] { return runs == 11; }));
-  CHECK(most == 1);
+  CHECK_EQ(most, 1);
   gate.release(1000000);
 }
 
@@ -121,7 +121,7 @@ void deleting_from_inside_the_job_is_safe() {
     ++runs;
     deleted += static_cast<int>(timers.DelJob(id));
     // What the job holds is still there.
-    CHECK(Token::alive == 1);
+    CHECK_EQ(Token::alive, 1);
   };
   auto* closure = NewPermanentClosure(job, Token());
   id = timers.AddJob(1, closure, -1);
@@ -145,7 +145,7 @@ void deleting_from_threads_while_jobs_run_is_safe() {
     });
   }
   for (auto& thread : threads) thread.join();
-  CHECK(deleted == kJobs);
+  CHECK_EQ(deleted, kJobs);
   CHECK(soon([] { return Token::alive == 0; }));
 }
 
@@ -153,9 +153,9 @@ void destroying_the_manager_deletes_pending_jobs() {
   auto timers = std::make_unique<TimerMgr>();
   for (int i = 0; i < 100; ++i)
     CHECK(timers->AddJob(3600000, NewClosure([](const Token&) { CHECK(false); }, Token())) != 0);
-  CHECK(Token::alive == 100);
+  CHECK_EQ(Token::alive, 100);
   timers.reset();
-  CHECK(Token::alive == 0);
+  CHECK_EQ(Token::alive, 0);
 }
 
 void destroying_the_manager_waits_for_running_jobs() {
@@ -223,14 +223,14 @@ void exceptions_are_logged_and_the_job_goes_on() {
       auto record = records.pop_for(20s);
       CHECK(record && record->find("as asked") != std::string::npos);
     }
-    CHECK(runs == 3);
+    CHECK_EQ(runs, 3);
 
-    CHECK(timers.AddJob(1, NewClosure([] { CHECK(false); }), 2) == 0);
+    CHECK_EQ(timers.AddJob(1, NewClosure([] { CHECK(false); }), 2), 0);
     auto record = records.pop_for(20s);
     CHECK(record && record->find("permanent") != std::string::npos);
-    CHECK(timers.AddJob(1, NewClosure([](const Token&) { CHECK(false); }, Token()), 0) == 0);
-    CHECK(Token::alive == 0);
-    CHECK(timers.AddJob(1, static_cast<fastrpc::Closure<void>*>(nullptr)) == 0);
+    CHECK_EQ(timers.AddJob(1, NewClosure([](const Token&) { CHECK(false); }, Token()), 0), 0);
+    CHECK_EQ(Token::alive, 0);
+    CHECK_EQ(timers.AddJob(1, static_cast<fastrpc::Closure<void>*>(nullptr)), 0);
   }
   fastrpc::set_log(fastrpc::LogLevel::off,
                    [](fastrpc::LogLevel, std::string_view, std::string_view) {});
@@ -255,12 +255,12 @@ void a_handle_stops_its_timer() {
     fastrpc::Timer moved = std::move(timer);
     CHECK(!timer.is_active() && moved.is_active());
     moved = fastrpc::after(1h, [token = Token()] { CHECK(false); });
-    CHECK(Token::alive == 1);
+    CHECK_EQ(Token::alive, 1);
   }
-  CHECK(Token::alive == 0);
+  CHECK_EQ(Token::alive, 0);
   int seen = runs;
   fastrpc::sleep_for(10ms);
-  CHECK(runs == seen);
+  CHECK_EQ(runs, seen);
 
   std::atomic<bool> began{false}, ended{false};
   {
@@ -277,7 +277,7 @@ void a_handle_stops_its_timer() {
 void a_handle_can_be_let_go_or_cancelled() {
   fastrpc::queue<int> ran(8);
   fastrpc::after(1ms, [&ran] { ran.push(1); }).detach();
-  CHECK(ran.pop() == 1);
+  CHECK_EQ(ran.pop(), 1);
   auto timer = fastrpc::after(1h, [token = Token()] {});
   CHECK(timer.cancel() && Token::alive == 0);
   CHECK(!timer.cancel() && !timer.is_active());
@@ -308,7 +308,7 @@ void many_timers_come_and_go() {
   CHECK(soon([&] { return runs == kTimers / 2; }));
   int deleted = 0;
   for (unsigned id : ids) deleted += static_cast<int>(timers.DelJob(id));
-  CHECK(deleted == kTimers / 2);
+  CHECK_EQ(deleted, kTimers / 2);
 }
 
 }  // namespace
