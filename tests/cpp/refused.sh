@@ -9,8 +9,8 @@ failed=0
 refuses() {
     sentence=$1
     shift
-    errors=$("$compiler" -std=c++17 $options "$@" -fsyntax-only -x c++ - 2>&1)
-    if [ $? -eq 0 ]; then
+    # shellcheck disable=SC2086 # several options
+    if errors=$("$compiler" -std=c++17 $options "$@" -fsyntax-only -x c++ - 2>&1); then
         echo "compiles, but should not: $sentence"
         failed=1
     elif ! printf '%s\n' "$errors" | grep 'error:' | head -n 2 | grep -qF "$sentence"; then
