@@ -18,7 +18,7 @@ use crate::sync::lock;
 
 /// Worker-local.
 pub(super) struct Calls {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pending: RefCell<Slab<Pending>>,
     /// For frames that have 32 bits for the numbers of calls.
     ids: RefCell<CallIds>,

@@ -31,7 +31,7 @@ use self::request::{OwnedRequest, Request};
 use crate::net::ToAddr;
 use crate::rpc::stats::ClientStats;
 use crate::rpc::{CallOptions, ClientOptions, Compress, Error, Protocol, Response};
-use crate::rt::{self, Deadline, WaitError, Waiter};
+use crate::rt::{self, Deadline, Waiter};
 use crate::wire;
 
 /// One connection to a server, and any number of calls in flight on it.
@@ -113,11 +113,14 @@ impl Client {
                 let pending = Pending::OnWorker { waker: waiter.waker(), outcome: None };
                 let begun = self.channel.begin(local, &request, pending);
                 let key = begun.map_err(|(error, _)| error)?;
+                // Through the C ABI the client may be freed during the wait, which ends it: what is
+                // used afterwards is owned.
+                let calls = local.calls.clone();
                 let waiting = Waiting::OnWorker(&self.channel, key);
                 let waited = with_call(options.cancellation, &waiting, || waiter.wait(deadline));
-                match local.calls.take_outcome(key) {
+                match calls.take_outcome(key) {
                     Some(outcome) => outcome,
-                    None => Err(self.wait_error(waited?.err())),
+                    None => Err(calls.shared.wait_error(waited?.err())),
                 }
             }
             _ => self.call_cross_thread(&request, deadline, options.cancellation),
@@ -130,19 +133,21 @@ impl Client {
         deadline: Deadline,
         cancellation: Option<&Cancellation>,
     ) -> Outcome {
+        // See `call`.
+        let channel = self.channel.clone();
         let waiter = Waiter::new();
         let slot = Arc::new(Slot::new(waiter.waker()));
         let command = Command::Call(OwnedRequest::new(request), Completion::Wake(slot.clone()));
         let waited = with_call(cancellation, &Waiting::CrossThread(&slot), || {
-            self.channel.send(command).map(|()| waiter.wait(deadline).err())
+            channel.send(command).map(|()| waiter.wait(deadline).err())
         })?
         .map_err(|refused| refused.0)?;
         let outcome = slot.take();
         if outcome.is_none() || cancellation.is_some_and(Cancellation::is_canceled) {
             // The entry is of no use any more. If this fails there is nobody to care.
-            let _ = self.channel.send(Command::Forget(slot));
+            let _ = channel.send(Command::Forget(slot));
         }
-        outcome.unwrap_or_else(|| Err(self.wait_error(waited)))
+        outcome.unwrap_or_else(|| Err(channel.shared.wait_error(waited)))
     }
 
     /// Calls a method and returns at once. `done` runs in a coroutine with the outcome, exactly
@@ -291,16 +296,6 @@ impl Client {
             timeout_ms,
         };
         (request, timeout.into())
-    }
-
-    /// Returns why a wait ended without an outcome.
-    fn wait_error(&self, error: Option<WaitError>) -> Error {
-        match error {
-            Some(WaitError::TimedOut) => self.channel.shared.timeout_error(),
-            Some(WaitError::Canceled) => Error::canceled(),
-            Some(error @ WaitError::Forked) => Error::internal(io::Error::from(error).to_string()),
-            None => Error::internal("woken without an outcome"),
-        }
     }
 }
 

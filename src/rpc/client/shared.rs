@@ -1,6 +1,7 @@
 //! What all threads share of a client: its options, counters, and the state of its connection as
 //! they see it.
 
+use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,6 +45,16 @@ impl Shared {
 
     pub(super) fn timeout_error(&self) -> Error {
         Error::timeout(format!("{} did not respond in time", self.addr))
+    }
+
+    /// Returns why a wait ended without an outcome.
+    pub(super) fn wait_error(&self, error: Option<WaitError>) -> Error {
+        match error {
+            Some(WaitError::TimedOut) => self.timeout_error(),
+            Some(WaitError::Canceled) => Error::canceled(),
+            Some(error @ WaitError::Forked) => Error::internal(io::Error::from(error).to_string()),
+            None => Error::internal("woken without an outcome"),
+        }
     }
 }
 
