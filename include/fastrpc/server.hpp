@@ -92,8 +92,8 @@ class Server {
         capi(), method.data(), method.size(), path.data(), path.size(), Route::serve,
         new Route{std::move(handler), running()}, detail::delete_user<Route>, error.out()));
   }
-  // Answers the HTTP requests that no route fits, instead of 404 and 405. Fails if that is done
-  // already.
+  // Answers the HTTP requests whose path no route has, instead of 404; one that a route has for
+  // other methods stays 405. Fails if there is a fallback already.
   template <typename F>
   void fallback(F handler) {
     fallback(std::move(handler), std::nothrow).value();

@@ -1,20 +1,19 @@
-//! HTTP/1.1 and 1.0, the server's side: a [`Router`] of handlers, their [`Request`]s and
-//! [`Response`]s, and the connection that reads the ones and writes the others.
-//!
-//! **What it offers.** Routes by method and path; requests with a body that is read as it is
-//! needed; responses that are whole, streamed, or made later by whoever holds the [`Responder`].
+//! HTTP/1.1 and 1.0, the server's side: a [`Router`] of handlers, their [`Request`]s and [`Response`]s.
 //! A [`Server`](crate::server::Server) serves them on its port.
 //!
-//! **What holds.** A connection answers its requests one after the other, in their order. What
-//! comes in one read is answered with one write; what has been answered leaves when a handler
-//! waits. Nothing is read that nobody asked for, so that a slow handler slows its peer down. Each
-//! request is answered exactly once: a handler that panics or drops its responder is a 500. What
-//! is malformed is answered and ends the connection, since nobody knows where the next request
-//! begins. An idle connection holds no buffer.
-//!
-//! **What it must never do.** Trust a length that a peer sent; hold a lock over a call that waits.
+//! Routes match by method and path. A request's body is read as the handler asks for it; a response is
+//! whole, streamed, or sent later by whoever holds the [`Responder`]. A connection answers its requests
+//! one after the other, in their order, each exactly once: a handler that panics or drops its responder
+//! is a 500.
 
 // What it may call: rt, net, wire, protocol.
+//
+// What holds: what comes in one read is answered with one write; what has been answered is sent when a
+// handler waits. Nothing is read that nobody asked for, so that a slow handler slows its peer down. A
+// malformed request is answered and ends the connection, since nobody knows where the next one begins. An
+// idle connection holds no buffer.
+//
+// What it must never do: trust a length that a peer sent; hold a lock over a call that waits.
 
 mod body;
 mod body_channel;

@@ -1,18 +1,15 @@
-//! What a protocol and the server under it are to each other.
-//!
-//! **What it offers.** The trait [`Protocol`], by which a protocol plugs into a
-//! [`Server`](crate::server::Server), and [`Conn`], the connection that it is given to serve: its
-//! stream, its lifecycle, the coroutines of its handlers, its counters.
-//!
-//! **What holds.** A connection lives on one worker, and what only that worker touches has no
-//! lock. Its [`State`](state::State) only moves forward, and `Conn::advance` alone has the side
-//! effects of a transition. The handler of closed connections runs once for each connection.
-//!
-//! **What it must never do.** Block a worker; hold a `RefCell` borrow over a call that waits or
-//! that leads into a protocol. It stands below the protocols and the server, so that neither needs
-//! the other.
+//! The trait [`Protocol`], by which a protocol plugs into a [`Server`](crate::server::Server), and
+//! [`Conn`], the connection that it is given to serve: its stream, its lifecycle, the coroutines of its
+//! handlers, its counters. `docs/adding-a-protocol.md` has a whole one.
 
 // What it may call: slab, rt, net, sync.
+//
+// What holds: a connection lives on one worker, and what only that worker touches has no lock. Its
+// `State` only moves forward, and `Conn::advance` alone has the side effects of a transition. The handler
+// of closed connections runs once for each connection.
+//
+// What it must never do: block a worker; hold a `RefCell` borrow over a call that waits or that leads
+// into a protocol. It stands below the protocols and the server, so that neither needs the other.
 
 use std::io;
 use std::sync::Arc;

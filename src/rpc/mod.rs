@@ -1,22 +1,25 @@
 //! RPC over frames, of baidu_std or of the original fastrpc: a [`Client`], and the protocols of a
 //! [`Server`](crate::server::Server).
 //!
-//! **What it offers.** Methods by service and name, called with bytes; attachments, compression,
-//! error numbers and texts end to end; deadlines; limits on everything a peer can make us keep;
-//! a client that reconnects; messages pushed to clients, and handlers for the end of connections.
+//! Methods are called by service and name, with bytes or, through generated code, with messages.
+//! Attachments, compression, error codes and texts go end to end. Each call has a deadline, and ends
+//! exactly once. Whatever a peer can make us keep is bounded. A client reconnects; servers push messages
+//! to clients, and both sides can handle the end of a connection.
 //!
-//! **What holds.** A connection lives on one worker, and what only that worker touches has no
-//! lock. One read brings as many frames as there are, each call runs in a pooled coroutine, one
-//! write carries all answers of the round: under load the system calls per call go towards zero.
-//! Answers and calls from elsewhere go through a cross-worker inbox: a locked box, and one post to
-//! the home worker when it was empty. Each call ends exactly once: on the server's side its entry
-//! in the connection's table is taken out by whoever answers first, on the client's by whoever ends
-//! it first, and the keys of these tables are never used again.
-//!
-//! **What it must never do.** Block a worker; hold a `RefCell` borrow over a call that waits;
-//! trust a number that a peer sent. `client` and `server` never name each other.
+//! Handlers run in coroutines on the worker of their connection, and may block. A client may be called
+//! from any thread and coroutine; responses arrive out of order.
 
 // What it may call: slab, rt, net, sync, wire, protocol.
+//
+// What holds: a connection lives on one worker, and what only that worker touches has no lock. One read
+// brings as many frames as there are, each call runs in a pooled coroutine, one write carries all
+// responses of the round: under load the system calls per call go towards zero. Responses and calls from
+// other threads go through a cross-worker inbox: a lock, and one post to the home worker when it was
+// empty. On the server's side whoever responds first takes the call out of the connection's table, on the
+// client's whoever ends it first; the keys of these tables are never used again.
+//
+// What it must never do: block a worker; hold a `RefCell` borrow over a call that waits; trust a number
+// that a peer sent. `client` and `server` never name each other.
 
 mod client;
 mod error;

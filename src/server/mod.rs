@@ -1,17 +1,16 @@
 //! A server: its addresses, the connections that come there, and the protocols spoken on them.
 //!
-//! **What it offers.** [`Server`] listens, finds out what each connection speaks by its first
-//! bytes, and has it served by the [`Protocol`] of that: baidu_std and the original frames of
-//! `rpc`, HTTP/1 of `http`, and any that [`add_protocol`](Server::add_protocol) plugs in. It bounds
-//! the number of connections, counts what happens on them, runs the handler of closed ones, and
-//! stops in order.
-//!
-//! **What holds.** A protocol knows neither the server nor the other protocols. What each keeps for
-//! its requests is its own; the server sees connections, and how many requests each has in flight.
-//!
-//! **What it must never do.** Read or write a connection once its protocol is known.
+//! A [`Server`] listens, detects by its first bytes what each connection speaks, and has it served by
+//! that [`Protocol`]: baidu_std and the original frames of [`rpc`], HTTP/1 of
+//! [`http`], and any that [`add_protocol`](Server::add_protocol) plugs in. It bounds the number
+//! of connections, counts what happens on them, runs the handler of closed ones, and stops gracefully.
 
 // What it may call: rt, net, sync, process, protocol, http, rpc.
+//
+// What holds: a protocol knows neither the server nor the other protocols. What each keeps for its
+// requests is its own; the server sees connections, and how many requests each has in flight.
+//
+// What it must never do: read or write a connection once its protocol is known.
 
 mod accept;
 mod detect;
