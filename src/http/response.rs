@@ -189,6 +189,34 @@ impl From<StatusCode> for Response {
     }
 }
 
+/// A handler may fail: an error is logged and becomes a 500 without its text, which may not be for the
+/// client.
+///
+/// ```
+/// use fastrpc::http::{Request, Response, StatusCode};
+///
+/// fn half(request: Request) -> Result<Response, std::num::ParseIntError> {
+///     let number: i64 = request.param("number").unwrap_or_default().parse()?;
+///     Ok(Response::text((number / 2).to_string()))
+/// }
+/// let router = fastrpc::http::Router::new();
+/// router.route("GET", "/half/:number", half)?;
+/// # let failed: Result<Response, &str> = Err("the disk is on fire");
+/// # assert_eq!(Response::from(failed).status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// # Ok::<(), fastrpc::http::RouteError>(())
+/// ```
+impl<R: Into<Response>, E: fmt::Display> From<Result<R, E>> for Response {
+    fn from(result: Result<R, E>) -> Response {
+        result.map_or_else(
+            |error| {
+                log::error!("an HTTP handler failed: {error}");
+                Response::plain(StatusCode::INTERNAL_SERVER_ERROR)
+            },
+            Into::into,
+        )
+    }
+}
+
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
