@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// The number that says why a call failed.
+/// An error code: why a call failed.
 ///
 /// The library uses the constants below, which are those of brpc, so that its clients and servers
-/// understand ours. A service may answer with any other number of its own; those start best at
-/// 10,000, well clear of the library's and of errno. 0 is success and never the code of an error.
+/// understand ours. A service may respond with any other number of its own, best at 10,000 and
+/// above, well clear of the library's and of errno. 0 is success and never the code of an error.
 ///
 /// ```
 /// use fastrpc::rpc::{Code, Error};

@@ -7,11 +7,11 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 
 use super::Error;
 
-/// How a body is compressed on the wire. Attachments never are.
+/// The compression of a body on the wire. Attachments are never compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compress {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
     /// Snappy, block format.
@@ -23,7 +23,7 @@ pub enum Compress {
 }
 
 impl Compress {
-    /// From `RpcMeta.compress_type`.
+    /// Decodes `RpcMeta.compress_type`.
     pub(crate) fn from_number(number: i32) -> Result<Compress, Error> {
         match number {
             0 => Ok(Compress::None),
@@ -34,7 +34,7 @@ impl Compress {
         }
     }
 
-    /// For `RpcMeta.compress_type`.
+    /// Returns the value of `RpcMeta.compress_type`.
     pub(crate) fn number(self) -> i32 {
         match self {
             Compress::None => 0,
@@ -54,7 +54,7 @@ impl Compress {
     }
 }
 
-/// Compresses a body. Fails only for input beyond what the format can say (4 GiB in snappy).
+/// Compresses a body. Fails only for input beyond what the format can express (4 GiB in snappy).
 pub(crate) fn compress(kind: Compress, input: &[u8]) -> Result<Vec<u8>, Error> {
     let level = flate2::Compression::default();
     match kind {
@@ -75,16 +75,16 @@ pub(crate) fn compress(kind: Compress, input: &[u8]) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Undoes [`compress`], refusing to make more than `limit` bytes.
+/// Decompresses a body, refusing to produce more than `limit` bytes.
 ///
-/// Every byte of the input must belong to the compressed data. Empty input is no valid data of any
-/// kind but [`Compress::None`]: a peer that answers an error may well name a compression and send
-/// no body, so do not decompress what comes with an error.
+/// Every byte of the input must belong to the compressed data. Empty input is invalid for every
+/// kind but [`Compress::None`]: a peer that responds with an error may well name a compression and
+/// send no body, so do not decompress the body of an error.
 pub(crate) fn decompress(kind: Compress, input: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     match kind {
         Compress::None if input.len() > limit => Err(Error::output_too_large(limit)),
         Compress::None => Ok(input.to_vec()),
-        Compress::Snappy => unsnap(input, limit),
+        Compress::Snappy => decompress_snappy(input, limit),
         Compress::Gzip => inflate(MultiGzDecoder::new(input), kind, input.len(), limit),
         Compress::Zlib => {
             let mut decoder = ZlibDecoder::new(input);
@@ -94,13 +94,13 @@ pub(crate) fn decompress(kind: Compress, input: &[u8], limit: usize) -> Result<V
     }
 }
 
-fn unsnap(input: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
+fn decompress_snappy(input: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     let corrupt = |_| Error::corrupt(Compress::Snappy);
     let announced = snap::raw::decompress_len(input).map_err(corrupt)?;
     if announced > limit {
         return Err(Error::output_too_large(limit));
     }
-    // The output is allocated as announced: do not let a few bytes announce many megabytes.
+    // The output is allocated at the announced size: a few bytes must not announce many megabytes.
     if announced > input.len().saturating_mul(SNAPPY_MAX_RATIO) {
         return Err(Error::corrupt(Compress::Snappy));
     }
@@ -114,8 +114,8 @@ fn inflate(
     limit: usize,
 ) -> Result<Vec<u8>, Error> {
     let mut output = Vec::with_capacity(input_len.saturating_mul(TYPICAL_RATIO).min(limit));
-    // One byte more than allowed tells "too large" from "just fits", and lets the decoder reach
-    // the checksum behind the data in the latter case.
+    // One byte more than allowed distinguishes "too large" from "just fits", and lets the decoder
+    // reach the checksum after the data in the latter case.
     let allowed = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     decoder.take(allowed).read_to_end(&mut output).map_err(|_| Error::corrupt(kind))?;
     if output.len() > limit { Err(Error::output_too_large(limit)) } else { Ok(output) }
@@ -124,7 +124,7 @@ fn inflate(
 /// Snappy's densest element is a copy of 64 bytes in 3: 21.3 times.
 const SNAPPY_MAX_RATIO: usize = 22;
 
-/// A first guess at the output's size that spares small messages a reallocation.
+/// An initial guess at the output's size that saves small messages a reallocation.
 const TYPICAL_RATIO: usize = 4;
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ mod tests {
         // 60 MiB announced, one literal byte present.
         let error = decompress(Compress::Snappy, &[0x80, 0x80, 0x80, 0x1e, 0, 1], 64 << 20);
         assert!(error.unwrap_err().is_malformed());
-        // The densest that snappy makes is still accepted.
+        // The densest output of snappy is still accepted.
         let data = vec![1; 1 << 20];
         let packed = compress(Compress::Snappy, &data).unwrap();
         assert_eq!(decompress(Compress::Snappy, &packed, 1 << 20), Ok(data));

@@ -1,10 +1,10 @@
-//! Why bytes are not a message.
+//! Why bytes could not be decoded or encoded.
 
 use std::fmt;
 
 use super::Compress;
 
-/// Why bytes could not be decoded or encoded. The text is for people; code asks the predicates.
+/// Why bytes could not be decoded or encoded. The text is for people; code uses the predicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Error {
     kind: Kind,
@@ -12,12 +12,12 @@ pub(crate) struct Error {
 
 #[cfg(test)]
 impl Error {
-    /// The bytes are of another protocol. Never changes with more bytes.
+    /// Whether the bytes belong to another protocol. More bytes never change that.
     pub(crate) fn is_wrong_protocol(&self) -> bool {
         matches!(self.kind, Kind::Magic)
     }
 
-    /// A limit was exceeded: the frame's, the decompressed data's or the format's own.
+    /// Whether a limit was exceeded: the frame's, the decompressed data's or the format's own.
     pub(crate) fn is_too_large(&self) -> bool {
         matches!(
             self.kind,
@@ -29,7 +29,7 @@ impl Error {
         )
     }
 
-    /// The bytes contradict the format.
+    /// Whether the bytes violate the format.
     pub(crate) fn is_malformed(&self) -> bool {
         matches!(
             self.kind,
@@ -42,18 +42,19 @@ impl Error {
         )
     }
 
-    /// The bytes may be right, but name a compression or a kind of content that this library lacks.
+    /// Whether the bytes may be valid, but name a compression or content type that is not
+    /// supported.
     pub(crate) fn is_unsupported(&self) -> bool {
         matches!(self.kind, Kind::UnknownCompression(_) | Kind::UnknownContent(_))
     }
 }
 
 impl Error {
-    /// The call that the bad frame belongs to, if that much could be read.
+    /// Returns the call that the bad frame belongs to, if that much could be decoded.
     ///
-    /// `Some` means that the frame's borders are known and the next frame can be decoded: a server
-    /// can answer this call with an error and go on. `None` from a decoder means that the stream
-    /// is lost.
+    /// `Some` means that the frame's boundaries are known and the next frame can be decoded: a
+    /// server can respond to this call with an error and continue. `None` from a decoder means that
+    /// the stream is lost.
     pub(crate) fn correlation_id(&self) -> Option<i64> {
         match self.kind {
             Kind::Attachment { correlation_id, .. } => Some(correlation_id),
@@ -176,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_answers_exactly_one_predicate() {
+    fn every_kind_satisfies_exactly_one_predicate() {
         let all = [
             Error::magic(),
             Error::frame_too_large(9, 8),

@@ -1,8 +1,8 @@
 //! Layer 0: what goes over the wire, as pure functions over byte slices.
 //!
-//! Offers frames, their meta data, compression and error codes, without I/O: bytes in, bytes or a
+//! Offers frames, their metadata, compression and error codes, without I/O: bytes in, bytes or a
 //! typed [`Error`] out. It must never panic, whatever a peer sends, never allocate more than its
-//! caller's limit because of a number a peer wrote, and never use `unsafe`.
+//! caller's limit because of a number a peer sent, and never use `unsafe`.
 
 // What it may call: nothing.
 

@@ -1,8 +1,8 @@
-//! The little of protobuf's wire format that the hot path needs: a reader that borrows and
-//! writers that append.
+//! The part of protobuf's wire format that the hot path needs: a reader that borrows and writers
+//! that append.
 
-/// Reads a message field by field. `None` from any method means that the bytes are no protobuf;
-/// the decision is the same as prost's.
+/// Reads a message field by field. `None` from any method means that the bytes are not valid
+/// protobuf; prost decides the same.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
@@ -17,7 +17,8 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// The next field's key (number and wire type), or `None` inside at the end of the message.
+    /// Returns the next field's key (number and wire type), or `None` inside at the end of the
+    /// message.
     #[inline]
     pub(super) fn next_key(&mut self) -> Option<Option<u32>> {
         if self.is_empty() { Some(None) } else { self.key().map(Some) }
@@ -34,13 +35,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An `int64`.
+    /// Reads an `int64`.
     #[inline]
     pub(super) fn int64(&mut self) -> Option<i64> {
         self.varint().map(|value| value as i64)
     }
 
-    /// An `int32` or an enum: the low bits count, as everywhere in protobuf.
+    /// Reads an `int32` or an enum: the low bits count, as everywhere in protobuf.
     #[inline]
     pub(super) fn int32(&mut self) -> Option<i32> {
         self.varint().map(|value| value as i32)
@@ -104,7 +105,7 @@ impl<'a> Reader<'a> {
         for (i, byte) in self.rest.iter().take(MAX_VARINT).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
             if *byte < 0x80 {
-                // Of a tenth byte only one bit fits into 64.
+                // A tenth byte contributes only one bit of the 64.
                 if i == MAX_VARINT - 1 && *byte > 1 {
                     return None;
                 }
@@ -116,7 +117,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A field's key. Of the wire types only those in use have a name outside this file.
+/// Returns a field's key. Of the wire types only those in use have a name outside of this file.
 pub(super) const fn key(number: u32, wire_type: u32) -> u32 {
     number << 3 | wire_type
 }
@@ -133,20 +134,20 @@ pub(super) const MAX_DEPTH: u32 = 100;
 
 const MAX_VARINT: usize = 10;
 
-/// How many bytes a varint takes.
+/// Returns how many bytes a varint takes.
 #[inline]
 pub(super) fn varint_len(value: u64) -> usize {
     let bits = 64 - (value | 1).leading_zeros() as usize;
     bits.div_ceil(7)
 }
 
-/// The length of a field of wire type [`LEN`] with a one-byte key.
+/// Returns the length of a field of wire type [`LEN`] with a one-byte key.
 #[inline]
 pub(super) fn bytes_field_len(len: usize) -> usize {
     1 + varint_len(len as u64) + len
 }
 
-/// The length of an integer field with a one-byte key. An `int32` is sign-extended first.
+/// Returns the length of an integer field with a one-byte key. An `int32` is sign-extended first.
 #[inline]
 pub(super) fn int_field_len(value: i64) -> usize {
     1 + varint_len(value as u64)
@@ -173,7 +174,7 @@ pub(super) fn put_bytes_field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The key and length that announce `len` bytes to follow.
+/// Appends the key and length of a field of `len` bytes, which are to follow.
 #[inline]
 pub(super) fn put_len_key(out: &mut Vec<u8>, number: u8, len: usize) {
     out.push(number << 3 | LEN as u8);

@@ -1,4 +1,4 @@
-//! Made-up messages, and pieces and damages of them, for property tests.
+//! Arbitrary messages, fragments and damage, for property tests.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -68,7 +68,7 @@ pub(super) fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..20)
 }
 
-/// A piece of a message that is likely to mean something here.
+/// Generates a fragment of a message that is likely to be meaningful.
 pub(super) fn any_token() -> impl Strategy<Value = Vec<u8>> {
     let key = (0u8..16, 0u8..8).prop_map(|(number, wire_type)| vec![number << 3 | wire_type]);
     let field = (1u8..14, vec(any::<u8>(), 0..6))

@@ -3,15 +3,15 @@
 use super::{Head, MetaView, parse_head};
 use crate::wire::Error;
 
-/// Splits a stream of bytes into frames. Keeps no state between calls: the caller owns the buffer
-/// and drops from it what was consumed.
+/// Splits a byte stream into frames. Keeps no state between calls: the caller owns the buffer and
+/// removes from it what was consumed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decoder {
     max_frame: usize,
 }
 
 impl Decoder {
-    /// `max_frame`: how many bytes a frame may have after its head.
+    /// Creates a decoder of frames with at most `max_frame` bytes after their head.
     pub(crate) const fn new(max_frame: usize) -> Decoder {
         Decoder { max_frame }
     }
@@ -19,8 +19,8 @@ impl Decoder {
     /// Decodes the frame that `input` begins with.
     ///
     /// An error is final for the stream, except one with a
-    /// [`correlation_id`](Error::correlation_id): then the frame's borders are sound, and
-    /// [`frames`](Decoder::frames) steps over it.
+    /// [`correlation_id`](Error::correlation_id): then the frame's boundaries are known, and
+    /// [`frames`](Decoder::frames) skips it.
     #[inline]
     pub(crate) fn decode<'a>(&self, input: &'a [u8]) -> Result<Step<'a>, Error> {
         let Some(head) = parse_head(input)? else {
@@ -35,7 +35,7 @@ impl Decoder {
         let Some((parts, _)) = parts else {
             return Ok(Step::NeedMore(body_size - (input.len() - Head::LEN)));
         };
-        // `parse_head` has seen to it that the meta is within the body.
+        // `parse_head` has checked that the meta lies within the body.
         let (meta_bytes, rest) = parts.split_at(head.meta_size as usize);
         let meta = MetaView::parse(meta_bytes)?;
         let body_len = usize::try_from(meta.attachment_size)
@@ -54,13 +54,13 @@ impl Decoder {
     }
 }
 
-/// What the bytes amount to.
+/// The result of decoding the front of a buffer.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a box would cost an allocation for every frame")]
 pub(crate) enum Step<'a> {
     Frame(Frame<'a>),
-    /// At least so many bytes are missing: those of the head, or all of the frame once its head is
-    /// there. Never 0, and never more than the limit allows.
+    /// At least N more bytes are needed: the rest of the head, or of the frame once its head is
+    /// complete. Never 0, and never more than the limit allows.
     NeedMore(usize),
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum Step<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Frame<'a> {
     pub(crate) meta: MetaView<'a>,
-    /// What `meta` was read from, for [`RpcMeta`](super::meta::RpcMeta).
+    /// The bytes of `meta`, for [`RpcMeta`](super::meta::RpcMeta).
     pub(crate) meta_bytes: &'a [u8],
     /// The message, compressed as the meta says.
     pub(crate) body: &'a [u8],
@@ -76,16 +76,17 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// The length on the wire, head included.
+    /// Returns the length on the wire, head included.
     pub(crate) fn len(&self) -> usize {
         Head::LEN + self.meta_bytes.len() + self.body.len() + self.attachment.len()
     }
 }
 
-/// The frames of a buffer. After the last one [`consumed`](Frames::consumed) tells what can be
-/// dropped and [`need_more`](Frames::need_more) how much to read at least.
+/// Iterates over the frames of a buffer. After the last one [`consumed`](Frames::consumed) is the
+/// number of bytes to remove and [`need_more`](Frames::need_more) how many to read at least.
 ///
-/// Goes on after an error that has a [`correlation_id`](Error::correlation_id); any other ends it.
+/// Continues after an error that has a [`correlation_id`](Error::correlation_id); any other ends
+/// it.
 #[derive(Debug, Clone)]
 pub(crate) struct Frames<'a> {
     decoder: Decoder,
@@ -96,12 +97,13 @@ pub(crate) struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    /// How many bytes the frames yielded so far took.
+    /// Returns the number of bytes of the frames yielded so far.
     pub(crate) fn consumed(&self) -> usize {
         self.consumed
     }
 
-    /// How many bytes the frame at the end of the buffer still lacks. 0 before the end is reached.
+    /// Returns how many bytes the frame at the end of the buffer still lacks; 0 before the end is
+    /// reached.
     pub(crate) fn need_more(&self) -> usize {
         self.need_more
     }

@@ -6,7 +6,7 @@ use crate::wire::proto::{
 };
 use crate::wire::{Compress, Error};
 
-/// What a request's meta says. Zero, `None` and empty mean "leave out"; the names are always sent.
+/// The fields of a request's meta. Zero, `None` and empty are omitted; the names are always sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RequestHead<'a> {
     pub(crate) service: &'a str,
@@ -17,30 +17,30 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) parent_span_id: i64,
     pub(crate) request_id: &'a [u8],
     pub(crate) timeout_ms: Option<i32>,
-    /// How the body given is compressed.
+    /// The compression of the given body.
     pub(crate) compress: Compress,
-    /// Comes back in the response.
+    /// Echoed in the response.
     pub(crate) correlation_id: i64,
     pub(crate) authentication_data: &'a [u8],
     pub(crate) user_fields: &'a [(&'a [u8], &'a [u8])],
 }
 
-/// What a response's meta says. Zero and empty mean "leave out"; the code is always sent.
+/// The fields of a response's meta. Zero and empty are omitted; the code is always sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ResponseHead<'a> {
-    /// The request's.
+    /// That of the request.
     pub(crate) correlation_id: i64,
     /// 0 for success.
     pub(crate) code: i32,
     pub(crate) text: &'a str,
-    /// How the body given is compressed.
+    /// The compression of the given body.
     pub(crate) compress: Compress,
     pub(crate) user_fields: &'a [(&'a [u8], &'a [u8])],
 }
 
 /// Appends a request frame to `out`.
 ///
-/// Fails, and leaves `out` as it was, if the frame is beyond what the format can say: 4 GiB, or
+/// Fails, and leaves `out` unchanged, if the frame exceeds what the format can express: 4 GiB, or
 /// 2 GiB of attachment.
 pub(crate) fn encode_request(
     out: &mut Vec<u8>,
@@ -164,7 +164,7 @@ impl Sizes {
         Ok(Sizes { inner, head, attachment: attachment_size })
     }
 
-    /// Reserves room for the whole frame and writes its head.
+    /// Reserves memory for the whole frame and writes its head.
     #[inline]
     fn put_head(&self, out: &mut Vec<u8>) {
         out.reserve(Head::LEN + self.head.body_size as usize);
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_format_cannot_say_is_refused() {
+    fn frames_beyond_the_format_are_rejected() {
         let largest_meta = 100;
         let (request, response) = (RequestHead::default(), ResponseHead::default());
         let too_large = u32::MAX as usize;
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_made_once() {
+    fn memory_is_reserved_once() {
         let mut out = Vec::new();
         let head = RequestHead { service: "a.B", method: "C", ..RequestHead::default() };
         encode_request(&mut out, &head, &[1; 1000], &[2; 1000]).unwrap();

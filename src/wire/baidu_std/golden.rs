@@ -10,7 +10,7 @@ use super::*;
 use crate::wire::Code;
 use crate::wire::compress::{Compress, decompress};
 
-/// One recorded call: what the client sent and the server answered.
+/// One recorded call: what the client sent, and the server's response.
 struct Case {
     name: &'static str,
     service: &'static str,
@@ -33,7 +33,7 @@ enum Answer {
 }
 
 #[test]
-fn requests_say_what_was_sent() {
+fn requests_decode_as_recorded() {
     for case in cases() {
         let name = case.name;
         let bytes = recorded(name, "request");
@@ -52,7 +52,7 @@ fn requests_say_what_was_sent() {
 }
 
 #[test]
-fn responses_say_what_was_answered() {
+fn responses_decode_as_recorded() {
     for case in cases() {
         let name = case.name;
         let bytes = recorded(name, "response");
@@ -79,10 +79,9 @@ fn responses_say_what_was_answered() {
     }
 }
 
-/// The recorded client writes some fields that are zero and that we leave out; without those our
-/// bytes are the same.
+/// The recorded client writes some zero fields that we omit; without those our bytes are identical.
 #[test]
-fn our_requests_are_the_recorded_ones() {
+fn requests_encode_as_recorded() {
     for case in cases() {
         let recorded = recorded(case.name, "request");
         let frame = only_frame(&recorded, case.name);
@@ -103,7 +102,7 @@ fn our_requests_are_the_recorded_ones() {
 }
 
 #[test]
-fn our_responses_are_the_recorded_ones() {
+fn responses_encode_as_recorded() {
     for case in cases() {
         let (code, text) = match case.answer {
             Answer::Nothing => continue,
@@ -126,7 +125,7 @@ fn our_responses_are_the_recorded_ones() {
 }
 
 #[test]
-fn a_frame_cut_anywhere_needs_more() {
+fn a_truncated_frame_needs_more() {
     for case in cases() {
         for kind in ["request", "response"] {
             let bytes = recorded(case.name, kind);

@@ -13,7 +13,7 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) const LEN: usize = 12;
 
-    /// How a frame, and so a connection of this protocol, begins.
+    /// The magic number of each frame, with which a connection of this protocol begins.
     pub(crate) const MAGIC: [u8; 4] = *b"PRPC";
 
     pub(crate) fn to_bytes(self) -> [u8; Head::LEN] {
@@ -26,9 +26,9 @@ impl Head {
 
 /// Reads the head of a frame; `None` if there are too few bytes.
 ///
-/// Bytes that cannot become a head are refused as early as possible, so that this also serves to
-/// recognize the protocol. Sizes that contradict each
-/// other are an error; whether they are acceptable is for the [`Decoder`](super::Decoder) to say.
+/// Bytes that cannot become a head are rejected as early as possible, so that this also serves to
+/// detect the protocol. Sizes that contradict each other are an error; whether they are acceptable
+/// is decided by the [`Decoder`](super::Decoder).
 #[inline]
 pub(crate) fn parse_head(input: &[u8]) -> Result<Option<Head>, Error> {
     let Some((head, _)) = input.split_first_chunk::<{ Head::LEN }>() else {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn another_protocol_is_told_by_its_first_wrong_byte() {
+    fn another_protocol_is_detected_at_its_first_wrong_byte() {
         for input in
             [&b"G"[..], b"PR", b"PRP", b"PRPC", b"POST", b"PRI * HTTP/2", b"PRPX\0\0\0\0\0\0\0\0"]
         {

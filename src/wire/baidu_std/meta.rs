@@ -1,9 +1,9 @@
-//! The meta data of a frame, complete and owned. [`MetaView`](super::MetaView) is the fast way to
+//! The metadata of a frame, complete and owned. [`MetaView`](super::MetaView) is the fast way to
 //! read it; both accept the same bytes.
 //!
-//! Text written by people or made of other systems' ids (`error_text`, `request_id`,
+//! Text written by people or derived from other systems' ids (`error_text`, `request_id`,
 //! `user_fields`) is `bytes` here, which is the same on the wire: protobuf 2 in C++ does not check
-//! `string` for UTF-8, servers do send error texts in other encodings, and that must not cost the
+//! `string` for UTF-8, servers do send error texts in other encodings, and that must not break the
 //! connection. Service and method names are looked up, not shown, and must be UTF-8.
 
 use prost::Message;
@@ -28,7 +28,7 @@ pub(crate) struct RpcMeta {
     pub(crate) stream_settings: Option<StreamSettings>,
     #[prost(message, repeated, tag = "9")]
     pub(crate) user_fields: Vec<UserField>,
-    // What follows is newer than the published description; brpc 1.17 sends it.
+    // The fields below are newer than the published description; brpc 1.17 sends them.
     #[prost(int32, optional, tag = "10")]
     pub(crate) content_type: Option<i32>,
     #[prost(int32, optional, tag = "11")]

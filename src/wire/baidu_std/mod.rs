@@ -2,8 +2,8 @@
 //! message, perhaps compressed) and an attachment (plain bytes).
 //!
 //! Decoding borrows from the input and does not allocate; encoding appends to the caller's buffer.
-//! [`meta`] holds the complete messages by derive; [`MetaView`] reads the same bytes without
-//! allocating and is what calls go through.
+//! [`meta`] has the complete messages, derived by prost; [`MetaView`] reads the same bytes without
+//! allocating and is what calls use.
 
 mod decode;
 mod encode;
@@ -25,7 +25,7 @@ pub(crate) use self::encode::{RequestHead, ResponseHead, encode_request, encode_
 pub(crate) use self::head::{Head, parse_head};
 pub(crate) use self::view::MetaView;
 
-/// The user field of a request by which a client says that it takes pushes.
+/// The user field of a request by which a client announces that it accepts pushes.
 pub(crate) const PUSH_FIELD: &[u8] = b"fastrpc_push";
-/// The service of the requests that are pushes: their method is the message's name.
+/// The service name of pushes, which are requests; their method is the message's name.
 pub(crate) const PUSH_SERVICE: &str = "fastrpc.Push";

@@ -1,4 +1,4 @@
-//! The hand-written view and encoders against the derived messages, on made-up input.
+//! The hand-written view and encoders against the derived messages, on arbitrary input.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -86,7 +86,7 @@ proptest! {
             correlation_id: Some(correlation_id),
             attachment_size: Some(attachment.len() as i32).filter(|size| *size != 0),
             authentication_data: Some(authentication_data.clone()).filter(|data| !data.is_empty()),
-            // An entry's empty key or value is written by us, left out by prost: the same to read.
+            // We write an entry's empty key or value, prost omits it: both decode to the same.
             user_fields: user_fields.clone(),
             ..RpcMeta::default()
         };
@@ -156,7 +156,7 @@ fn names_must_be_utf8_and_other_text_need_not() {
     assert_eq!(view.response.unwrap().text, b"\xc4\xe3");
 }
 
-/// Both decoders accept and see the same, or both refuse.
+/// Checks that both decoders accept and read the same, or both reject.
 fn same(bytes: &[u8]) -> Result<(), TestCaseError> {
     match (MetaView::parse(bytes), RpcMeta::decode(bytes)) {
         (Ok(view), Ok(meta)) => same_fields(&view, &meta),

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::wire::proto::{LEN, MAX_DEPTH, Reader, VARINT, key};
 use crate::wire::{Compress, Error};
 
-/// The meta data of a frame, borrowed from its bytes. Fields that are absent have protobuf's
-/// default (0 or empty) unless they are an `Option`.
+/// The metadata of a frame, borrowed from its bytes. Absent fields have protobuf's default (0 or
+/// empty) unless they are an `Option`.
 ///
 /// Accepts exactly what [`RpcMeta`](super::meta::RpcMeta) accepts: unknown fields are skipped, a
 /// repeated field's last value wins, `required` is not enforced (an empty service name is merely
@@ -23,11 +23,11 @@ pub(crate) struct MetaView<'a> {
     /// As the peer wrote it; a [`Frame`](super::Frame) has checked it.
     pub(crate) attachment_size: i32,
     pub(crate) authentication_data: &'a [u8],
-    /// What the body is: 0 for protobuf. brpc also knows JSON and text.
+    /// The content type of the body: 0 for protobuf. brpc also knows JSON and text.
     pub(crate) content_type: i32,
-    /// The message is a part of a larger one.
+    /// The message is a chunk of a larger one.
     pub(crate) has_chunk_info: bool,
-    /// The peer wants a stream beside the call.
+    /// The peer requests a stream beside the call.
     pub(crate) has_stream_settings: bool,
     has_user_fields: bool,
     bytes: &'a [u8],
@@ -42,7 +42,7 @@ pub(crate) struct RequestView<'a> {
     pub(crate) span_id: i64,
     pub(crate) parent_span_id: i64,
     pub(crate) request_id: &'a [u8],
-    /// How long the client waits. Milliseconds; may be negative, as the peer wrote it.
+    /// How long the client waits, in milliseconds; may be negative, as the peer wrote it.
     pub(crate) timeout_ms: Option<i32>,
 }
 
@@ -60,10 +60,10 @@ impl<'a> MetaView<'a> {
         Ok(view)
     }
 
-    /// How the body is compressed.
+    /// Returns the compression of the body.
     ///
     /// # Errors
-    /// When it is compressed in an unknown way, or is no protobuf: nobody here could read it.
+    /// When the compression is unknown, or the body is not protobuf: nothing here could read it.
     #[inline]
     pub(crate) fn compress(&self) -> Result<Compress, Error> {
         if self.content_type != 0 {
@@ -72,7 +72,7 @@ impl<'a> MetaView<'a> {
         Compress::from_number(self.compress_type)
     }
 
-    /// The user's own fields, in the order sent.
+    /// Returns the user's own fields, in the order sent.
     pub(crate) fn user_fields(&self) -> UserFields<'a> {
         UserFields { reader: Reader::new(if self.has_user_fields { self.bytes } else { &[] }) }
     }
@@ -131,7 +131,7 @@ impl<'a> RequestView<'a> {
 }
 
 impl<'a> ResponseView<'a> {
-    /// The text for showing: what is not UTF-8 is replaced.
+    /// Returns the text for display: invalid UTF-8 is replaced.
     pub(crate) fn text_lossy(&self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.text)
     }
@@ -160,7 +160,7 @@ impl<'a> Iterator for UserFields<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        // The message was found valid when the view was made, so a failure here is the end.
+        // The message was validated when the view was made, so a failure here is the end.
         while let Some(key) = self.reader.next_key()? {
             if key == USER_FIELDS {
                 return user_field(self.reader.bytes()?);

@@ -6,11 +6,11 @@ use ::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Error, Framing, Limits, Scan};
 
-/// Finds the bytes of a body in those that come.
+/// Locates the bytes of a body in the input.
 #[derive(Debug)]
 pub(crate) struct BodyDecoder {
     state: State,
-    /// What the body may still have.
+    /// Bytes by which the body may still grow.
     room: u64,
     limits: Limits,
     /// Bytes of chunk extensions so far.
@@ -18,31 +18,31 @@ pub(crate) struct BodyDecoder {
     trailers: HeaderMap,
 }
 
-/// What a look at the bytes came to.
+/// The result of one decoding step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decoded {
-    /// Bytes used up.
+    /// Bytes consumed.
     pub(crate) consumed: usize,
-    /// Those of them that are of the body.
+    /// Those of them that belong to the body.
     pub(crate) data: Range<usize>,
-    /// The body is over. If not, and there is no data, more bytes are needed.
+    /// The body is complete. If not, and there is no data, more bytes are needed.
     pub(crate) is_end: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    /// So many bytes are left.
+    /// N bytes of the body are left.
     Length(u64),
-    /// In the number that begins a chunk, with so many digits.
+    /// In the size of a chunk, with this many digits so far.
     Size {
         size: u64,
         digits: u32,
     },
-    /// Behind that number.
+    /// After the size, in a chunk extension.
     Extension(u64),
-    /// The CR of that line was there.
+    /// The CR of that line has been read.
     SizeLf(u64),
-    /// In a chunk that has so many bytes left.
+    /// In a chunk with N bytes left.
     Chunk(u64),
     ChunkCr,
     ChunkLf,
@@ -68,7 +68,7 @@ impl BodyDecoder {
         matches!(self.state, State::End)
     }
 
-    /// Bytes that are left; `None` if only the peer knows.
+    /// Returns the bytes that are left; `None` if only the peer knows.
     pub(crate) fn left(&self) -> Option<u64> {
         match self.state {
             State::Length(left) => Some(left),
@@ -77,12 +77,12 @@ impl BodyDecoder {
         }
     }
 
-    /// Fields that came behind the last chunk. Those that say where messages end are left out.
+    /// Returns the trailer fields. Those that a receiver acts on before the body are left out.
     pub(crate) fn trailers(&self) -> &HeaderMap {
         &self.trailers
     }
 
-    /// Looks for at most `max` bytes of the body, which lie together.
+    /// Locates at most `max` contiguous bytes of the body.
     pub(crate) fn decode(&mut self, input: &[u8], max: usize) -> Result<Decoded, Error> {
         let mut at = 0;
         while at < input.len() || self.is_end() {
@@ -111,12 +111,12 @@ impl BodyDecoder {
         Ok(Decoded { consumed: at, data: at..at, is_end: false })
     }
 
-    /// Takes one byte of the chunks' framing.
+    /// Consumes one byte of the chunk framing.
     fn step(&mut self, byte: u8) -> Result<(), Error> {
         const MALFORMED: Error = Error::malformed("the framing of a chunk");
         self.state = match (&self.state, byte) {
             (&State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
-                if digits == MOST_DIGITS {
+                if digits == MAX_DIGITS {
                     return Err(MALFORMED);
                 }
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
@@ -127,7 +127,7 @@ impl BodyDecoder {
             (&State::Size { size, .. }, b';') => State::Extension(size),
             (&State::Extension(size), _) => {
                 self.extensions += 1;
-                if (byte < b' ' && byte != b'\t') || self.extensions > MOST_EXTENSIONS {
+                if (byte < b' ' && byte != b'\t') || self.extensions > MAX_EXTENSIONS {
                     return Err(MALFORMED);
                 }
                 State::Extension(size)
@@ -147,7 +147,7 @@ impl BodyDecoder {
         Ok(())
     }
 
-    /// Takes bytes of the trailers; how many.
+    /// Consumes bytes of the trailers, and returns how many.
     fn take_trailers(&mut self, input: &[u8]) -> Result<usize, Error> {
         let State::Trailers { bytes, scan } = &mut self.state else { return Ok(0) };
         let before = bytes.len();
@@ -179,10 +179,10 @@ impl BodyDecoder {
 
 const TRAILERS: Error = Error::malformed("the trailers");
 /// Enough for 2^64.
-const MOST_DIGITS: u32 = 16;
-/// Bytes of the extensions of all chunks of a body.
-const MOST_EXTENSIONS: usize = 16 << 10;
-/// What a receiver has acted on already (RFC 9110, 6.5.1).
+const MAX_DIGITS: u32 = 16;
+/// The maximum size of the extensions of all chunks of a body, in bytes.
+const MAX_EXTENSIONS: usize = 16 << 10;
+/// Fields that a receiver has acted on already (RFC 9110, 6.5.1).
 const NOT_IN_TRAILERS: &[&str] = &[
     "authorization",
     "connection",

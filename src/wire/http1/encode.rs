@@ -9,19 +9,19 @@ use super::Framing;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResponseHead<'a> {
     pub(crate) status: StatusCode,
-    /// Those that say where the message ends, and the date, are left out: they are ours.
+    /// Framing fields and the date are left out: the encoder writes its own.
     pub(crate) fields: &'a HeaderMap,
     /// `None` for a response without a body, and for one that ends with the connection.
     pub(crate) framing: Option<Framing>,
     pub(crate) connection: Connection,
-    /// Of now, as HTTP writes it.
+    /// The current date, in HTTP's format.
     pub(crate) date: &'a str,
 }
 
-/// What a response says of the connection.
+/// What a response says about the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connection {
-    /// What the request's version takes for granted.
+    /// The default of the request's version.
     AsExpected,
     KeepAlive,
     Close,
@@ -37,7 +37,7 @@ impl Connection {
     }
 }
 
-/// Appends a head.
+/// Appends a response head.
 pub(crate) fn encode_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
     out.reserve(256);
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -72,7 +72,7 @@ pub(crate) fn encode_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-/// Appends a chunk. An empty one would end the body: nothing is appended then.
+/// Appends a chunk. Nothing is appended for empty input: an empty chunk would end the body.
 pub(crate) fn encode_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
@@ -91,7 +91,7 @@ pub(crate) fn encode_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the end of a body in chunks.
+/// Appends the last chunk, which ends a chunked body.
 pub(crate) fn encode_last_chunk(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n\r\n");
 }
@@ -106,7 +106,7 @@ fn is_ours(name: &header::HeaderName) -> bool {
         || *name == header::DATE
 }
 
-/// A field's name with capitals, since there are clients that know no other spelling.
+/// Appends a field name in capitalized form, since some clients know no other spelling.
 fn put_name(out: &mut Vec<u8>, name: &str) {
     let start = out.len();
     out.extend_from_slice(name.as_bytes());

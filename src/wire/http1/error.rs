@@ -1,11 +1,11 @@
-//! Why a request is refused, and the status that says so.
+//! Why a request is rejected, and the status code for it.
 
 use std::fmt;
 
 use ::http::StatusCode;
 
-/// Why a request cannot be served. The connection ends with the answer that says so: where the
-/// next request would begin is not known.
+/// Why a request cannot be served. The connection is closed after the error response: where the
+/// next request would begin is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Error {
     status: StatusCode,
@@ -13,22 +13,22 @@ pub(crate) struct Error {
 }
 
 impl Error {
-    /// What to answer.
+    /// Returns the status code of the response.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What is wrong.
+    /// Returns what is wrong.
     pub(crate) fn text(&self) -> &'static str {
         self.text
     }
 
-    /// The peer closed its side in the middle of a request.
+    /// Returns the error for a peer that closed its side in the middle of a request.
     pub(crate) const fn cut_short() -> Error {
         Error::malformed("the request ends early")
     }
 
-    /// The peer is too slow.
+    /// Returns the error for a peer that is too slow.
     pub(crate) const fn timed_out() -> Error {
         let text = "the request did not come in time";
         Error { status: StatusCode::REQUEST_TIMEOUT, text }

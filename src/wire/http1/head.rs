@@ -17,7 +17,7 @@ pub(crate) struct Head {
     pub(crate) uri: Uri,
     pub(crate) version: Version,
     pub(crate) fields: HeaderMap,
-    /// All of it, as it came.
+    /// The whole head, as received.
     pub(crate) raw: Bytes,
     pub(crate) framing: Framing,
     /// The client may send another request on this connection.
@@ -26,7 +26,7 @@ pub(crate) struct Head {
     pub(crate) expects_continue: bool,
 }
 
-/// How the end of a body is known.
+/// How the end of a body is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// It has this many bytes.
@@ -39,7 +39,7 @@ impl Framing {
 }
 
 impl Head {
-    /// Reads the head that is all of `input`, as `scan` found it.
+    /// Parses the head that is all of `input`, as `scan` found it.
     pub(crate) fn parse(input: &[u8], scan: &Scan, limits: &Limits) -> Result<Head, Error> {
         let mut few = [const { MaybeUninit::uninit() }; FEW];
         if scan.lines() <= FEW {
@@ -80,14 +80,14 @@ impl Head {
         let mut is_plain = true;
         for field in request.headers.iter() {
             let (name, value) = read_field(field, &shared, input)?;
-            is_plain = is_plain && !is_judged(&name);
+            is_plain = is_plain && !affects_connection(&name);
             fields.append(name, value);
         }
-        Head::judge(Parts { method, uri, version, fields, raw: shared, is_plain }, limits)
+        Head::interpret(Parts { method, uri, version, fields, raw: shared, is_plain }, limits)
     }
 
-    /// What the fields mean, and whether they may be so together.
-    fn judge(parts: Parts, limits: &Limits) -> Result<Head, Error> {
+    /// Interprets the fields, and rejects invalid combinations.
+    fn interpret(parts: Parts, limits: &Limits) -> Result<Head, Error> {
         let Parts { method, uri, version, fields, raw, is_plain } = parts;
         if method == Method::CONNECT {
             return Err(Error::not_implemented("this server is no proxy"));
@@ -124,26 +124,26 @@ impl Head {
     }
 }
 
-/// A head before anybody asked what its fields mean.
+/// A parsed head whose fields have not been interpreted.
 struct Parts {
     method: Method,
     uri: Uri,
     version: Version,
     fields: HeaderMap,
     raw: Bytes,
-    /// No field [`is_judged`].
+    /// No field [`affects_connection`].
     is_plain: bool,
 }
 
-/// Whether a field has a meaning for the connection, but for Host.
-fn is_judged(name: &HeaderName) -> bool {
+/// Whether a field other than Host affects the connection.
+fn affects_connection(name: &HeaderName) -> bool {
     *name == header::CONTENT_LENGTH
         || *name == header::TRANSFER_ENCODING
         || *name == header::CONNECTION
         || *name == header::EXPECT
 }
 
-/// `part` of `input`, in the copy of it.
+/// Returns the part of `copy`, a copy of `input`, that corresponds to `part`.
 fn within<'a>(copy: &'a [u8], input: &[u8], part: &[u8]) -> &'a [u8] {
     if part.is_empty() {
         return &copy[..0];
@@ -177,7 +177,7 @@ fn refusal(error: httparse::Error, input: &[u8]) -> Error {
     Error::malformed(text)
 }
 
-/// Whether the request line ends in the version of another HTTP: one digit, a dot, one digit.
+/// Whether the request line ends in another version of HTTP: one digit, a dot, one digit.
 fn is_other_version(input: &[u8]) -> bool {
     let line = input.split(|&byte| byte == b'\r').next().unwrap_or_default();
     let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
@@ -201,7 +201,7 @@ fn check_host(version: Version, fields: &HeaderMap) -> Result<(), Error> {
     if valid { Ok(()) } else { Err(Error::malformed("the Host")) }
 }
 
-/// A name or an IPv4 address, and perhaps a port: valid without a closer look.
+/// Whether this is a name or an IPv4 address, perhaps with a port: valid without further checks.
 pub(super) fn is_plain_host(host: &[u8]) -> bool {
     let (name, port) = match memchr::memchr(b':', host) {
         Some(colon) => (&host[..colon], &host[colon + 1..]),
@@ -243,7 +243,7 @@ fn framing(version: Version, fields: &HeaderMap) -> Result<Option<Framing>, Erro
     Ok(Some(Framing::Chunked))
 }
 
-/// What the Content-Lengths say, given all of them.
+/// Returns the length that all Content-Length fields agree on.
 pub(super) fn length_of<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<u64>, Error> {
     let mut length = None;
     for digits in values {
@@ -273,8 +273,8 @@ fn expects_continue(version: Version, fields: &HeaderMap) -> Result<bool, Error>
     Ok(expects)
 }
 
-/// The elements of a list that may be spread over several fields. What is no text is an element
-/// that equals nothing.
+/// Iterates over the elements of a list that may span several fields. A value that is not ASCII
+/// text yields elements that equal nothing.
 pub(crate) fn tokens<'a>(
     fields: &'a HeaderMap,
     name: &HeaderName,
@@ -282,7 +282,7 @@ pub(crate) fn tokens<'a>(
     tokens_of(fields.get_all(name).iter().map(HeaderValue::as_bytes))
 }
 
-/// The same, given the values of the fields.
+/// Does the same, given the values of the fields.
 pub(super) fn tokens_of<'a>(
     values: impl Iterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = &'a str> {
@@ -295,5 +295,5 @@ pub(super) fn tokens_of<'a>(
         .filter(|token| !token.is_empty())
 }
 
-/// So many fields have room on the stack.
+/// This many fields have room on the stack.
 pub(super) const FEW: usize = 32;

@@ -1,8 +1,8 @@
 //! HTTP/1.1 and 1.0 as a server reads and writes them.
 //!
-//! What can be read in two ways is refused, since whoever stands between us and the client may
-//! have read it in the other: lengths that repeat or contradict each other, a length beside a
-//! transfer coding, lines that end in a lone CR or LF, folded lines, blanks before a colon.
+//! Ambiguous requests are rejected, since an intermediary may have parsed them differently (request
+//! smuggling): lengths that repeat or contradict each other, a length beside a transfer coding,
+//! lines that end in a lone CR or LF, folded lines, whitespace before a colon.
 
 mod body;
 mod encode;
@@ -25,7 +25,7 @@ pub(crate) use self::head::{Framing, Head, tokens};
 pub(crate) use self::raw::RawResponse;
 pub(crate) use self::scan::Scan;
 
-/// What a peer may make us keep.
+/// The limits on what a peer can make us hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Bytes of a head, and of the trailers.

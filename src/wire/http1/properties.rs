@@ -1,4 +1,4 @@
-//! What holds for any input.
+//! Properties that hold for any input.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn a_head_is_found_in_whatever_pieces_it_comes(request in any_request(), cuts in vec(1usize..9, 1..40)) {
+    fn a_head_is_found_however_it_is_split(request in any_request(), cuts in vec(1usize..9, 1..40)) {
         let whole = parse(&request);
         let mut scan = Scan::default();
         let mut end = 0;
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn junk_is_survived(junk: Vec<u8>) {
+    fn any_input_is_survived(junk: Vec<u8>) {
         let _ = parse(&junk);
         let _ = RawResponse::check(&junk, ::http::Version::HTTP_11, false);
         let mut decoder = BodyDecoder::new(Framing::Chunked, &LIMITS);
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_checked_is_what_is_said(status in 200u16..600, body in vec(any::<u8>(), 0..40), shift in -1i64..2) {
+    fn the_length_of_a_raw_response_is_checked(status in 200u16..600, body in vec(any::<u8>(), 0..40), shift in -1i64..2) {
         let length = (body.len() as i64 + shift).max(0);
         let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
         let has_no_body = status == 204 || status == 304;
@@ -93,7 +93,7 @@ proptest! {
     }
 }
 
-/// Something like a request: likely parts, in a likely order.
+/// Generates something like a request: likely parts, in a likely order.
 fn any_request() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
         Just("GET / HTTP/1.1\r\n"),

@@ -1,4 +1,4 @@
-//! Checks responses that somebody else has encoded.
+//! Checks responses that were encoded elsewhere.
 
 use std::mem::MaybeUninit;
 
@@ -7,32 +7,32 @@ use ::http::{StatusCode, Version};
 use super::head::{FEW, length_of, tokens_of};
 use super::{BodyDecoder, Error, Framing, Limits, Scan};
 
-/// A response that somebody else encoded, found to end where it says.
+/// A response that was encoded elsewhere, and that ends where its framing says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RawResponse {
     pub(crate) status: StatusCode,
     /// Bytes of the head; the rest is the body.
     pub(crate) head_len: usize,
-    /// The client will know the end by the end of the connection alone, or is told to close it.
+    /// The body ends with the connection, or the client is told to close it.
     pub(crate) must_close: bool,
 }
 
 impl RawResponse {
-    /// Looks at the whole response `input`, which answers a request of `version`, of the method
-    /// HEAD if `is_head`. An error is the maker's, not the client's.
+    /// Checks the whole response `input` to a request of `version`, with method HEAD if `is_head`.
+    /// An error is the fault of the response's author, not of the client.
     pub(crate) fn check(input: &[u8], version: Version, is_head: bool) -> Result<Self, Error> {
         let mut scan = Scan::default();
         let head_len = scan.find(input, &LIMITS)?.ok_or(Error::malformed("no end of the head"))?;
         let (head, body) = input.split_at(head_len);
         if scan.lines() <= FEW {
             let mut few = [const { MaybeUninit::uninit() }; FEW];
-            return RawResponse::judge(head, body, &mut few, version, is_head);
+            return RawResponse::check_head(head, body, &mut few, version, is_head);
         }
         let mut many = vec![MaybeUninit::uninit(); scan.lines()];
-        RawResponse::judge(head, body, &mut many, version, is_head)
+        RawResponse::check_head(head, body, &mut many, version, is_head)
     }
 
-    fn judge<'a>(
+    fn check_head<'a>(
         head: &'a [u8],
         body: &[u8],
         space: &mut [MaybeUninit<httparse::Header<'a>>],
@@ -88,7 +88,7 @@ impl RawResponse {
     }
 }
 
-/// The body is whole, and nothing follows it.
+/// Checks that the body is complete and that nothing follows it.
 fn check_chunks(mut body: &[u8], limits: &Limits) -> Result<(), Error> {
     let mut decoder = BodyDecoder::new(Framing::Chunked, limits);
     while !decoder.is_end() {

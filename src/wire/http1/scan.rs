@@ -4,8 +4,8 @@ use memchr::memchr3;
 
 use super::{Error, Limits};
 
-/// Looks for the end of a head, and remembers how far it has looked: bytes that come one by one
-/// are looked at once.
+/// Searches for the end of a head, and remembers how far it has searched: bytes that arrive one by
+/// one are examined once.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Scan {
     /// The bytes before this are known to be whole lines and the beginning of another.
@@ -15,13 +15,13 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// How many bytes the head has that `input` begins with, its empty line included; `None` if it
-    /// is not whole. `input` must begin with what it began with before.
+    /// Returns the length of the head that `input` begins with, its empty line included; `None` if
+    /// it is incomplete. `input` must begin with the input of the previous call.
     pub(crate) fn find(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
         let window = &input[..input.len().min(limits.head)];
         while let Some(next) = memchr3(b'\r', b'\n', 0, &window[self.at..]) {
             let at = self.at + next;
-            // Before the byte is judged: in smaller pieces it would not have come so far.
+            // Before the byte is examined: in smaller pieces it would not have come so far.
             if self.lines == 0 && at - self.line_start > limits.target + AROUND_TARGET {
                 return Err(Error::target_too_long());
             }
@@ -53,11 +53,11 @@ impl Scan {
         if window.len() == limits.head { Err(Error::head_too_large()) } else { Ok(None) }
     }
 
-    /// The lines seen, without the empty one at the end.
+    /// Returns the number of lines seen, without the empty one at the end.
     pub(super) fn lines(&self) -> usize {
         self.lines
     }
 }
 
-/// Room in a request line for all but its target: a method and a version.
+/// Room in a request line for everything but its target: a method and a version.
 const AROUND_TARGET: usize = 64;

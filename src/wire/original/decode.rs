@@ -3,20 +3,20 @@
 use super::head::{Head, Parsed};
 use crate::wire::Error;
 
-/// Splits a stream of bytes into frames. Keeps no state between calls: the caller owns the buffer
-/// and drops from it what was consumed.
+/// Splits a byte stream into frames. Keeps no state between calls: the caller owns the buffer and
+/// removes from it what was consumed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decoder {
     max_body: usize,
 }
 
-/// What the bytes amount to.
+/// The result of decoding the front of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step<'a> {
     Frame(Frame<'a>),
-    /// The head is not whole: nobody can say how much is missing.
+    /// The head is incomplete: how much is missing is unknown.
     NeedHead,
-    /// So many bytes of the body are missing. Never 0, and never more than the limit.
+    /// N bytes of the body are missing. Never 0, and never more than the limit.
     NeedBody(usize),
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Decoder {
-    /// `max_body`: how many bytes a frame may have after its head.
+    /// Creates a decoder of frames with at most `max_body` bytes after their head.
     pub(crate) const fn new(max_body: usize) -> Decoder {
         Decoder { max_body }
     }
@@ -49,7 +49,7 @@ impl Decoder {
 }
 
 impl Frame<'_> {
-    /// The length on the wire, head included.
+    /// Returns the length on the wire, head included.
     pub(crate) fn len(&self) -> usize {
         self.head.len + self.head.body_len
     }

@@ -4,21 +4,21 @@ use std::io::Write;
 
 use crate::wire::Error;
 
-/// What a request says. Zero, `None` and empty mean "leave out".
+/// The fields of a request. Zero, `None` and empty are omitted.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RequestHead<'a> {
     pub(crate) service: &'a str,
     pub(crate) method: &'a str,
     pub(crate) cli_id: u32,
-    /// Announce that we read the fields that the old frames lack. The fields below are for those
-    /// who were told so.
+    /// Announce that we read the fields that the original frames lack. The fields below are for
+    /// peers that read these as well.
     pub(crate) announce: bool,
     pub(crate) timeout_ms: Option<i32>,
     pub(crate) trace_id: &'a [u8],
 }
 
-/// Appends a request frame to `out`. Fails, and leaves `out` as it was, if a name or the trace id
-/// cannot stand in a head: control characters, or together beyond [`MAX_TEXT`] bytes.
+/// Appends a request frame to `out`. Fails, and leaves `out` unchanged, if a name or the trace id
+/// cannot be written in a head: control characters, or together beyond [`MAX_TEXT`] bytes.
 pub(crate) fn encode_request(
     out: &mut Vec<u8>,
     head: &RequestHead<'_>,
@@ -46,14 +46,14 @@ pub(crate) fn encode_request(
     Ok(())
 }
 
-/// Appends the response of a call that went well.
+/// Appends the response of a successful call.
 pub(crate) fn encode_response(out: &mut Vec<u8>, cli_id: u32, body: &[u8]) {
     put(out, format_args!("{FIRST_LINE}cli_id: {cli_id}\r\n"));
     put_body(out, body);
 }
 
-/// Appends the response of a call that failed, for a peer that announced that it reads it. What
-/// cannot stand in a head becomes a blank, and what is too long is cut.
+/// Appends the response of a failed call, for a peer that announced that it reads it. Characters
+/// that cannot be written in a head become blanks, and text that is too long is truncated.
 pub(crate) fn encode_error(out: &mut Vec<u8>, cli_id: u32, status: i32, text: &str) {
     put(out, format_args!("{FIRST_LINE}cli_id: {cli_id}\r\nstatus: {status}\r\nerr: "));
     let mut cut = text.len().min(MAX_TEXT);
@@ -65,7 +65,7 @@ pub(crate) fn encode_error(out: &mut Vec<u8>, cli_id: u32, status: i32, text: &s
     put_body(out, &[]);
 }
 
-/// Appends what the old server answers to a method it does not know. It names no call.
+/// Appends the original server's response to an unknown method. It names no call.
 pub(crate) fn encode_unknown_method(out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\nContent-Type: text/html;charset=utf-8\r\n\r\n\
@@ -96,7 +96,7 @@ fn is_control(byte: u8) -> bool {
     byte.is_ascii_control()
 }
 
-/// All texts of one head fit into this, in bytes: old peers take no line beyond 4 KiB.
+/// The maximum size of all texts of one head, in bytes: old peers accept no line beyond 4 KiB.
 const MAX_TEXT: usize = 2 << 10;
 
 /// Responses and pushes begin with a request line too.

@@ -2,7 +2,7 @@
 
 use crate::wire::Error;
 
-/// What a head says. Fields that are absent are empty, or `None`.
+/// The fields of a head. Absent fields are empty, or `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Head<'a> {
     /// The head's own length on the wire, the empty line included.
@@ -13,20 +13,20 @@ pub(crate) struct Head<'a> {
     pub(crate) is_get: bool,
     /// The method called: `package.Service.Method`.
     pub(crate) op: &'a str,
-    /// The call's number, as it was written.
+    /// The call's id, as received.
     pub(crate) cli_id: &'a str,
     /// The type of a pushed message.
     pub(crate) mes_name: &'a str,
-    /// What `fastrpc_ver` says.
+    /// The value of `fastrpc_ver`.
     pub(crate) version: &'a str,
-    /// How the call went; 0, or absent, is well.
+    /// The call's status; 0, or absent, is success.
     pub(crate) status: &'a str,
     pub(crate) err: &'a str,
     pub(crate) timeout_ms: &'a str,
     pub(crate) trace_id: &'a str,
 }
 
-/// What the bytes amount to.
+/// The result of parsing the front of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parsed<'a> {
     Head(Head<'a>),
@@ -41,9 +41,9 @@ impl<'a> Head<'a> {
     /// Reads the head that `input` begins with.
     ///
     /// As in the old library: lines may end with LF alone; names are compared exactly, and the
-    /// first of several fields counts; from a line without `": "` on no further fields are seen;
-    /// `Content-Length` is found whatever its case and wherever it stands in the head. Unlike
-    /// there, lengths that contradict each other, or are no numbers, are an error.
+    /// first of several fields counts; after a line without `": "` no further fields are read;
+    /// `Content-Length` is found whatever its case and wherever it is in the head. Unlike there,
+    /// lengths that contradict each other, or are not numbers, are an error.
     pub(crate) fn parse(input: &'a [u8]) -> Result<Parsed<'a>, Error> {
         if !begins_like_a_head(input) {
             return Err(Error::magic());
@@ -72,7 +72,7 @@ impl<'a> Head<'a> {
         if window.len() == MAX_HEAD { Err(Error::head_too_long()) } else { Ok(Parsed::Incomplete) }
     }
 
-    /// False if the line is no field.
+    /// Reads one line. Returns false if it is not a field.
     fn read_field(&mut self, line: &'a [u8]) -> bool {
         let Some(colon) = line.windows(2).position(|pair| pair == b": ") else { return false };
         let place = match &line[..colon] {
@@ -86,19 +86,19 @@ impl<'a> Head<'a> {
             b"trace_id" => &mut self.trace_id,
             _ => return true,
         };
-        // What is no text is as if it were not there.
+        // A value that is not valid UTF-8 counts as absent.
         if place.is_empty() {
             *place = std::str::from_utf8(&line[colon + 2..]).unwrap_or_default();
         }
         true
     }
 
-    /// The call's number.
+    /// Returns the call's id.
     pub(crate) fn id(&self) -> Option<u32> {
         digits(self.cli_id.as_bytes()).and_then(|id| u32::try_from(id).ok())
     }
 
-    /// The peer reads the fields that the old frames lack.
+    /// Whether the peer reads the fields that the original frames lack.
     pub(crate) fn is_version_2(&self) -> bool {
         digits(self.version.as_bytes()).is_some_and(|version| version >= 2)
     }
@@ -126,7 +126,7 @@ fn read_length(line: &[u8], length: &mut Option<usize>) -> Result<(), Error> {
     }
 }
 
-/// A number of digits and nothing else.
+/// Parses a number that consists of digits alone.
 pub(super) fn digits(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;

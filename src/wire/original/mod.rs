@@ -6,8 +6,8 @@
 //! push      POST / HTTP/1.1   mes_name: <message type>       Content-Length: <n>
 //! ```
 //!
-//! Old peers compare names byte by byte and want exactly one space after the colon, so that this is
-//! what is written. What is read may differ as far as the old library let it, and no further.
+//! Old peers compare names byte by byte and require exactly one space after the colon, so frames
+//! are written that way. Reading is as lenient as the old library was, and no more.
 //!
 //! The old frames cannot say that a call failed, nor how long a client waits. A request with
 //! `fastrpc_ver: 2` announces a peer that reads further fields: `status` and `err` of a response,

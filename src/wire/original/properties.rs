@@ -1,11 +1,11 @@
-//! Frames on made-up input: what was written is read, and whatever comes is survived.
+//! Frames on arbitrary input: frames round-trip, and any input is handled.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
 
-/// What may stand in a field of a head.
+/// Generates text that a field of a head can hold.
 fn any_text() -> impl Strategy<Value = String> {
     "[ -~\u{a0}-\u{2ff}]{0,40}"
 }
@@ -24,7 +24,7 @@ fn only_frame(bytes: &[u8]) -> Frame<'_> {
     }
 }
 
-/// Pieces of heads, likely and less so.
+/// Generates fragments of heads, likely and less so.
 fn any_token() -> impl Strategy<Value = Vec<u8>> {
     const KNOWN: &[&str] = &[
         "POST ",
@@ -68,7 +68,7 @@ fn survives(input: &[u8]) {
         match decoder.decode(&input[at..]) {
             Ok(Step::Frame(frame)) => {
                 assert!(frame.len() > 0 && at + frame.len() <= input.len());
-                // Cut short, it is never taken for anything else.
+                // Truncated, it is never taken for anything else.
                 for cut in [0, frame.head.len / 2, frame.head.len - 1, frame.len() - 1] {
                     let step = decoder.decode(&input[at..at + cut]);
                     assert!(
@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn answers_and_pushes_round_trip(cli_id: u32, status: i32, text: String, body: Vec<u8>) {
+    fn responses_and_pushes_round_trip(cli_id: u32, status: i32, text: String, body: Vec<u8>) {
         let mut out = Vec::new();
         encode_response(&mut out, cli_id, &body);
         let frame = only_frame(&out);
