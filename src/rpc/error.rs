@@ -8,7 +8,7 @@ use super::Code;
 
 /// Why a call failed, and what a handler returns to fail one: a [`Code`] and a text.
 ///
-/// Ask the predicates what happened and whether the server may have run the call; the text is for
+/// The predicates say what happened and whether the server may have run the call; the text is for
 /// people and may change.
 ///
 /// ```
@@ -31,8 +31,8 @@ pub struct Error {
 }
 
 impl Error {
-    /// Makes an error for a handler to return: the code, a constant of [`Code`] or a number of the
-    /// service's own, and a text. 0, which would mean success, becomes EINTERNAL.
+    /// Creates an error for a handler to return, from a code, which is a constant of [`Code`] or a
+    /// number of the service's own, and a text. 0, which would mean success, becomes EINTERNAL.
     pub fn new(code: impl Into<Code>, text: impl Into<Cow<'static, str>>) -> Error {
         Error::of(Kind::Handler, code.into().or_internal(), text)
     }
@@ -116,8 +116,8 @@ impl Error {
         self.kind == Kind::Remote
     }
 
-    /// Whether the server responded with a code of the service's own, not one that the library
-    /// gives ([`Code::is_service_defined`]).
+    /// Whether the server responded with a code of the service's own, not one of the library's
+    /// ([`Code::is_service_defined`]).
     pub fn is_service_error(&self) -> bool {
         self.is_remote() && self.code.is_service_defined()
     }
@@ -160,8 +160,8 @@ impl From<Error> for io::Error {
     }
 }
 
-/// Lets a handler return with `?` what failed in it: EINTERNAL and the text, or ECANCELED for a
-/// wait that was canceled. An [`Error`] inside comes out as it was.
+/// Lets a handler propagate an I/O error with `?`: the call fails with EINTERNAL and the text, or
+/// with ECANCELED if a wait was canceled. An [`Error`] inside is returned unchanged.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         if error.raw_os_error() == Some(libc::ECANCELED) {

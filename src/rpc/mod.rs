@@ -2,21 +2,21 @@
 //! [`Server`](crate::server::Server).
 //!
 //! Methods are called by service and name, with bytes or, through generated code, with messages.
-//! Attachments, compression, error codes and texts go end to end. Each call has a deadline, and ends
-//! exactly once. Whatever a peer can make us keep is bounded. A client reconnects; servers push messages
-//! to clients, and both sides can handle the end of a connection.
+//! Attachments, compression, error codes and texts are carried end to end. Each call has a
+//! deadline, and ends exactly once. All memory that a peer can make us hold is bounded. A client
+//! reconnects; servers push messages to clients, and both sides can handle the end of a connection.
 //!
 //! Handlers run in coroutines on the worker of their connection, and may block. A client may be called
 //! from any thread and coroutine; responses arrive out of order.
 
 // What it may call: slab, rt, net, sync, wire, protocol.
 //
-// What holds: a connection lives on one worker, and what only that worker touches has no lock. One read
-// brings as many frames as there are, each call runs in a pooled coroutine, one write carries all
-// responses of the round: under load the system calls per call go towards zero. Responses and calls from
-// other threads go through a cross-worker inbox: a lock, and one post to the home worker when it was
-// empty. On the server's side whoever responds first takes the call out of the connection's table, on the
-// client's whoever ends it first; the keys of these tables are never used again.
+// Invariants: a connection lives on one worker, and its worker-local state has no lock. One read
+// brings as many frames as have arrived, each call runs in a pooled coroutine, one write carries
+// all responses of the round: under load the system calls per call go towards zero. Responses and
+// calls from other threads go through a cross-worker inbox: a lock, and one post to the home worker
+// if it was empty. On the server, whoever responds first removes the call from the connection's
+// table; on the client, whoever ends it first. The keys of these tables are never reused.
 //
 // What it must never do: block a worker; hold a `RefCell` borrow over a call that waits; trust a number
 // that a peer sent. `client` and `server` never name each other.

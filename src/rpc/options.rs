@@ -4,36 +4,35 @@ use std::time::Duration;
 
 use super::{Cancellation, Compress, Protocol};
 
-/// The bounds of a server's RPC connections. Each keeps one peer from taking memory without end.
+/// The limits of a server's RPC connections. Each bounds what one peer can make the server hold.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// The largest frame taken from a peer, in bytes, its twelve-byte head not counted; a body
-    /// may be no larger after decompression either. A peer that announces more is closed.
-    /// Default 64 MiB.
+    /// The largest frame accepted from a peer, in bytes, excluding its twelve-byte head; a body may
+    /// be no larger after decompression either. A connection on which the peer announces more is
+    /// closed.
     pub max_frame: usize,
-    /// Calls of one connection that may wait for their answer; at that number the connection is
-    /// no longer read, until half of them are answered. Default 10,000.
+    /// Calls of one connection that may be in flight; at that number the connection is no longer
+    /// read, until half of them have been responded to. Default 10,000.
     pub max_in_flight: usize,
-    /// Bytes of requests of one connection that may wait for their answer; beyond, as above.
-    /// Default 64 MiB.
+    /// Bytes of requests of one connection that may be in flight; beyond, as above. Default 64 MiB.
     pub max_in_flight_bytes: usize,
-    /// Bytes of answers that one connection may leave untaken; beyond, it is no longer read until
-    /// half of them are gone. Default 64 MiB.
+    /// Bytes of responses that may wait to be written to one connection; beyond, it is no longer
+    /// read until half of them are written. Default 64 MiB.
     pub max_unsent: usize,
-    /// A peer that takes not one byte for this long while answers wait for it is closed.
-    /// Default 30 s.
+    /// A connection whose peer takes no byte for this long while responses wait to be written is
+    /// closed. Default 30 s.
     pub write_stall: Duration,
-    /// A frame once begun must have its head whole in this time, and then never pause for as
-    /// long, or the peer is closed. Default 30 s.
+    /// Once begun, a frame must have its whole head within this time, and then never stall for as
+    /// long, or the connection is closed. Default 30 s.
     pub frame_timeout: Option<Duration>,
-    /// A peer that sends nothing for this long while it has no call in flight is closed. Default
-    /// off.
+    /// A connection without a call in flight on which the peer sends nothing for this long is
+    /// closed. Default off.
     pub idle_timeout: Option<Duration>,
 }
 
 impl Options {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Options {
         Options::default()
     }
@@ -78,7 +77,7 @@ pub struct ClientOptions {
     /// The protocol of the frames.
     /// Default: [`Protocol::BaiduStd`].
     pub protocol: Protocol,
-    /// How long a call may take, if [`CallOptions::timeout`] does not say; `None`: forever.
+    /// How long a call may take unless [`CallOptions::timeout`] says otherwise; `None`: no limit.
     /// Default: 10 s.
     pub timeout: Option<Duration>,
     /// How long one attempt to connect may take.
@@ -87,7 +86,7 @@ pub struct ClientOptions {
     /// Calls in flight; beyond, a call fails with EOVERCROWDED.
     /// Default: 100,000. Maximum: 16,777,215.
     pub max_in_flight: usize,
-    /// Bytes of requests that the kernel has not taken yet; beyond, a call fails with EOVERCROWDED.
+    /// Bytes of requests not yet passed to the kernel; beyond, a call fails with EOVERCROWDED.
     /// Default: 64 MiB.
     pub max_unsent: usize,
     /// Pushed messages that wait for their handler; beyond, they are dropped.
@@ -162,7 +161,7 @@ impl ClientOptions {
     }
 }
 
-/// What a call carries beside its request.
+/// The options of a call, and what it carries beside its request.
 ///
 /// ```
 /// use fastrpc::rpc::CallOptions;
@@ -174,13 +173,13 @@ impl ClientOptions {
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct CallOptions<'a> {
-    /// How long the call may take. The server is told.
+    /// How long the call may take. Sent to the server.
     /// Default: the client's [`timeout`](ClientOptions::timeout).
     pub timeout: Option<Duration>,
     /// A number for the server's logs.
     /// Default: 0.
     pub log_id: i64,
-    /// A name for the request, which the server sees.
+    /// A name for the request, sent to the server.
     /// Default: none.
     pub request_id: Option<&'a str>,
     /// Bytes sent beside the request. They are never compressed.
@@ -189,7 +188,7 @@ pub struct CallOptions<'a> {
     /// The compression of the request.
     /// Default: [`Compress::None`].
     pub compress: Compress,
-    /// Lets any thread end the call.
+    /// Lets any thread cancel the call.
     /// Default: none.
     pub cancellation: Option<&'a Cancellation>,
 }

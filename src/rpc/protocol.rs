@@ -1,4 +1,4 @@
-//! The protocols of frames that a client can speak.
+//! The protocols that a client can speak.
 
 /// What a [`Client`](super::Client) speaks. A [`Server`](crate::Server) speaks all of them on each
 /// of its ports.
@@ -8,8 +8,9 @@ pub enum Protocol {
     /// The protocol of brpc: error codes, attachments, compression.
     #[default]
     BaiduStd,
-    /// The HTTP-like frames of the original fastrpc. A server of today is told that we read the
-    /// fields it lacked, and so answers with errors; an old one stays silent, and the call runs
-    /// out of time. There are no log ids and no compression; a call with an attachment fails.
+    /// The HTTP-like frames of the original fastrpc. Requests announce that this client reads the
+    /// fields that the original frames lack, so that a server of today responds with errors; an
+    /// original server stays silent, and the call times out. There are no log ids and no
+    /// compression; a call with an attachment fails.
     Original,
 }

@@ -30,7 +30,7 @@ enum Content<T> {
     Deferred(Defer<T>),
 }
 
-/// A response that is known.
+/// A response that is not deferred.
 pub(super) struct Ready<T> {
     pub(super) body: T,
     pub(super) attachment: Vec<u8>,
@@ -42,12 +42,12 @@ pub(super) struct Ready<T> {
 pub(super) type Defer<T> = Box<dyn FnOnce(Responder<T>) + Send>;
 
 impl<T> Response<T> {
-    /// Makes a response of this message.
+    /// Creates a response with this message.
     pub fn new(body: T) -> Response<T> {
         Ready { body, attachment: Vec::new(), compress: Compress::None, peer: None }.into()
     }
 
-    /// Makes a response that is sent later, by a [`Responder`].
+    /// Creates a response that is sent later, by a [`Responder`].
     ///
     /// `take` gets the responder as soon as the handler has returned, in the same coroutine. It may
     /// pass it on to whatever sends the response, or send it and go on with something else.
@@ -123,7 +123,7 @@ impl<T> Response<T> {
         }
     }
 
-    /// Returns what is known, or what is to get the responder.
+    /// Returns the response, or the closure that takes the responder.
     pub(super) fn into_ready(self) -> Result<Ready<T>, Defer<T>> {
         match self.content {
             Content::Ready(ready) => Ok(ready),

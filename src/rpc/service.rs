@@ -1,4 +1,4 @@
-//! Services with typed messages: what generated code stands on, and what its users see of it.
+//! Services with typed messages: what generated code builds on, and what its users see of it.
 //!
 //! Nothing here knows protobuf. The generated code brings a [`Codec`] of its own, so that messages
 //! are compiled with the user's version of the protobuf library, not with ours.
@@ -9,12 +9,12 @@ use std::marker::PhantomData;
 use super::response::Ready;
 use super::{Call, CallHandle, CallOptions, Client, Code, Error, Registry, ReplyOptions, Response};
 
-/// A service as a generator makes it, to be added to a [`Server`](crate::server::Server).
+/// A generated service, to be added to a [`Server`](crate::server::Server).
 pub trait Service {
     /// Adds the service's methods.
     ///
     /// # Errors
-    /// When one of them is there already.
+    /// When one of them exists already.
     fn add_to(self, registry: &Registry) -> Result<(), Error>;
 }
 
@@ -22,7 +22,7 @@ impl Registry {
     /// Adds the methods of a generated service.
     ///
     /// # Errors
-    /// When one of them is there already.
+    /// When one of them exists already.
     pub fn add_service(&self, service: impl Service) -> Result<(), Error> {
         service.add_to(self)
     }
@@ -37,7 +37,7 @@ pub struct Responder<T> {
 }
 
 impl<T> Responder<T> {
-    /// Returns the call: where it came from, its deadline, whether anybody still waits.
+    /// Returns the call: its peer, its deadline, whether the client still waits.
     pub fn call(&self) -> &Call {
         &self.call
     }
@@ -65,20 +65,20 @@ impl<T> fmt::Debug for Responder<T> {
     }
 }
 
-/// How messages of type `T` become bytes and come back.
+/// Encodes and decodes messages of type `T`.
 pub trait Codec<T> {
-    /// The bytes of a message.
+    /// Encodes a message.
     fn encode(message: &T) -> Vec<u8>;
 
-    /// The message of bytes.
+    /// Decodes a message.
     ///
     /// # Errors
-    /// What is wrong with the bytes.
+    /// Returns what is wrong with the bytes.
     fn decode(bytes: &[u8]) -> Result<T, String>;
 }
 
-/// A method whose request is a `Q` and whose response is an `A`, as bytes by the codec `C`.
-/// Generated code has one for each method of its service, for the server and for the client.
+/// A method with request type `Q` and response type `A`, which the codec `C` encodes. Generated
+/// code has one for each method of its service, for the server and for the client.
 pub struct Method<Q, A, C> {
     service: &'static str,
     name: &'static str,
@@ -99,7 +99,7 @@ where
     A: 'static,
     C: Codec<Q> + Codec<A> + 'static,
 {
-    /// The method `name` of `service`, and what its two messages are called.
+    /// Describes the method `name` of `service`, with the names of its two message types.
     pub const fn new(
         service: &'static str,
         name: &'static str,
@@ -109,11 +109,11 @@ where
         Method { service, name, request, response, types: PhantomData }
     }
 
-    /// Adds the method to a server. A request that cannot be decoded fails with EREQUEST; for the rest
-    /// see [`Registry::add_method`].
+    /// Adds the method to a server. A request that cannot be decoded fails with EREQUEST; for the
+    /// rest see [`Registry::add_method`].
     ///
     /// # Errors
-    /// When the method is there already.
+    /// When the method exists already.
     pub fn serve(
         &self,
         registry: &Registry,
@@ -179,7 +179,8 @@ fn decode<A, C: Codec<A>>(response: Response, name: &str) -> Result<Response<A>,
     }
 }
 
-/// Includes what `fastrpc-build` made of a package's `.proto` files: messages and services.
+/// Includes the code that `fastrpc-build` generated from a package's `.proto` files: messages and
+/// services.
 ///
 /// ```ignore
 /// mod demo {

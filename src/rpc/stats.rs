@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a client has done, and what it is doing.
+/// The counters of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientStats {
-    /// Calls that wait for their answer.
+    /// Calls in flight.
     pub in_flight: u64,
-    /// Answers that no call waited for: late ones, mostly. Pushes that no handler was for.
+    /// Responses that matched no call in flight, mostly late ones, and pushes without a handler.
     pub unmatched: u64,
     /// Connections made.
     pub connects: u64,

@@ -39,22 +39,23 @@ pub struct CallHandle {
 
 enum Key {
     OnWorker(u64),
-    /// 0 until the call has reached the client's worker, [`CANCELED`] if it is to end there.
+    /// 0 until the call has reached the client's worker, [`CANCELED`] if it must end there.
     CrossThread(Arc<AtomicU64>),
 }
 
 impl CallHandle {
-    /// The handle of the call with this key.
+    /// Returns the handle of the call with this key.
     pub(super) fn on_worker(channel: Arc<Channel>, key: u64) -> CallHandle {
         CallHandle { channel, key: Key::OnWorker(key) }
     }
 
-    /// The handle of a call whose key is not known yet: it will be stored in `key`.
+    /// Returns the handle of a call that has no key yet: it will be stored in `key`.
     pub(super) fn cross_thread(channel: Arc<Channel>, key: Arc<AtomicU64>) -> CallHandle {
         CallHandle { channel, key: Key::CrossThread(key) }
     }
 
-    /// Ends the call with ECANCELED, unless it has ended. The server is not told. Does not wait.
+    /// Ends the call with ECANCELED, unless it has ended. The server is not notified. Does not
+    /// wait.
     pub fn cancel(&self) {
         let key = match &self.key {
             Key::OnWorker(key) => *key,
@@ -67,7 +68,7 @@ impl CallHandle {
         };
         match self.channel.local() {
             Some(local) => local.calls.cancel(key),
-            // It fails in a forked child only, where the call will not end anyway.
+            // Fails only in a forked child, where the call will not end anyway.
             None => drop(self.channel.send(Command::Cancel(key))),
         }
     }

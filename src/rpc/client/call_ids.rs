@@ -1,4 +1,4 @@
-//! The numbers of a client's calls in frames that have 32 bits for them.
+//! Call ids for frames whose id field has 32 bits.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -6,8 +6,8 @@ use std::collections::hash_map::Entry;
 use super::pending::Pending;
 use crate::slab::Slab;
 
-/// Counts from 1 to the last 32-bit number and over again, past those that are in flight. Those
-/// whose call has ended stay in until there are more of them than of the others.
+/// Counts from 1 to the largest 32-bit number and wraps around, skipping ids in flight. Ids of
+/// ended calls are removed once they outnumber those in flight.
 #[derive(Default)]
 pub(super) struct CallIds {
     last: u32,
@@ -15,7 +15,7 @@ pub(super) struct CallIds {
 }
 
 impl CallIds {
-    /// A number for the call `key`, which is in flight.
+    /// Assigns an id to the call `key`, which is in flight.
     pub(super) fn assign(&mut self, key: u64, pending: &mut Slab<Pending>) -> u32 {
         if self.keys.len() > 2 * pending.len() + SLACK {
             self.keys.retain(|_, key| pending.get_mut(*key).is_some());
@@ -36,7 +36,7 @@ impl CallIds {
         }
     }
 
-    /// The call that an answer is for. Asked once for each number.
+    /// Removes an id that a response carries, and returns the key of its call.
     pub(super) fn take(&mut self, id: u32) -> Option<u64> {
         self.keys.remove(&id)
     }
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_wrap_past_those_in_flight() {
+    fn ids_wrap_past_those_in_flight() {
         let (mut ids, mut pending) = (CallIds::default(), Slab::new());
         let [a, b, c] = [(); 3].map(|()| call(&mut pending));
         assert_eq!(ids.assign(a, &mut pending), 1);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_are_never_answered_take_no_memory() {
+    fn calls_without_a_response_take_no_memory() {
         let (mut ids, mut pending) = (CallIds::default(), Slab::new());
         for _ in 0..10_000 {
             let key = call(&mut pending);

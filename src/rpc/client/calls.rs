@@ -16,15 +16,15 @@ use crate::rt::{self, Deadline, WaitError, Waiter};
 use crate::slab::Slab;
 use crate::sync::lock;
 
-/// Worker-local.
+/// The calls in flight. Worker-local.
 pub(super) struct Calls {
     pub(super) shared: Arc<Shared>,
     pending: RefCell<Slab<Pending>>,
-    /// For frames that have 32 bits for the numbers of calls.
+    /// For frames whose id field has 32 bits.
     ids: RefCell<CallIds>,
     deadlines: RefCell<Deadlines>,
     deadline_task: RefCell<DeadlineTask>,
-    /// Callbacks on their way to a coroutine that runs them.
+    /// Callbacks that a coroutine is about to run.
     callbacks: RefCell<VecDeque<(Done, Outcome)>>,
 }
 
@@ -42,8 +42,8 @@ impl Calls {
 
     // ---- beginning ----
 
-    /// Enters a call, whose request `send` queues for writing under the id that it gets. Returns the
-    /// call's key, or why there is no call and the entry back.
+    /// Registers a call, whose request `send` queues for writing under the id assigned. Returns the
+    /// call's key, or the error and the entry.
     #[inline]
     pub(super) fn begin(
         &self,
@@ -67,14 +67,14 @@ impl Calls {
         Ok(key)
     }
 
-    /// Returns the key of the call that has this number in frames that have 32 bits for it.
+    /// Returns the key of the call with this 32-bit id.
     pub(super) fn take_id(&self, id: u32) -> Option<u64> {
         self.ids.borrow_mut().take(id)
     }
 
     // ---- ending ----
 
-    /// Takes out the entry of a call that its coroutine waited for.
+    /// Removes the entry of a call that its coroutine waited for, and returns the outcome.
     #[inline]
     pub(super) fn take_outcome(&self, key: u64) -> Option<Outcome> {
         let mut pending = self.pending.borrow_mut();
@@ -86,7 +86,7 @@ impl Calls {
         }
     }
 
-    /// Ends a call with what `outcome` returns. Returns false if there is no such call.
+    /// Completes a call with what `outcome` returns. Returns false if there is no such call.
     #[inline]
     pub(super) fn complete(self: &Rc<Self>, key: u64, outcome: impl FnOnce() -> Outcome) -> bool {
         let mut pending = self.pending.borrow_mut();
@@ -113,7 +113,7 @@ impl Calls {
         true
     }
 
-    /// Ends every call with this error.
+    /// Fails every call with this error.
     pub(super) fn fail_all(self: &Rc<Self>, error: &Error) {
         let keys = self.pending.borrow().keys();
         for key in keys {
@@ -127,7 +127,8 @@ impl Calls {
 
     /// Runs the callback of a call in a coroutine.
     pub(super) fn run_callback(self: &Rc<Self>, done: Done, outcome: Outcome) {
-        // Kept outside of the coroutine's closure, so that it is not lost if there is no coroutine.
+        // Kept outside of the coroutine's closure, so that it is not lost if no coroutine can be
+        // started.
         self.callbacks.borrow_mut().push_back((done, outcome));
         let calls = self.clone();
         let run = move || {
@@ -150,7 +151,7 @@ impl Calls {
 
     // ---- deadlines of calls that nobody waits for ----
 
-    /// Gives the asynchronous call `key` a deadline.
+    /// Sets the deadline of the asynchronous call `key`.
     pub(super) fn expire_at(self: &Rc<Self>, key: u64, deadline: Deadline) {
         if deadline == Deadline::NEVER {
             return;
@@ -174,7 +175,7 @@ impl Calls {
         }
     }
 
-    /// The body of the coroutine that a [`DeadlineTask`] is.
+    /// Watches the deadlines: the body of the coroutine that a [`DeadlineTask`] is.
     fn watch_deadlines(self: Rc<Self>) {
         loop {
             let next = loop {
@@ -196,7 +197,7 @@ impl Calls {
         }
     }
 
-    /// Lets the task look at its calls again, which ends it when there are none.
+    /// Makes the task check its calls again, which ends it when there are none.
     pub(super) fn wake_deadline_task(&self) {
         if let DeadlineTask::Sleeping(_, waker) = &*self.deadline_task.borrow() {
             waker.wake();
@@ -206,7 +207,7 @@ impl Calls {
 
 /// Runs the callback of a call in a coroutine, from another thread than the client's worker.
 pub(super) fn run_callback_anywhere(done: Done, outcome: Outcome) {
-    // If there is no coroutine, this is at least the thread that made the call.
+    // If no coroutine can be started, run it here: at least this is the thread that made the call.
     let callback = Arc::new(Mutex::new(Some((done, outcome))));
     let run = move || {
         let callback = lock(&callback).take();

@@ -13,14 +13,14 @@ use crate::rpc::Error;
 
 /// Cancels a call from any thread: before it begins, while it connects, while it is in flight.
 ///
-/// It goes with a call in [`CallOptions::cancellation`](crate::rpc::CallOptions::cancellation). One call
-/// at a time: a call that waits while another one is given the same fails with EREQUEST, and of
-/// calls with a callback it knows the last one only. The call ends exactly once: with ECANCELED, or
-/// with its response if that was faster, after which [`cancel`](Cancellation::cancel) comes too late.
-/// The server is not told; a response that comes later is dropped and counted as
-/// [`unmatched`](crate::rpc::ClientStats::unmatched).
+/// Set it as [`CallOptions::cancellation`](crate::rpc::CallOptions::cancellation). It cancels one
+/// call at a time: while a call waits with it, another call given the same one fails with EREQUEST;
+/// of calls with a callback, it cancels the last one only. The call ends exactly once: with
+/// ECANCELED, or with its response if that arrived first, after which
+/// [`cancel`](Cancellation::cancel) comes too late. The server is not notified; a late response is
+/// dropped and counted as [`unmatched`](crate::rpc::ClientStats::unmatched).
 ///
-/// It is one word and takes no memory elsewhere while a call waits.
+/// It is one word, and a call that waits allocates nothing for it.
 ///
 /// ```
 /// use fastrpc::rpc::{CallOptions, Cancellation, Client, ClientOptions};
@@ -45,20 +45,21 @@ use crate::rpc::Error;
 /// ```
 #[repr(transparent)]
 pub struct Cancellation {
-    /// NULL, `canceled()`, or a call in flight: what [`with_call`](Cancellation::with_call) was given,
-    /// which stays there until that takes it back, with `BUSY` while a thread copies it; or with
-    /// `OWNED` the `CallHandle` of a box.
+    /// NULL, `canceled()`, or a call in flight: the argument of
+    /// [`with_call`](Cancellation::with_call), which stays there until `with_call` removes it,
+    /// tagged `BUSY` while a thread copies it; or a boxed `CallHandle`, tagged `OWNED`.
     state: AtomicPtr<()>,
 }
 
 impl Cancellation {
-    /// One that nobody has used yet.
+    /// Creates an unused cancellation.
     pub const fn new() -> Cancellation {
         Cancellation { state: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Ends the call with ECANCELED, unless it has ended; one that begins later fails with it at
-    /// once, until [`reset`](Cancellation::reset). Any thread, several times; does not wait.
+    /// Ends the call with ECANCELED, unless it has ended; a call that begins later fails with it at
+    /// once, until [`reset`](Cancellation::reset). May be called from any thread, repeatedly. Does
+    /// not wait.
     pub fn cancel(&self) {
         let mut state = self.state.load(Ordering::Acquire);
         loop {
@@ -71,26 +72,26 @@ impl Cancellation {
             {
                 Ok(_) if is_borrowed => break,
                 Ok(_) if state.is_null() => return,
-                // SAFETY: it was put there by `attach_owned`, and is ours since the exchange.
+                // SAFETY: it was stored by `attach_owned`, and the exchange made it ours.
                 Ok(_) => return unsafe { unbox(state) }.cancel(),
                 Err(other) => state = other,
             }
         }
         // SAFETY: `with_call` leaves it in place as long as BUSY is set.
         let call = unsafe { &*state.cast::<Waiting<'_>>() }.share();
-        // With this the end of the call may be the end of `self`.
+        // From here on the call may end, and `self` with it.
         self.state.store(canceled(), Ordering::Release);
         call.cancel();
     }
 
-    /// Whether [`cancel`](Cancellation::cancel) was called since it was new or reset.
+    /// Whether [`cancel`](Cancellation::cancel) was called since creation or the last reset.
     pub fn is_canceled(&self) -> bool {
         let state = self.state.load(Ordering::Acquire);
         state == canceled() || has(state, BUSY)
     }
 
-    /// Resets it for another call. Not during a call: one that waits keeps it from being reset, and
-    /// one with a callback can no longer be canceled by it.
+    /// Resets it for another call. Not to be called during a call: a call that waits prevents the
+    /// reset, and a call with a callback is detached and can no longer be canceled by it.
     pub fn reset(&self) {
         let mut state = self.state.load(Ordering::Acquire);
         while state == canceled() || has(state, OWNED) {
@@ -101,13 +102,13 @@ impl Cancellation {
         }
     }
 
-    /// Whether a call may begin.
+    /// Fails if it is canceled, or if another call waits with it.
     pub(super) fn check(&self) -> Result<(), Error> {
         check(self.state.load(Ordering::Acquire))
     }
 
-    /// Runs `wait` while `call` can be canceled. Fails without running it if it was canceled
-    /// before, or another call waits.
+    /// Runs `wait` while `call` can be canceled. Fails without running it if already canceled, or
+    /// if another call waits.
     #[inline]
     pub(super) fn with_call<R>(
         &self,
@@ -120,18 +121,18 @@ impl Cancellation {
         Ok(wait())
     }
 
-    /// Makes a call that nobody waits for the one to cancel. Fails as [`with_call`](Self::with_call).
+    /// Attaches a call that nobody waits for. Fails as [`with_call`](Self::with_call) does.
     pub(super) fn attach_owned(&self, call: CallHandle) -> Result<(), Error> {
         let owned = with(Box::into_raw(Box::new(call)).cast(), OWNED);
         self.attach(owned).inspect_err(|_| {
-            // SAFETY: it was made above and went nowhere.
+            // SAFETY: boxed above and not stored anywhere.
             drop(unsafe { unbox(owned) });
         })
     }
 
     #[inline]
     fn attach(&self, call: *mut ()) -> Result<(), Error> {
-        // Nothing is there, mostly.
+        // Usually nothing is attached.
         let mut state = ptr::null_mut();
         while let Err(other) = self.replace(state, call) {
             check(other)?;
@@ -140,12 +141,12 @@ impl Cancellation {
         Ok(())
     }
 
-    /// Takes `from` out, if it is there, and puts `to` in.
+    /// Replaces `from`, if it is the state, with `to`.
     #[inline]
     fn replace(&self, from: *mut (), to: *mut ()) -> Result<(), *mut ()> {
         self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)?;
         if has(from, OWNED) {
-            // SAFETY: it was put there by `attach_owned`, and is ours since the exchange.
+            // SAFETY: it was stored by `attach_owned`, and the exchange made it ours.
             drop(unsafe { unbox(from) });
         }
         Ok(())
@@ -172,14 +173,14 @@ impl fmt::Debug for Cancellation {
     }
 }
 
-/// A call that somebody waits for, by what it has at hand.
+/// A call that is waited for, borrowed from its waiter.
 pub(super) enum Waiting<'a> {
     /// In a coroutine of the client's worker, with the call's key.
     OnWorker(&'a Arc<Channel>, u64),
     CrossThread(&'a Arc<Slot>),
 }
 
-/// The same for another thread.
+/// The same call, owned, for the thread that cancels it.
 enum Call {
     Handle(CallHandle),
     CrossThread(Arc<Slot>),
@@ -205,7 +206,7 @@ impl Call {
     }
 }
 
-/// Detaches what was attached, once no other thread reads it.
+/// Detaches the attached call when dropped, once no other thread reads it.
 struct Borrowed<'a> {
     cancellation: &'a Cancellation,
     state: *mut (),
@@ -215,7 +216,7 @@ impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         while self.cancellation.replace(self.state, ptr::null_mut()) == Err(with(self.state, BUSY))
         {
-            // It is a few instructions away from being done.
+            // The other thread is a few instructions away from storing `canceled()`.
             thread::yield_now();
         }
     }
@@ -235,7 +236,7 @@ fn check(state: *mut ()) -> Result<(), Error> {
 /// `state` was made by `attach_owned`, and nobody else has it.
 unsafe fn unbox(state: *mut ()) -> CallHandle {
     let place = state.map_addr(|addr| addr & !OWNED).cast();
-    // SAFETY: by the caller's contract it is what `Box::into_raw` gave.
+    // SAFETY: by the caller's contract it came from `Box::into_raw`.
     *unsafe { Box::from_raw(place) }
 }
 

@@ -1,4 +1,5 @@
-//! A client as its callers share it: calls begin on its worker, and by its inbox from elsewhere.
+//! A client as its clones share it: calls begin on its worker, and through its inbox from
+//! elsewhere.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +20,7 @@ use crate::rt::{self, Deadline, Pinned};
 
 pub(super) struct Channel {
     pub(super) shared: Arc<Shared>,
-    /// How many clients share this: the last one closes it.
+    /// Number of clients that share this: the last one closes it.
     pub(super) handles: AtomicUsize,
     handlers: Arc<Handlers>,
     inbox: Inbox,
@@ -65,7 +66,7 @@ impl Channel {
         debug_assert!(is_first, "a client settles once");
     }
 
-    /// Returns what belongs to the home worker, if the caller is there.
+    /// Returns the worker-local state, if called on the home worker.
     #[inline]
     pub(super) fn local(&self) -> Option<&Local> {
         self.local.get()?.get()
@@ -77,7 +78,7 @@ impl Channel {
             Some(local) => f(local),
             None => {
                 let channel = self.clone();
-                // It fails in a forked child only, where the client is dead.
+                // Fails only in a forked child, where the client is dead.
                 let _ = rt::post(self.home, move || f(channel.here()));
             }
         }
@@ -89,7 +90,7 @@ impl Channel {
 
     // ---- calls ----
 
-    /// Starts a call. Returns its key, or why there is no call and the entry back. Home worker only.
+    /// Starts a call. Returns its key, or the error and the entry. Home worker only.
     #[inline]
     pub(super) fn begin(
         &self,
@@ -131,7 +132,7 @@ impl Channel {
         Ok(key)
     }
 
-    /// Sends a command to the home worker, or returns why not and the command.
+    /// Sends a command to the home worker. On failure, returns the error and the command.
     pub(super) fn send(self: &Arc<Self>, command: Command) -> Result<(), Box<(Error, Command)>> {
         if self.shared.status.is_closed() && matches!(command, Command::Call(..)) {
             return Err(Box::new((Error::closed(), command)));
@@ -141,7 +142,7 @@ impl Channel {
         }
         if self.inbox.push(command, &self.shared.options)? {
             let channel = self.clone();
-            // It fails in a forked child only, which was asked for above.
+            // Fails only in a forked child, which was checked for above.
             let _ = rt::post(self.home, move || channel.run_commands());
         }
         Ok(())
@@ -177,14 +178,14 @@ impl Channel {
                         Err(_) => unreachable!("the entry comes back as it was"),
                     }
                 }
-                // It comes after the call itself, so that the key, if there is one, is set.
+                // Queued after the call itself, so that the key, if there is one, is set.
                 Command::Forget(slot) => local.calls.cancel(slot.key.load(Ordering::Relaxed)),
                 Command::Cancel(key) => local.calls.cancel(key),
             }
         }
     }
 
-    /// Runs the callback of a call in a coroutine: of the home worker, if the caller is there.
+    /// Runs the callback of a call in a coroutine: of the home worker, if called there.
     pub(super) fn run_callback(&self, done: Done, outcome: Outcome) {
         match self.local() {
             Some(local) => local.calls.run_callback(done, outcome),
@@ -247,6 +248,6 @@ impl Channel {
     }
 }
 
-/// In the place of the key of a call that is to end before it has one. It is the key of no call: see
+/// Stored in place of the key of a call that must end before it has one. No call has this key: see
 /// [`Slab`](crate::slab::Slab).
 pub(super) const CANCELED: u64 = u64::MAX;

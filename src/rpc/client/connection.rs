@@ -1,4 +1,4 @@
-//! The connection on its worker: its state, and the bytes on their way out.
+//! The connection, as its worker sees it: its state and its write queue.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::io;
@@ -13,31 +13,31 @@ use crate::rpc::Error;
 use crate::rpc::io::{WriteQueue, Writer};
 use crate::rt::{self, Deadline, Waiter, Waker};
 
-/// Worker-local. Lives as long as the client, through one socket after the other.
+/// Connection state, worker-local. Lives as long as the client, across reconnects.
 pub(super) struct Connection {
     shared: Arc<Shared>,
     state: RefCell<ConnState>,
     stream: RefCell<Option<Arc<Stream>>>,
     /// The peer, for [`Response::peer`](crate::rpc::Response::peer).
     peer: RefCell<Arc<Addr>>,
-    /// Requests for the connection, or for the one that is being made.
+    /// Requests for the current connection, or for the one being made.
     queue: RefCell<Rc<WriteQueue>>,
     has_response: Cell<bool>,
-    /// Why we broke the connection off.
+    /// Why this side broke the connection.
     broken: RefCell<Option<Error>>,
     /// Ends the pause before the next attempt to connect.
     pause: RefCell<Option<Waker>>,
 }
 
 enum ConnState {
-    /// Nobody has asked for a connection yet.
+    /// No connection was requested yet.
     Idle,
     /// Being made, or about to be: calls wait.
     Connecting,
     Connected,
-    /// An attempt has failed with this error and the next is not due: calls fail with it.
+    /// The last attempt failed with this error and the next is not due: calls fail with it.
     Backoff(Error),
-    /// For good.
+    /// Permanently.
     Closed,
 }
 
@@ -57,7 +57,7 @@ impl Connection {
 
     // ---- state ----
 
-    /// Whether a call goes out at once; otherwise it waits for the connection, or fails.
+    /// Returns true if a call is sent at once, false if it waits for the connection.
     #[inline]
     pub(super) fn check(&self) -> Result<bool, Error> {
         match &*self.state.borrow() {
@@ -68,7 +68,7 @@ impl Connection {
         }
     }
 
-    /// Leaves `Idle`. Returns whether the caller has to make the connection.
+    /// Leaves `Idle`. Returns whether the caller must make the connection.
     pub(super) fn start_connecting(&self) -> bool {
         let is_idle = matches!(*self.state.borrow(), ConnState::Idle);
         if is_idle {
@@ -101,7 +101,7 @@ impl Connection {
         matches!(*self.state.borrow(), ConnState::Closed)
     }
 
-    /// Begins to use `stream`, and sends what waits for it.
+    /// Starts using `stream`, and writes what is queued for it.
     pub(super) fn attach(self: &Rc<Self>, stream: &Arc<Stream>) {
         self.has_response.set(false);
         self.broken.replace(None);
@@ -117,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// Closes the socket; what was not sent is dropped.
+    /// Closes the socket; unsent bytes are dropped.
     pub(super) fn disconnect(&self) {
         self.shared.status.set_disconnected();
         self.replace_queue().shut();
@@ -126,13 +126,12 @@ impl Connection {
         }
     }
 
-    /// From now on requests are for another connection, which is yet to be made. Returns the queue
-    /// of the one before.
+    /// Directs later requests to the next connection. Returns the queue of the previous one.
     pub(super) fn replace_queue(&self) -> Rc<WriteQueue> {
         self.queue.replace(Rc::new(WriteQueue::new()))
     }
 
-    /// Ends the connection for a reason that the reader cannot see, if it is still `stream`.
+    /// Breaks the connection for a reason that the reader cannot detect, if it is still `stream`.
     fn break_off(&self, stream: &Arc<Stream>, error: Error) {
         let current = self.stream.borrow();
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, stream)) {
@@ -141,7 +140,7 @@ impl Connection {
         }
     }
 
-    /// Takes the reason for which we broke the connection off, if we did.
+    /// Takes the reason for which this side broke the connection, if it did.
     pub(super) fn take_broken(&self) -> Option<Error> {
         self.broken.take()
     }
@@ -156,7 +155,7 @@ impl Connection {
         self.has_response.set(true);
     }
 
-    /// Whether a response came on the connection.
+    /// Whether a response has arrived on the connection.
     pub(super) fn has_response(&self) -> bool {
         self.has_response.get()
     }
@@ -168,7 +167,7 @@ impl Connection {
         self.queue.borrow()
     }
 
-    /// Starts the coroutine that writes what is in `queue`.
+    /// Starts the coroutine that flushes `queue`.
     pub(super) fn start_writer(self: &Rc<Self>, queue: Rc<WriteQueue>) {
         let Some(stream) = self.stream.borrow().clone() else { return };
         let connection = self.clone();

@@ -14,8 +14,8 @@ pub(super) enum DeadlineTask {
     Sleeping(Deadline, Waker),
 }
 
-/// When calls that nobody waits for run out of time. Those that ended before stay in until there
-/// are more of them than of the others.
+/// The deadlines of calls that nobody waits for. Entries of ended calls are removed once they
+/// outnumber those in flight.
 #[derive(Default)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<(Deadline, u64)>>,
@@ -29,7 +29,7 @@ impl Deadlines {
         self.heap.push(Reverse((deadline, key)));
     }
 
-    /// The first deadline of a call still in flight.
+    /// Returns the earliest deadline of a call still in flight.
     pub(super) fn next(&mut self, pending: &mut Slab<Pending>) -> Option<Deadline> {
         while let Some(&Reverse((deadline, key))) = self.heap.peek() {
             if pending.get_mut(key).is_some() {
@@ -40,7 +40,7 @@ impl Deadlines {
         None
     }
 
-    /// A call whose deadline has passed.
+    /// Removes a call whose deadline has passed, and returns its key.
     pub(super) fn pop_due(&mut self, pending: &mut Slab<Pending>) -> Option<u64> {
         let due = self.next(pending)?.has_passed();
         if due { self.heap.pop().map(|Reverse((_, key))| key) } else { None }

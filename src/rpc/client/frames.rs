@@ -1,4 +1,4 @@
-//! Reading the frames of a connection, whatever protocol they are of.
+//! Reading the frames of a connection, in either protocol.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use crate::wire;
 use crate::wire::baidu_std;
 use crate::wire::original::{self, Step};
 
-/// Why a connection cannot be read any further.
+/// Why a connection can no longer be read.
 pub(super) enum ReadError {
     Io(io::Error),
     Wire(wire::Error),
@@ -25,7 +25,7 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// Takes the whole frames at the front of `bytes`: each completes a call, or is a push.
+/// Consumes the complete frames at the front of `bytes`: each completes a call, or is a push.
 pub(super) fn receive(local: &Local, bytes: &[u8]) -> Result<Taken, ReadError> {
     let taken = match local.shared.options.protocol {
         Protocol::BaiduStd => receive_baidu_std(local, bytes),
@@ -124,7 +124,7 @@ fn receive_original_frame(local: &Local, frame: &original::Frame<'_>) {
     if !head.mes_name.is_empty() {
         return local.pushes.enqueue_event(Event::push(head.mes_name, frame.body));
     }
-    // What an old server says of an unknown method names no call.
+    // An original server's response to an unknown method names no call.
     log::debug!("{} sent a frame that is for no call", local.shared.addr);
     local.shared.counters.unmatched.fetch_add(1, Ordering::Relaxed);
 }

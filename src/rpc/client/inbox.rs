@@ -1,4 +1,4 @@
-//! The cross-worker inbox: calls made away from the client's worker, until it takes them.
+//! The cross-worker inbox: commands from elsewhere, until the client's worker takes them.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -28,15 +28,15 @@ pub(super) enum Command {
     Cancel(u64),
 }
 
-/// What becomes of the outcome of a call made from another thread.
+/// Where the outcome of a call made from another thread goes.
 pub(super) enum Completion {
     Wake(Arc<Slot>),
     Run { done: Done, deadline: Deadline, key: Arc<AtomicU64> },
 }
 
 impl Inbox {
-    /// Adds a command. Returns whether it is the first, so that the worker has to be told, or why a
-    /// call is refused and the command back.
+    /// Adds a command. Returns whether it is the first, so that the worker must be notified. If a
+    /// call is rejected, returns the error and the command.
     pub(super) fn push(
         &self,
         command: Command,
@@ -56,7 +56,7 @@ impl Inbox {
         Ok(queue.commands.len() == 1)
     }
 
-    /// Takes all commands out, in their order.
+    /// Takes all commands, in order.
     pub(super) fn take(&self) -> Vec<Command> {
         std::mem::take(&mut *lock(&self.queue)).commands
     }

@@ -1,4 +1,4 @@
-//! What only the client's worker touches.
+//! The worker-local state of a client.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::pushes::{Handlers, Pushes};
 use super::shared::Shared;
 
-/// Worker-local. A clone is another handle of the same.
+/// The worker-local state of a client. Clones are handles to the same state.
 #[derive(Clone)]
 pub(super) struct Local {
     pub(super) shared: Arc<Shared>,
@@ -27,7 +27,7 @@ impl Local {
         }
     }
 
-    /// Closes the socket. Later requests wait for another.
+    /// Closes the socket. Later requests wait for the next one.
     pub(super) fn disconnect(&self) {
         self.pushes.start_over();
         self.connection.disconnect();

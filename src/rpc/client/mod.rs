@@ -36,16 +36,16 @@ use crate::wire;
 
 /// One connection to a server, and any number of calls in flight on it.
 ///
-/// The connection is made by the first call, or by [`connect`](Client::connect), and made again in
-/// the background whenever it breaks:
+/// The first call connects, or [`connect`](Client::connect) does. Whenever the connection breaks,
+/// the client reconnects in the background:
 ///
 /// - A call made while an attempt to connect is under way waits for it, within its own deadline.
 /// - After an attempt has failed, the next follows after a pause that doubles each time, within
 ///   the options' bounds. Calls made in that pause fail at once with the error of the attempt.
 /// - When the connection breaks, every call in flight fails at once with EFAILEDSOCKET and a text
 ///   that says why; the server may or may not have run it.
-/// - A connection that never brought an answer counts as a failed attempt, so that a server that
-///   accepts and closes is not called without pause.
+/// - A connection that never carried a response counts as a failed attempt, so that the client does
+///   not reconnect without pause to a server that accepts and closes.
 ///
 /// Each call ends exactly once with exactly one outcome. A client may be used by any number of
 /// threads and coroutines at once, and cloned: clones share the connection, and the last one to be
@@ -78,8 +78,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a client of the server at `addr`: `"host:port"`, `"unix:/path"`, or whatever else
-    /// [names an address](ToAddr). Does not connect yet; a host name is looked up for each attempt.
+    /// Creates a client of the server at `addr`: `"host:port"`, `"unix:/path"`, or anything else
+    /// that [converts to an address](ToAddr). Does not connect yet; a host name is resolved at each
+    /// attempt.
     ///
     /// # Errors
     /// When there is no such worker, the runtime cannot be started, or this is a forked child.
@@ -113,8 +114,8 @@ impl Client {
                 let pending = Pending::OnWorker { waker: waiter.waker(), outcome: None };
                 let begun = self.channel.begin(local, &request, pending);
                 let key = begun.map_err(|(error, _)| error)?;
-                // Through the C ABI the client may be freed during the wait, which ends it: what is
-                // used afterwards is owned.
+                // Through the C ABI the client may be freed during the wait, which ends the wait:
+                // what is used afterwards is owned.
                 let calls = local.calls.clone();
                 let waiting = Waiting::OnWorker(&self.channel, key);
                 let waited = with_call(options.cancellation, &waiting, || waiter.wait(deadline));
@@ -144,7 +145,7 @@ impl Client {
         .map_err(|refused| refused.0)?;
         let outcome = slot.take();
         if outcome.is_none() || cancellation.is_some_and(Cancellation::is_canceled) {
-            // The entry is of no use any more. If this fails there is nobody to care.
+            // The entry is no longer needed. This fails only in a forked child.
             let _ = channel.send(Command::Forget(slot));
         }
         outcome.unwrap_or_else(|| Err(channel.shared.wait_error(waited)))
@@ -193,7 +194,7 @@ impl Client {
             return CallHandle::on_worker(channel, key);
         }
         let key = Arc::new(AtomicU64::new(0));
-        // Before the call can end, with which the end of the cancellation may come.
+        // Before the call can end, since the cancellation may be freed once it has.
         if let Some(cancellation) = options.cancellation {
             let handle = CallHandle::cross_thread(channel.clone(), key.clone());
             if let Err(error) = cancellation.attach_owned(handle) {
@@ -211,8 +212,8 @@ impl Client {
         CallHandle::cross_thread(channel, key)
     }
 
-    /// Connects, if there is no connection yet, and ends a pause between attempts. Suspends or blocks
-    /// the caller.
+    /// Connects if there is no connection yet, ending a pause between attempts. Suspends a
+    /// coroutine, blocks a plain thread.
     ///
     /// # Errors
     /// When the attempt fails, when the deadline passes first, and when the client is closed.
@@ -225,37 +226,37 @@ impl Client {
         self.channel.shared.status.is_connected()
     }
 
-    /// Runs `handler` with the name and the body of each message that the server pushes: one after
-    /// the other, in their order, in a coroutine of the client's worker. A server that speaks
-    /// baidu_std learns by the next call that we take pushes.
+    /// Runs `handler` with the name and the body of each message that the server pushes: one at a
+    /// time, in order, in a coroutine of the client's worker. A baidu_std server learns from the
+    /// next call that this client accepts pushes.
     ///
     /// Messages wait within [`max_pushes`](ClientOptions::max_pushes) and
-    /// [`max_push_bytes`](ClientOptions::max_push_bytes); those beyond, and those that come while
-    /// there is no handler, are dropped and counted. Replaces the previous handler. A panic is
+    /// [`max_push_bytes`](ClientOptions::max_push_bytes); those beyond, and those that arrive while
+    /// no handler is set, are dropped and counted. Replaces the previous handler. A panic is
     /// logged.
     pub fn on_push(&self, handler: impl Fn(&str, &[u8]) + Send + Sync + 'static) {
         self.channel.set_on_push(Arc::new(handler));
     }
 
-    /// Runs `handler` with the reason each time that a connection is lost: after the calls in flight
-    /// have failed, and after the handler of pushes has run for those that came before. Closing the
-    /// client is not a loss. Replaces the previous handler. A panic is logged.
+    /// Runs `handler` with the reason each time a connection is lost: after the calls in flight
+    /// have failed, and after the push handler has run for the messages that arrived before.
+    /// Closing the client does not count. Replaces the previous handler. A panic is logged.
     pub fn on_close(&self, handler: impl Fn(&Error) + Send + Sync + 'static) {
         self.channel.set_on_close(Arc::new(handler));
     }
 
-    /// Closes the connection for good: calls in flight and calls made later fail with ECLOSE.
+    /// Closes the connection permanently: calls in flight and calls made later fail with ECLOSE.
     /// Does not wait.
     pub fn close(&self) {
         self.channel.close();
     }
 
-    /// Returns counters: what the client has done, and is doing.
+    /// Returns the client's counters.
     pub fn stats(&self) -> ClientStats {
         self.channel.shared.counters.read()
     }
 
-    /// Returns the compression of a request whose options ask for `wish`.
+    /// Returns the compression to use for a request whose options ask for `wish`.
     fn compress(&self, wish: Compress) -> Compress {
         if self.channel.shared.options.protocol == Protocol::Original {
             Compress::None

@@ -12,10 +12,10 @@ pub(super) type Done = Box<dyn FnOnce(Outcome) + Send>;
 
 /// A call in flight.
 pub(super) enum Pending {
-    /// A coroutine of the client's own worker waits. It looks after its own deadline, and takes
-    /// the entry out itself once it wakes.
+    /// A coroutine of the client's own worker waits. It handles its own deadline, and removes the
+    /// entry itself once it wakes.
     OnWorker { waker: Waker, outcome: Option<Outcome> },
-    /// A thread, or a coroutine of another worker, waits, and looks after its own deadline.
+    /// A thread, or a coroutine of another worker, waits, and handles its own deadline.
     CrossThread(Arc<Slot>),
     /// Nobody waits.
     Async(Done),
@@ -41,7 +41,7 @@ impl Slot {
         Slot { key: AtomicU64::new(0), waker, state: Mutex::new(State::Waiting) }
     }
 
-    /// Wakes the caller with this outcome, unless it gave up.
+    /// Wakes the caller with this outcome, unless it no longer waits.
     pub(super) fn complete(&self, outcome: Outcome) {
         {
             let mut state = lock(&self.state);
@@ -53,7 +53,7 @@ impl Slot {
         self.waker.wake();
     }
 
-    /// Takes the outcome, or `None`, after which none is accepted.
+    /// Takes the outcome. If this returns `None`, a later outcome is discarded.
     pub(super) fn take(&self) -> Option<Outcome> {
         match std::mem::replace(&mut *lock(&self.state), State::Over) {
             State::Ended(outcome) => Some(outcome),

@@ -1,5 +1,4 @@
-//! What a server does without being called, pushes and the loss of the connection, and the user's
-//! handlers of it.
+//! Pushes and the loss of the connection, and the user's handlers for them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,13 +12,13 @@ use crate::rpc::Error;
 use crate::rt;
 use crate::sync::lock;
 
-/// Something that a handler is called with.
+/// An event that a handler is called with.
 pub(super) enum Event {
     Push { name: Box<str>, body: Box<[u8]> },
     Lost(Error),
 }
 
-/// The user's handlers, set by any thread. Taken away when the client is closed.
+/// The user's handlers, set from any thread. Cleared when the client is closed.
 #[derive(Default)]
 pub(super) struct Handlers {
     push: Mutex<Option<OnPush>>,
@@ -29,16 +28,16 @@ pub(super) struct Handlers {
 pub(super) type OnPush = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
 pub(super) type OnClose = Arc<dyn Fn(&Error) + Send + Sync>;
 
-/// Worker-local. Handlers run one after the other, in the order of the events, in a coroutine that
-/// lives as long as there are some.
+/// Events and their handlers, worker-local. Handlers run one at a time, in the order of the events,
+/// in a coroutine that lives as long as there are events.
 pub(super) struct Pushes {
     shared: Arc<Shared>,
     handlers: Arc<Handlers>,
     queue: RefCell<Queue>,
     is_running: Cell<bool>,
-    /// There is a handler of pushes.
+    /// A push handler is set.
     is_wanted: Cell<bool>,
-    /// The next request is to tell the server so.
+    /// The server knows that, or there is nothing to announce.
     is_announced: Cell<bool>,
 }
 
@@ -54,7 +53,7 @@ impl Event {
         Event::Push { name: name.into(), body: body.into() }
     }
 
-    /// What it counts towards the limits: pushes and bytes.
+    /// Returns its weight towards the limits: pushes and bytes.
     fn weight(&self) -> (usize, usize) {
         match self {
             Event::Push { name, body } => (1, name.len() + body.len()),
@@ -91,7 +90,7 @@ impl Handlers {
         drop(previous);
     }
 
-    /// Drops both: what they own may own the client.
+    /// Drops both handlers: what they capture may own the client.
     pub(super) fn clear(&self) {
         let push = lock(&self.push).take();
         let close = lock(&self.close).take();
@@ -125,20 +124,20 @@ impl Pushes {
         }
     }
 
-    // ---- asking for pushes ----
+    // ---- announcing that pushes are accepted ----
 
-    /// From now on there is a handler of pushes.
+    /// Records that a push handler is set.
     pub(super) fn set_wanted(&self) {
         self.is_wanted.set(true);
         self.is_announced.set(false);
     }
 
-    /// Another connection comes, whose server has not been told.
+    /// Resets for the next connection, whose server does not know of the handler.
     pub(super) fn start_over(&self) {
         self.is_announced.set(!self.is_wanted.get());
     }
 
-    /// Whether the next request has to ask for pushes.
+    /// Whether the next request must announce that this client accepts pushes.
     #[inline]
     pub(super) fn must_announce(&self) -> bool {
         !self.is_announced.get()
@@ -150,7 +149,7 @@ impl Pushes {
 
     // ---- events ----
 
-    /// Leaves an event to its handler, within the limits of the options.
+    /// Queues an event for its handler, within the limits of the options.
     pub(super) fn enqueue_event(self: &Rc<Self>, event: Event) {
         let Shared { addr, options, counters, .. } = &*self.shared;
         let mut queue = self.queue.borrow_mut();
@@ -186,7 +185,7 @@ impl Pushes {
     #[cold]
     fn drop_push(&self, queue: &Queue) {
         let before = self.shared.counters.dropped_pushes.fetch_add(1, Ordering::Relaxed);
-        // Logged at powers of two: it happens when there is too much of everything.
+        // Logged at powers of two: pushes are dropped under overload, when each line costs.
         if before.is_power_of_two() || before == 0 {
             let (addr, waiting) = (&self.shared.addr, queue.pushes);
             log::warn!("dropping pushes from {addr}: {waiting} wait for their handler");

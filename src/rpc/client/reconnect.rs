@@ -1,4 +1,4 @@
-//! How a client gets a connection, serves it and, once it is lost, makes another.
+//! Connects, serves the connection and, once it is lost, reconnects.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::rpc::io::{FULL_READ, ReadBuffer};
 use crate::rpc::{ClientOptions, Code, Error, error::Kind};
 use crate::rt::{self, Deadline};
 
-/// Starts the coroutine that makes the connection, unless it runs.
+/// Starts the coroutine that keeps the client connected, unless it runs already.
 pub(super) fn start(local: &Local) {
     if !local.connection.start_connecting() {
         return;
@@ -28,7 +28,7 @@ pub(super) fn start(local: &Local) {
     }
 }
 
-/// Connects and reads, again and again, until the client is closed.
+/// Connects and serves, in a loop, until the client is closed.
 fn keep_connected(local: &Local) {
     let (shared, connection) = (&*local.shared, &local.connection);
     let mut failures = 0;
@@ -41,7 +41,7 @@ fn keep_connected(local: &Local) {
         let error = match connected {
             Ok(stream) => {
                 if let Err(error) = stream.set_peer_timeout(shared.options.peer_timeout) {
-                    // The peer has gone already, as reading will tell.
+                    // The peer has closed already, which reading will report.
                     log::debug!("no peer timeout for {}: {error}", shared.addr);
                 }
                 let since = Instant::now();
@@ -72,20 +72,20 @@ fn keep_connected(local: &Local) {
     }
 }
 
-/// Serves a connection until it ends. Returns why it did.
+/// Serves a connection until it ends, and returns the reason.
 fn serve(local: &Local, stream: Arc<Stream>) -> Error {
     local.connection.attach(&stream);
     let error = read(local, &stream);
     local.connection.take_broken().unwrap_or(error)
 }
 
-/// The connection is gone, or could not be made: every call in flight ends.
+/// Fails every call in flight, after the connection was lost or an attempt has failed.
 fn lose(local: &Local, error: Error, has_failed: bool) {
     let was_connected = local.connection.is_connected();
     local.disconnect();
     local.shared.status.set_error(&error);
     if has_failed {
-        // A call that is made later has not been sent, whatever became of those before it.
+        // A call made later was never sent, whatever happened to those before it.
         local.connection.set_backoff(Error::connect(error.text().to_owned()));
     } else {
         local.connection.set_connecting();
@@ -97,7 +97,7 @@ fn lose(local: &Local, error: Error, has_failed: bool) {
     }
 }
 
-/// Reads until the connection ends. Returns why it did.
+/// Reads until the connection ends, and returns the reason.
 fn read(local: &Local, stream: &Stream) -> Error {
     let mut buffer = ReadBuffer::new();
     loop {
@@ -107,7 +107,7 @@ fn read(local: &Local, stream: &Stream) -> Error {
             Ok(0) => Error::broken(format!("{addr} closed the connection")),
             Ok(count) => {
                 if count >= FULL_READ {
-                    // Let those who got their responses run first.
+                    // Let the coroutines whose responses arrived run first.
                     rt::yield_now();
                 }
                 continue;
@@ -124,7 +124,7 @@ fn read(local: &Local, stream: &Stream) -> Error {
     }
 }
 
-/// Returns how long to pause before the next attempt, after so many failures in a row.
+/// Returns the pause before the next attempt, after this many failures in a row.
 fn pause(options: &ClientOptions, failures: u32) -> Duration {
     let (min, max) = (options.backoff_min, options.backoff_max);
     let doubled = min.saturating_mul(1 << failures.saturating_sub(1).min(20));

@@ -6,7 +6,7 @@ use crate::wire;
 use crate::wire::baidu_std::{self, PUSH_FIELD, RequestHead};
 use crate::wire::original;
 
-/// A call's request, whatever the frames are.
+/// A call's request, independent of the frame format.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) service: &'a str,
@@ -34,7 +34,7 @@ impl Request<'_> {
             let head = original::RequestHead {
                 service: self.service,
                 method: self.method,
-                // It was made of one.
+                // The id was assigned as a u32.
                 cli_id: id as u32,
                 announce: true,
                 timeout_ms: self.timeout_ms,

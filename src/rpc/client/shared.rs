@@ -1,5 +1,5 @@
-//! What all threads share of a client: its options, counters, and the state of its connection as
-//! they see it.
+//! What all threads share of a client: its options, its counters, and the connection's state as
+//! seen from other threads.
 
 use std::io;
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) status: Status,
 }
 
-/// The state of the connection, for other threads than its worker's.
+/// The state of the connection, for threads other than its worker.
 pub(super) struct Status {
     is_closed: AtomicBool,
     is_connected: AtomicBool,
@@ -67,7 +67,7 @@ impl Status {
         self.is_closed.load(Ordering::Acquire)
     }
 
-    /// Returns false if it was closed before.
+    /// Marks the client as closed. Returns false if it was closed before.
     pub(super) fn set_closed(&self) -> bool {
         !self.is_closed.swap(true, Ordering::AcqRel)
     }
@@ -82,7 +82,7 @@ impl Status {
         self.is_connected.store(false, Ordering::Release);
     }
 
-    /// Notes why an attempt failed, or why a connection was lost. Waiters are not notified.
+    /// Records why an attempt failed, or why a connection was lost. Does not notify waiters.
     pub(super) fn set_error(&self, error: &Error) {
         let mut attempts = lock(&self.attempts);
         attempts.ended += 1;
@@ -93,7 +93,7 @@ impl Status {
         self.changed.notify();
     }
 
-    /// How many attempts to connect have ended.
+    /// Returns how many attempts to connect have ended.
     pub(super) fn attempts(&self) -> u64 {
         lock(&self.attempts).ended
     }

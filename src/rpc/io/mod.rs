@@ -1,4 +1,5 @@
-//! A connection's buffers, for the client and the server alike: bytes in and bytes out.
+//! A connection's buffers, for the client and the server alike: the read buffer and the write
+//! queue.
 
 mod read_buffer;
 mod write_queue;

@@ -5,29 +5,29 @@ use std::io;
 use crate::net::{Scratch, Stream};
 use crate::rt::Deadline;
 
-/// The bytes that came and were not yet taken. Empty, and without memory of its own, between
-/// whole frames: the buffer that is read into belongs to the worker, and a connection borrows it
-/// from the moment its fd is readable until the frames in it are taken.
+/// The bytes received and not yet consumed. Empty, and without memory of its own, between whole
+/// frames: the buffer that is read into belongs to the worker, and a connection borrows it from
+/// when its fd is readable until the frames in it are consumed.
 pub(in crate::rpc) struct ReadBuffer {
     rest: Vec<u8>,
     missing: Missing,
 }
 
-/// What a look at the front of the bytes came to.
+/// The result of parsing the front of the bytes.
 pub(in crate::rpc) struct Taken {
-    /// Bytes used up: whole frames.
+    /// Bytes consumed: whole frames.
     pub(in crate::rpc) consumed: usize,
     pub(in crate::rpc) missing: Missing,
 }
 
-/// What the bytes that were not used up lack.
+/// What the remaining bytes lack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::rpc) enum Missing {
     /// Nothing: they are left for later.
     Nothing,
-    /// At least N more, for the frame that they begin; never 0.
+    /// At least N more bytes, for the frame that they begin; never 0.
     Bytes(usize),
-    /// More, and nobody can say how many.
+    /// More bytes, of unknown number.
     Some,
 }
 
@@ -36,22 +36,22 @@ impl ReadBuffer {
         ReadBuffer { rest: Vec::new(), missing: Missing::Nothing }
     }
 
-    /// One that holds bytes that were read before.
+    /// Returns a buffer that holds bytes read before.
     pub(in crate::rpc) fn holding(bytes: Vec<u8>) -> ReadBuffer {
         ReadBuffer { rest: bytes, missing: Missing::Nothing }
     }
 
-    /// Whether a part of a frame is here.
+    /// Whether a partial frame is buffered.
     pub(in crate::rpc) fn is_partial(&self) -> bool {
         !self.rest.is_empty()
     }
 
-    /// The bytes here.
+    /// Returns the buffered bytes.
     pub(in crate::rpc) fn bytes(&self) -> &[u8] {
         &self.rest
     }
 
-    /// Offers the bytes that are already here to `take` again.
+    /// Offers the buffered bytes to `take` again.
     pub(in crate::rpc) fn retake<E>(
         &mut self,
         mut take: impl FnMut(&[u8]) -> Result<Taken, E>,
@@ -68,8 +68,8 @@ impl ReadBuffer {
         Ok(())
     }
 
-    /// Waits for bytes, reads them with one call, and offers them to `take`. The number read; 0 at
-    /// the end of the stream.
+    /// Waits for bytes, reads them with one system call, and offers them to `take`. Returns the
+    /// number read; 0 at the end of the stream.
     pub(in crate::rpc) fn read<E: From<io::Error>>(
         &mut self,
         stream: &Stream,
@@ -92,7 +92,7 @@ impl ReadBuffer {
         mut fresh: &[u8],
         take: &mut impl FnMut(&[u8]) -> Result<Taken, E>,
     ) -> Result<(), E> {
-        // First what the frame in `rest` lacks: its head, then, once that tells, all of it.
+        // First complete the frame in `rest`: its head, then, once that is known, all of it.
         while !self.rest.is_empty() {
             match self.missing {
                 Missing::Bytes(missing) if missing > fresh.len() => {
@@ -121,8 +121,8 @@ impl ReadBuffer {
         Ok(())
     }
 
-    /// A frame larger than the worker's buffer is read in place. Memory grows with the bytes that
-    /// came, not with those announced.
+    /// Reads a frame larger than the worker's buffer in place. Memory grows with the bytes
+    /// received, not with the size announced.
     fn read_large<E: From<io::Error>>(
         &mut self,
         stream: &Stream,
@@ -146,5 +146,5 @@ impl ReadBuffer {
     }
 }
 
-/// A read of this many bytes may have left some.
+/// A read that returns this many bytes may have left some unread.
 pub(in crate::rpc) const FULL_READ: usize = Scratch::SIZE;

@@ -9,35 +9,37 @@ use std::time::Duration;
 use crate::net::{Stream, recycle, spare};
 use crate::rt::Deadline;
 
-/// Frames on their way to one peer. Home worker only.
+/// The frames to be written to one peer. Home worker only.
 ///
-/// Whoever appends the first frame starts a writer: a coroutine that calls [`flush`](WriteQueue::flush).
-/// It runs after the coroutines that were ready before it, so that what they append goes out with
-/// the same write. While it waits for the peer to take more, appends gather for its next write.
+/// The caller that appends the first frame starts a writer: a coroutine that calls
+/// [`flush`](WriteQueue::flush). It runs after the coroutines that were ready before it, so that
+/// what they append goes out with the same write. While it waits for the peer to take more, appends
+/// accumulate for its next write.
 ///
-/// A long round does not wait for its end: each time a good number of frames has gathered, the
-/// one who appends writes them. The write costs less than it spares: the peer starts on these
-/// while we make the others, and in a closed loop neither side goes to sleep between rounds.
+/// A long round does not wait for its end: each time `EARLY_FRAMES` frames or `EARLY_BYTES`
+/// bytes have accumulated, the caller that appends writes them itself. The write saves more than it
+/// costs: the peer starts on these frames while we produce the others, and in a closed loop neither
+/// side goes to sleep between rounds.
 pub(in crate::rpc) struct WriteQueue {
     stream: RefCell<Option<Arc<Stream>>>,
     buffer: RefCell<Vec<u8>>,
     /// Frames in `buffer`.
     frames: Cell<usize>,
-    /// Bytes taken from `buffer` for the write under way and not yet handed to the kernel.
+    /// Bytes taken from `buffer` for the write in progress and not yet passed to the kernel.
     writing: Cell<usize>,
-    /// A writer was asked for and has not ended.
+    /// A writer was requested and has not ended.
     active: Cell<bool>,
-    /// Nothing goes out any more.
+    /// Nothing is written any more.
     shut: Cell<bool>,
     written: Cell<u64>,
 }
 
-/// Whether whoever appended has to start a writer, which calls [`flush`](WriteQueue::flush).
+/// Whether the caller that appended must start a writer, which calls [`flush`](WriteQueue::flush).
 #[must_use = "without a writer the bytes stay in the queue"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::rpc) enum Writer {
     Start,
-    /// One runs, or nothing was appended.
+    /// A writer runs, or nothing was appended.
     NotNeeded,
 }
 
@@ -54,12 +56,12 @@ impl WriteQueue {
         }
     }
 
-    /// Sets where to write.
+    /// Sets the stream to write to.
     pub(in crate::rpc) fn attach(&self, stream: Arc<Stream>) {
         self.stream.replace(Some(stream));
     }
 
-    /// Appends the frame that `encode` writes and passes on its result.
+    /// Appends the frame that `encode` writes, and returns its result.
     #[inline]
     pub(in crate::rpc) fn append<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> (R, Writer) {
         let mut buffer = self.buffer.borrow_mut();
@@ -79,14 +81,14 @@ impl WriteQueue {
         (result, writer)
     }
 
-    /// Writes what can be written without waiting, unless a writer is at it.
+    /// Writes what can be written without waiting, unless a write is in progress.
     fn write_early(&self, buffer: &mut Vec<u8>) {
         let stream = self.stream.borrow();
         let Some(stream) = stream.as_ref() else { return };
         if self.writing.get() > 0 {
             return;
         }
-        // Errors are for the writer, which will get them too.
+        // Errors are left to the writer, which will encounter them too.
         if let Ok(count) = stream.try_write(buffer) {
             buffer.drain(..count);
             self.written.set(self.written.get() + count as u64);
@@ -94,12 +96,13 @@ impl WriteQueue {
         self.frames.set(0);
     }
 
-    /// Like [`append`](WriteQueue::append), for bytes that cannot go out yet: nobody is asked to write.
+    /// Appends like [`append`](WriteQueue::append), but bytes that must not be sent yet: requests
+    /// no writer.
     pub(in crate::rpc) fn hold<R>(&self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         encode(&mut self.buffer.borrow_mut())
     }
 
-    /// Lets held bytes go out.
+    /// Releases held bytes for writing.
     pub(in crate::rpc) fn release(&self) -> Writer {
         self.writer_for(&self.buffer.borrow())
     }
@@ -110,18 +113,18 @@ impl WriteQueue {
         if starts { Writer::Start } else { Writer::NotNeeded }
     }
 
-    /// Bytes appended and not yet handed to the kernel.
+    /// Returns the number of bytes appended and not yet passed to the kernel.
     #[inline]
     pub(in crate::rpc) fn unsent(&self) -> usize {
         self.buffer.borrow().len() + self.writing.get()
     }
 
-    /// Neither bytes nor a writer.
+    /// Whether there are neither bytes nor a writer.
     pub(in crate::rpc) fn is_idle(&self) -> bool {
         !self.active.get() && self.buffer.borrow().is_empty()
     }
 
-    /// Drops what is unsent, and from now on all that is appended.
+    /// Shuts the queue: drops unsent bytes, and everything that is appended later.
     pub(in crate::rpc) fn shut(&self) {
         self.shut.set(true);
         self.stream.replace(None);
@@ -132,14 +135,14 @@ impl WriteQueue {
         self.shut.get()
     }
 
-    /// The bytes written since this was last asked.
+    /// Returns the bytes written since the last call.
     pub(in crate::rpc) fn take_written(&self) -> u64 {
         self.written.take()
     }
 
-    /// The writer's body: writes until there is nothing left, calling `progress` after each round.
-    /// Fails when the peer is gone or takes nothing for `stall`; then all further bytes are
-    /// dropped.
+    /// Writes until nothing is left, calling `progress` after each round: the writer's body. Fails
+    /// when the peer has closed the connection or takes nothing for `stall`; then all further bytes
+    /// are dropped.
     pub(in crate::rpc) fn flush(
         &self,
         stall: Duration,
@@ -178,7 +181,7 @@ impl WriteQueue {
     }
 }
 
-/// So much is worth a write of its own. Measured with 100 calls in flight on one connection, both
-/// sides ours: 0.6 million calls per second without early writes, 1.4 million with these.
+/// Enough for a write of its own. Measured with 100 calls in flight on one connection, both sides
+/// ours: 0.6 million calls per second without early writes, 1.4 million with these.
 const EARLY_FRAMES: usize = 24;
 const EARLY_BYTES: usize = 64 << 10;
