@@ -1,8 +1,8 @@
 //! RPC and HTTP services in plain blocking style, run by stackful coroutines.
 //!
-//! Each call runs in a coroutine with a stack of its own. Where it waits (for another server, a lock,
-//! a timer) it is suspended and its worker thread runs others; it stays on that thread for life, so
-//! that `thread_local!`, errno and thread-bound libraries are right.
+//! Each call runs in a coroutine with a stack of its own. Where it waits (for another server, a
+//! lock, a timer) it is suspended and its worker thread runs others. A coroutine never leaves its
+//! thread, so that `thread_local!`, errno and thread-bound libraries work.
 //!
 //! ```
 //! use fastrpc::rpc::{CallOptions, Client, ClientOptions};
@@ -24,10 +24,11 @@
 //! # }
 //! ```
 //!
-//! These are bytes. From `.proto` files the crate [`fastrpc-build`](https://docs.rs/fastrpc-build)
-//! generates a trait for each service, to be implemented, and a client.
+//! Messages are bytes here. From `.proto` files the crate
+//! [`fastrpc-build`](https://docs.rs/fastrpc-build) generates a trait for each service, which the
+//! server implements, and a client.
 //!
-//! | module | what is there |
+//! | module | contents |
 //! | --- | --- |
 //! | [`server`] | [`Server`]: addresses, the protocols on them, limits, graceful stop |
 //! | [`rpc`] | [`rpc::Client`], [`rpc::Call`], errors, typed methods, pushes |

@@ -7,7 +7,7 @@ use std::io;
 use crate::rt::{self, panic_text};
 use crate::sync;
 
-/// Why a job has no result, or why a pool refused a request. The text is not a contract.
+/// Why a job has no result, or why a pool rejected a request. The text is not a contract.
 pub struct JobError(JobErrorKind);
 
 enum JobErrorKind {

@@ -8,10 +8,10 @@
 //! - An accepted job either runs exactly once, or is dropped exactly once without having begun, and
 //!   its waiter learns which. It is dropped when its waiter gave up or canceled it before it began,
 //!   and when the deadline of a shutdown passed.
-//! - A pool runs `threads` jobs at a time. A job that waits by this crate's means (RPC calls, sleep,
-//!   locks, queues, joins, fds) or in [`blocking`] releases its slot: meanwhile another job runs, on
-//!   an extra thread if need be. A pool has at most `threads` + `extra_threads` threads; beyond that
-//!   jobs are queued.
+//! - A pool runs `threads` jobs at a time. A job that waits through this crate (RPC calls, sleep,
+//!   locks, queues, joins, fds) or in [`blocking`] releases its slot: meanwhile another job runs,
+//!   on an extra thread if need be. A pool has at most `threads` + `extra_threads` threads; beyond
+//!   that jobs are queued.
 //! - A job whose wait has ended continues at once, without waiting for a slot: more than `threads`
 //!   jobs may then run for a while, and none begins until there are fewer. (It may hold locks that
 //!   the running jobs want: to wait for one of them could be a deadlock.)
@@ -30,7 +30,7 @@
 
 // What it may call: rt, sync, sys.
 //
-// It learns of waits from `rt`, which calls the observer that each thread of a pool installs.
+// `rt` reports waits to it, through the observer that each thread of a pool installs.
 
 mod error;
 mod slot;
@@ -88,8 +88,8 @@ pub struct Options {
     pub extra_threads: usize,
     /// Jobs that may be queued; 10,000 by default.
     pub queue_size: usize,
-    /// The stack of a thread in bytes; 8 MiB by default. Virtual memory: a page takes memory once it
-    /// was touched.
+    /// The stack of a thread in bytes; 8 MiB by default. Virtual memory: a page becomes resident
+    /// once touched.
     pub stack_size: usize,
     /// Idle time after which a thread beyond `threads` exits; 10 seconds by default.
     pub idle_timeout: Duration,

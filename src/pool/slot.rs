@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::threads::PoolCore;
 use crate::rt;
 
-/// Runs `f`, which blocks by means that this crate does not see: a system call, a foreign library,
+/// Runs `f`, which blocks in a way that this crate cannot detect: a system call, a foreign library,
 /// a lock of another kind. In a pool's job, another job may run meanwhile. Anywhere else it only
 /// runs `f`; in a coroutine that blocks the whole worker.
 ///
@@ -22,7 +22,7 @@ pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Makes the calling thread one of the pool's until dropped.
+/// Marks the calling thread as a member of the pool until dropped.
 pub(super) struct Membership(());
 
 impl Membership {

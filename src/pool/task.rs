@@ -9,8 +9,7 @@ use super::JobError;
 use crate::rt::{self, Deadline, panic_text};
 use crate::sync::{self, WaitGroup};
 
-/// The result of a job, for the one who waits for it. Dropping the handle detaches the job, which
-/// still runs.
+/// A handle to the result of a job. Dropping it detaches the job, which still runs.
 pub struct JobHandle<T> {
     task: Arc<dyn Joinable<T>>,
 }
@@ -59,7 +58,7 @@ impl<T> fmt::Debug for JobHandle<T> {
     }
 }
 
-/// A job, seen by the threads that run it.
+/// A job, as seen by the threads that run it.
 pub(super) trait Job: Send + Sync {
     /// Runs it unless it was run or dropped before; returns whether this call did.
     fn run(&self) -> bool;
@@ -67,7 +66,7 @@ pub(super) trait Job: Send + Sync {
     fn discard(&self, error: JobError) -> bool;
 }
 
-/// A job, seen by the owner of its result.
+/// A job, as seen by the owner of its result.
 pub(super) trait Joinable<T>: Job {
     fn wait(&self, deadline: Deadline) -> Result<(), sync::Error>;
     fn has_ended(&self) -> bool;

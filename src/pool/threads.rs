@@ -267,7 +267,7 @@ impl PoolCore {
         Some(job)
     }
 
-    /// Sleeps until there may be a job; `None` when the thread shall exit.
+    /// Sleeps until there may be a job; `None` when the thread must exit.
     fn sleep_or_exit<'a>(
         &'a self,
         mut state: MutexGuard<'a, PoolState>,
@@ -298,7 +298,7 @@ impl PoolCore {
         if state.threads <= self.options.threads {
             return Some(state);
         }
-        // Nobody joins it.
+        // No one joins it.
         state.handles.remove(&id);
         state.threads -= 1;
         None

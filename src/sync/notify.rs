@@ -35,7 +35,7 @@ impl Notify {
         }
     }
 
-    /// Lets all waiters check their conditions.
+    /// Wakes all waiters to check their conditions.
     pub(crate) fn notify(&self) {
         for waker in std::mem::take(&mut *lock(&self.wakers)) {
             waker.wake();

@@ -1,4 +1,4 @@
-//! The FIFO of waiters that all of these share.
+//! The FIFO of waiters that these types share.
 
 use std::collections::VecDeque;
 use std::mem;
