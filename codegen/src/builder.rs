@@ -8,7 +8,7 @@ use prost_types::FileDescriptorSet;
 
 use crate::generator::Generator;
 
-/// What to generate, and how.
+/// Options of code generation: what to generate, and how.
 ///
 /// ```no_run
 /// # fn main() -> std::io::Result<()> {
@@ -28,47 +28,47 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Servers and clients, into `OUT_DIR`.
+    /// Creates a builder that generates servers and clients, into `OUT_DIR`.
     #[expect(clippy::new_without_default, reason = "a builder is begun in one way")]
     pub fn new() -> Builder {
         let generator = Generator { server: true, client: true };
         Builder { config: Config::new(), generator, protoc: cfg!(not(feature = "protox")) }
     }
 
-    /// How prost makes the messages, and where everything is written. Its service generator is
-    /// replaced.
+    /// Sets the prost configuration: how messages are generated, and where everything is written.
+    /// Its service generator is replaced.
     #[must_use]
     pub fn config(mut self, config: Config) -> Builder {
         self.config = config;
         self
     }
 
-    /// Whether traits and servers are generated. Default true.
+    /// Sets whether traits and servers are generated. Default true.
     #[must_use]
     pub fn server(mut self, wanted: bool) -> Builder {
         self.generator.server = wanted;
         self
     }
 
-    /// Whether clients are generated. Default true.
+    /// Sets whether clients are generated. Default true.
     #[must_use]
     pub fn client(mut self, wanted: bool) -> Builder {
         self.generator.client = wanted;
         self
     }
 
-    /// Reads the `.proto` files by `protoc`.
+    /// Reads the `.proto` files with `protoc`.
     #[must_use]
     pub fn protoc(mut self) -> Builder {
         self.protoc = true;
         self
     }
 
-    /// Compiles `.proto` files: see [`compile_protos`](crate::compile_protos). Tells cargo to run
-    /// the build script again when one of the files, or of those they import, changes.
+    /// Compiles `.proto` files: see [`compile_protos`](crate::compile_protos). Tells cargo to rerun
+    /// the build script when one of the files, or of those they import, changes.
     ///
     /// # Errors
-    /// When a file cannot be read or is wrong, when a method streams, and when the result cannot
+    /// When a file cannot be read or is invalid, when a method streams, and when the output cannot
     /// be written.
     pub fn compile_protos(
         mut self,
@@ -77,7 +77,7 @@ impl Builder {
     ) -> io::Result<()> {
         let protos: Vec<PathBuf> = protos.iter().map(|path| path.as_ref().into()).collect();
         let includes: Vec<PathBuf> = includes.iter().map(|path| path.as_ref().into()).collect();
-        // Before they are read: what is wrong with them now may be put right later.
+        // Before they are read: cargo must rerun the script once an invalid file is fixed.
         for path in &protos {
             watch(path);
         }
@@ -89,10 +89,10 @@ impl Builder {
         self.compile_fds(files)
     }
 
-    /// Compiles what a protobuf compiler made of `.proto` files, imports included.
+    /// Compiles a file descriptor set, the output of a protobuf compiler, imports included.
     ///
     /// # Errors
-    /// When a method streams, and when the result cannot be written.
+    /// When a method streams, and when the output cannot be written.
     pub fn compile_fds(mut self, files: FileDescriptorSet) -> io::Result<()> {
         refuse_streams(&files)?;
         self.config.service_generator(Box::new(self.generator));
@@ -106,7 +106,7 @@ impl Builder {
         #[cfg(feature = "protox")]
         if !self.protoc {
             return protox::compile(protos, includes).map_err(|error| {
-                // Its display has no place, its debug form has all in one line.
+                // Its `Display` has no position, its `Debug` has everything in one line.
                 io::Error::new(io::ErrorKind::InvalidInput, format!("{error:?}"))
             });
         }

@@ -1,5 +1,5 @@
-//! The code of one service. It goes into the module of the service's package, beside its messages,
-//! whose names are free: hence every path is whole.
+//! Generates the code of one service. It goes into the module of the service's package, beside its
+//! messages, which may have any name: hence all paths are absolute.
 
 use prost_build::{Comments, Method, Service, ServiceGenerator};
 
@@ -94,7 +94,7 @@ impl Code<'_> {
         ));
     }
 
-    /// What servers and clients have in common: names on the wire, and how messages travel.
+    /// Generates what servers and clients share: names on the wire, and the encoding of messages.
     fn push_methods(&self, buf: &mut String) {
         if self.methods.is_empty() {
             return;
@@ -137,11 +137,11 @@ impl Code<'_> {
         buf.push_str(&format!(
             "{ALLOW}
              impl<{s}: {name}> {name}Server<{s}> {{
-                 /// Serves by `service`, which all calls share.
+                 /// Creates a server that runs the methods of `service`, which all calls share.
                  pub fn new(service: {s}) -> Self {{
                      Self::from_arc(::std::sync::Arc::new(service))
                  }}
-                 /// The same by one that the program keeps as well.
+                 /// Creates a server of a service that the program holds as well.
                  pub fn from_arc(service: ::std::sync::Arc<{s}>) -> Self {{
                      Self {{ service }}
                  }}
@@ -172,7 +172,7 @@ impl Code<'_> {
         buf.push_str(&format!(
             "{ALLOW}
              impl<{c}: ::core::borrow::Borrow<::fastrpc::rpc::Client>> {name}Client<{c}> {{
-                 /// Calls by `client`.
+                 /// Creates a client that makes its calls through `client`.
                  pub fn new(client: {c}) -> Self {{
                      Self {{ client }}
                  }}\n"
@@ -216,7 +216,7 @@ impl Code<'_> {
         self.methods.iter().zip(self.names)
     }
 
-    /// A type's name that hides none that the service uses.
+    /// Returns a type name that shadows none that the service uses.
     fn free(&self, name: &str) -> String {
         let mut name = name.to_owned();
         let uses = |name: &str| {
@@ -229,7 +229,7 @@ impl Code<'_> {
         name
     }
 
-    /// The service as peers name it.
+    /// Returns the service's name on the wire.
     fn wire_name(&self) -> String {
         let Service { package, proto_name, .. } = self.service;
         if package.is_empty() { proto_name.clone() } else { format!("{package}.{proto_name}") }
@@ -246,7 +246,7 @@ fn push_method_docs(method: &Method, buf: &mut String) {
     }
 }
 
-/// Comments that stand apart from what they are before are none of its documentation.
+/// Writes doc comments. Detached comments are not part of the documentation.
 fn push_docs(comments: &Comments, buf: &mut String) {
     let attached = Comments { leading_detached: Vec::new(), ..comments.clone() };
     attached.append_with_indent(0, buf);
@@ -256,6 +256,6 @@ fn is_empty(comments: &Comments) -> bool {
     comments.leading.is_empty() && comments.trailing.is_empty()
 }
 
-/// The program may use one side only, and its names and comments are the `.proto` file's.
+/// The program may use one side only, and names and comments come from the `.proto` file.
 const ALLOW: &str =
     "#[allow(dead_code, deprecated, unused_variables, clippy::all, clippy::pedantic)]\n";

@@ -1,14 +1,15 @@
-//! Makes Rust services and clients for [fastrpc] from `.proto` files, in a build script.
+//! Generates Rust services and clients for [fastrpc] from `.proto` files, in a build script.
 //!
-//! The messages are those of [prost]; to them come, for a `service Echo` with a method
-//! `rpc Say(Text) returns (Text)`:
+//! The messages are those of [prost]. For a `service Echo` with a method
+//! `rpc Say(Text) returns (Text)` there are also:
 //!
-//! - a trait `Echo` with a method `say` in plain blocking style, to be implemented by the server;
+//! - a trait `Echo` with a method `say` in plain blocking style, which the server implements;
 //! - `EchoServer`, which adds an implementation to a `fastrpc::Server`;
-//! - `EchoClient`, which calls the service by a `fastrpc::rpc::Client`: `say` waits for the answer,
-//!   `say_async` runs a callback with it.
+//! - `EchoClient`, which calls the service through a `fastrpc::rpc::Client`: `say` waits for the
+//!   response, `say_async` runs a callback with it.
 //!
-//! On the wire a method is named as in the `.proto` file, so that peers in other languages find it.
+//! On the wire a method has its name from the `.proto` file, so that peers in other languages find
+//! it.
 //!
 //! # Use
 //!
@@ -49,27 +50,27 @@
 //! }
 //!
 //! server.add_service(demo::EchoServer::new(Speaker))?;
-//! let answer = demo::EchoClient::new(&client).say(&text, &CallOptions::default())?;
+//! let response = demo::EchoClient::new(&client).say(&text, &CallOptions::default())?;
 //! ```
 //!
-//! A request comes with its `Call`: peer, log id, deadline, attachment, whether anybody still
-//! waits. A `Response` may carry an attachment, or be deferred (`Response::deferred`). An `Error` has a
-//! number and a text, which reach the client as they are.
+//! A request comes with its `Call`: peer, log id, deadline, attachment, whether the client still
+//! waits. A `Response` may carry an attachment, or be deferred (`Response::deferred`). An `Error`
+//! has a code and a text, which reach the client unchanged.
 //!
-//! # What reads the `.proto` files
+//! # Reading the `.proto` files
 //!
-//! By default [protox], a compiler in Rust that becomes part of the build script, so that nothing
-//! has to be installed. [`Builder::protoc`] runs `protoc` instead; without the feature `protox`
-//! that is what happens always, and protox is not built at all. `protoc` is looked for in `PATH`,
-//! or is what the environment variable `PROTOC` names.
+//! By default [protox] reads them, a compiler in Rust that becomes part of the build script, so
+//! that nothing has to be installed. [`Builder::protoc`] runs `protoc` instead. Without the feature
+//! `protox`, `protoc` always runs, and protox is not built at all. `protoc` is searched for in
+//! `PATH` unless the environment variable `PROTOC` names it.
 //!
 //! # Names
 //!
-//! A method's name in snake case is its name in Rust: keywords get `r#` or a trailing `_`, as
-//! prost does it for fields. A name that is taken, because two methods differ in case only, or a
-//! method is called `EchoAsync` beside `Echo`, or `New`, gets a trailing `_`.
+//! A method's name in Rust is its name in snake case: keywords get `r#` or a trailing `_`, as prost
+//! does it for fields. A name that is taken, because two methods differ in case only, or a method
+//! is called `EchoAsync` beside `Echo`, or `New`, gets a trailing `_`.
 //!
-//! # What it does not do
+//! # Limitations
 //!
 //! Streaming methods are an error: the protocol has none.
 //!
@@ -91,10 +92,10 @@ pub use self::builder::Builder;
 /// Compiles `.proto` files, and what they import, into `OUT_DIR`: a file `package.rs` for each
 /// package, `_.rs` for those without. [`Builder`] has options.
 ///
-/// `includes` are the folders in which the files and their imports are found.
+/// `includes` are the directories in which the files and their imports are searched for.
 ///
 /// # Errors
-/// When a file cannot be read or is wrong, when a method streams, and when the result cannot be
+/// When a file cannot be read or is invalid, when a method streams, and when the output cannot be
 /// written.
 pub fn compile_protos(
     protos: &[impl AsRef<Path>],

@@ -1,11 +1,11 @@
-//! What the methods of a service are called in Rust.
+//! The names of a service's methods in Rust.
 
 use std::collections::HashSet;
 
-/// A method's names.
+/// The names of a method.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Names {
-    /// In the trait, and of the call that waits.
+    /// In the trait, and of the blocking call.
     pub(crate) plain: String,
     /// Of the call with a callback.
     pub(crate) with_callback: String,
@@ -13,7 +13,7 @@ pub(crate) struct Names {
     pub(crate) constant: String,
 }
 
-/// Names for the methods that prost calls so, in their order. All are different.
+/// Returns the names of methods, given prost's, in the same order. All are different.
 pub(crate) fn of_methods<'a>(methods: impl Iterator<Item = &'a str> + Clone) -> Vec<Names> {
     // The client's constructor.
     let mut taken = HashSet::from(["new".to_owned()]);
@@ -23,7 +23,7 @@ pub(crate) fn of_methods<'a>(methods: impl Iterator<Item = &'a str> + Clone) -> 
         }
         name
     };
-    // First all plain names: a method has its own before another's callback takes it.
+    // All plain names first: a method gets its own before another's callback takes it.
     let plain: Vec<String> = methods.map(|name| free(name.to_owned())).collect();
     plain
         .into_iter()

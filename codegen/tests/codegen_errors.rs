@@ -1,4 +1,4 @@
-//! What is refused, what the options do, and that both compilers of `.proto` files agree.
+//! What is rejected, what the options do, and that both compilers of `.proto` files agree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 use fastrpc_build::Builder;
 use tempfile::TempDir;
 
-/// Compiles files, given by name and text. What was generated, by file name.
+/// Compiles files, given by name and text, and returns what was generated, by file name.
 fn compile_by(
     builder: impl FnOnce(Builder) -> Builder,
     files: &[(&str, &str)],

@@ -1,5 +1,5 @@
-//! Whatever arrives, the decoder neither panics nor reads beyond a frame; what it accepts the
-//! derived messages accept too; and cutting the input never turns "more" into an error.
+//! For any input, the decoder neither panics nor reads beyond a frame, the derived messages accept
+//! what it accepts, and truncating the input never turns "more" into an error.
 
 #![no_main]
 

@@ -1,6 +1,5 @@
-//! Whatever arrives, the decoder of the original frames neither panics nor reads beyond a frame,
-//! cutting a frame short never turns it into another, and what was read is written again as it
-//! reads.
+//! For any input, the decoder of the original frames neither panics nor reads beyond a frame, a
+//! truncated frame is never taken for another, and a decoded frame survives a round trip.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! The first byte chooses the kind. Junk is an error or stays within the limit, and any data
-//! survives a round trip.
+//! The first byte selects the compression. Arbitrary input is an error or stays within the limit,
+//! and any data survives a round trip.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Whatever arrives, reading a request neither panics nor reads beyond it, decides the same
-//! however it is cut, and the body's decoder never gives more than came.
+//! For any input, reading a request neither panics nor reads beyond it and decides the same however
+//! the input is split, and the body decoder never yields more bytes than it was given.
 
 #![no_main]
 

@@ -81,7 +81,7 @@ impl Calls for Implementation {
     }
 }
 
-/// A server of `Calls` on a free port, and a client of it.
+/// Starts a server of `Calls` on a free port, and returns it with a client.
 pub fn server() -> (Server, CallsClient<Arc<Client>>) {
     let server = Server::new(ServerOptions::default());
     server.add_service(CallsServer::new(Implementation)).unwrap();
@@ -89,7 +89,7 @@ pub fn server() -> (Server, CallsClient<Arc<Client>>) {
     (server, CallsClient::new(client))
 }
 
-/// Makes the server listen, and a client of it.
+/// Makes the server listen, and returns a client of it.
 pub fn client(server: &Server) -> Arc<Client> {
     let addr = server.listen("127.0.0.1:0").unwrap();
     Arc::new(Client::new(&addr, ClientOptions::default()).unwrap())

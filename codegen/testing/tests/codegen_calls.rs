@@ -99,7 +99,7 @@ fn a_callback_gets_the_outcome() {
 }
 
 #[test]
-fn an_asynchronous_call_is_cancelled() {
+fn an_asynchronous_call_is_canceled() {
     let (_server, calls) = support::server();
     let (tx, rx) = mpsc::channel();
     let handle = calls.sleep_async(&Count { count: 5000 }, &plain(), move |outcome| {
@@ -110,7 +110,7 @@ fn an_asynchronous_call_is_cancelled() {
 }
 
 #[test]
-fn an_answer_is_given_later() {
+fn a_response_is_deferred() {
     let (_server, calls) = support::server();
     let response = calls.later(&text("beside"), &plain()).unwrap();
     assert_eq!((response.body(), response.attachment()), (&text("Later"), &b"beside"[..]));
@@ -119,7 +119,7 @@ fn an_answer_is_given_later() {
 }
 
 #[test]
-fn an_answer_that_never_comes_is_an_error() {
+fn a_response_that_is_never_sent_is_an_error() {
     let (_server, calls) = support::server();
     let error = calls.forget(&text(""), &plain()).unwrap_err();
     assert!(error.is_remote());
@@ -136,7 +136,7 @@ fn bodies_that_do_not_decode() {
     assert_eq!(error.code(), Code::EREQUEST);
     assert!(error.text().starts_with("the body is not a testing.calls.Text: "), "{error}");
 
-    // A server that answers with other bytes than it should.
+    // A server whose responses do not decode.
     let odd = Server::new(ServerOptions::default());
     odd.add_method(service, "Count", |call| call.reply(b"\x0a\x7fshort")).unwrap();
     let odd_calls = CallsClient::new(support::client(&odd));
@@ -168,7 +168,7 @@ fn a_deep_request_does_not_overflow_the_stack() {
 }
 
 #[test]
-fn what_is_not_there() {
+fn unknown_services_and_methods() {
     let (_server, calls) = support::server();
     let empty = Server::new(ServerOptions::default());
     let nobody = CallsClient::new(support::client(&empty));
@@ -224,7 +224,7 @@ impl Other for Relay {
 }
 
 #[test]
-fn what_the_question_mark_answers() {
+fn the_question_mark_converts_errors() {
     let (_back, calls) = support::server();
     let front = Server::new(ServerOptions::default());
     front.add_service(OtherServer::new(Relay(calls))).unwrap();

@@ -1,4 +1,4 @@
-//! Names that are hard on a generator, and packages that use each other.
+//! Names that are hard for a generator, and packages that use each other.
 
 use fastrpc::ServerOptions;
 use fastrpc::rpc::{self, CallOptions};

@@ -1,4 +1,4 @@
-//! `echo_client [HOST:PORT]`: calls `echo_server` in all the ways there are.
+//! `echo_client [HOST:PORT]`: calls `echo_server` in every way that a client offers.
 
 use std::io;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ fn main() -> io::Result<ExitCode> {
     report.call("asynchronous, callback", says_hello, || {
         let (tx, rx) = mpsc::channel();
         echo.echo_async(&request, &plain, move |outcome| {
-            // It fails if nobody listens any more, and then nobody cares.
+            // Fails if the receiver is gone, which no longer needs it.
             let _ = tx.send(outcome);
         });
         rx.recv().expect("the callback runs")
@@ -54,7 +54,8 @@ fn main() -> io::Result<ExitCode> {
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Makes so many slow calls at once, each in a coroutine. How many were answered right.
+/// Makes `count` slow calls at once, each in a coroutine, and returns how many got the right
+/// response.
 fn slow_echoes(echo: &EchoServiceClient<Client>, count: usize) -> io::Result<usize> {
     let calls: Result<Vec<_>, _> = (0..count)
         .map(|i| {
@@ -77,7 +78,7 @@ fn fails(as_expected: impl Fn(&Error) -> bool) -> impl Fn(&Outcome) -> bool {
     move |outcome| outcome.as_ref().is_err_and(&as_expected)
 }
 
-/// Says how each call ended, and counts what was not to be expected.
+/// Prints how each call ended, and counts unexpected outcomes.
 #[derive(Default)]
 struct Report {
     failures: u32,
