@@ -153,8 +153,8 @@ fn the_log_names_a_coroutine_that_panicked() {
 }
 
 #[test]
-fn a_fault_that_is_no_overflow_goes_to_the_previous_handler() {
-    const NAME: &str = "a_fault_that_is_no_overflow_goes_to_the_previous_handler";
+fn a_fault_other_than_an_overflow_goes_to_the_previous_handler() {
+    const NAME: &str = "a_fault_other_than_an_overflow_goes_to_the_previous_handler";
     extern "C" fn handler(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
         // SAFETY: ends the process; async-signal-safe.
         unsafe { libc::_exit(42) };
