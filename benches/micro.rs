@@ -1,7 +1,7 @@
-//! What the runtime's own operations cost, each as one line of JSON.
+//! The cost of the runtime's own operations, each as one line of JSON.
 //!
-//! All of it on one worker, pinned to one core. Each time is the median of several repetitions,
-//! in nanoseconds. `--only NAME` measures one, for a profiler.
+//! Everything runs on one worker, pinned to one core. Each time is the median of several
+//! repetitions, in nanoseconds. `--only NAME` measures one operation, for a profiler.
 
 mod common;
 
@@ -15,7 +15,7 @@ use fastrpc::sync::{Queue, Semaphore};
 const REPETITIONS: usize = 7;
 
 fn main() {
-    // Cargo adds --bench to what the user gave.
+    // Cargo appends --bench to the user's arguments.
     let words = std::env::args().skip(1).filter(|word| word != "--bench");
     let arguments = common::Arguments::parse(words, &[("core", "0"), ("only", "")]);
     common::pin_to_core(arguments.get("core"));
@@ -34,7 +34,7 @@ fn main() {
 type Figure = (&'static str, fn() -> f64);
 
 const FIGURES: [Figure; 14] = [
-    // First: later there is memory from before, stacks and others', whose pages are resident.
+    // First: later, pages of stacks and of the heap are resident from earlier measurements.
     ("timer_bytes", || timer_bytes(1_000_000)),
     ("parked_bytes", || parked_bytes(10_000)),
     ("yield_ns", || median(|| yields(2, 500_000))),
@@ -61,7 +61,7 @@ fn nanos_each(elapsed: Duration, times: usize) -> f64 {
     elapsed.as_nanos() as f64 / times as f64
 }
 
-/// One yield, while `coroutines` of them take turns.
+/// Measures one yield, while `coroutines` coroutines yield in turn.
 fn yields(coroutines: usize, each: usize) -> f64 {
     let begin = Instant::now();
     let yielding: Vec<_> = (0..coroutines)
@@ -78,12 +78,12 @@ fn yields(coroutines: usize, each: usize) -> f64 {
     nanos_each(begin.elapsed(), coroutines * each)
 }
 
-/// One park and unpark: two coroutines that wake each other and wait.
+/// Measures one park and unpark: two coroutines wake each other and wait.
 fn park_unpark(rounds: usize) -> f64 {
     nanos_each(rt::bench::park_unpark(rounds).expect("a coroutine"), 2 * rounds)
 }
 
-/// The same through a semaphore: two that hand a permit to and fro.
+/// Measures the same through a semaphore: two coroutines pass a permit back and forth.
 fn hand_overs(rounds: usize) -> f64 {
     let (to, fro) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (there, back) = (to.clone(), fro.clone());
@@ -104,7 +104,7 @@ fn hand_overs(rounds: usize) -> f64 {
     nanos_each(elapsed, 2 * rounds)
 }
 
-/// One spawn and join, one coroutine at a time: from the pool, all but the first.
+/// Measures one spawn and join, one coroutine at a time: all but the first come from the pool.
 fn spawn_join(times: usize) -> f64 {
     let begin = Instant::now();
     for _ in 0..times {
@@ -113,7 +113,7 @@ fn spawn_join(times: usize) -> f64 {
     nanos_each(begin.elapsed(), times)
 }
 
-/// One spawn and join, of many that are alive at once.
+/// Measures one spawn and join, of many coroutines that are alive at once.
 fn spawn_burst(burst: usize, times: usize) -> f64 {
     let begin = Instant::now();
     for _ in 0..times {
@@ -123,7 +123,7 @@ fn spawn_burst(burst: usize, times: usize) -> f64 {
     nanos_each(begin.elapsed(), burst * times)
 }
 
-/// One run of a job in a pool: there and back again, its thread on the worker's core.
+/// Measures one run of a job in a pool, a round trip: the pool's thread is on the worker's core.
 fn pool_runs(times: usize) -> f64 {
     let pool = ThreadPool::new(1).expect("a pool");
     pool.run(|| ()).expect("a thread");
@@ -134,7 +134,7 @@ fn pool_runs(times: usize) -> f64 {
     nanos_each(begin.elapsed(), times)
 }
 
-/// One timer added and canceled, while `pending` of them are armed.
+/// Measures one timer added and canceled, while `pending` timers are armed.
 fn timers(pending: usize, times: usize) -> f64 {
     let armed = arm(pending);
     let begin = Instant::now();
@@ -148,13 +148,13 @@ fn timers(pending: usize, times: usize) -> f64 {
     nanos_each(elapsed, times)
 }
 
-/// Timers that are not due for a long time, all at other times.
+/// Arms timers that are not due for a long time, each at a different time.
 fn arm(count: usize) -> Vec<Timer> {
     let after = |i: usize| Duration::from_secs(3600) + Duration::from_micros(i as u64 * 977);
     (0..count).map(|i| Timer::after(after(i), || ()).expect("a timer")).collect()
 }
 
-/// Resident memory for each armed timer, its handle included.
+/// Measures resident memory per armed timer, its handle included.
 fn timer_bytes(count: usize) -> f64 {
     let before = resident_bytes();
     let armed = arm(count);
@@ -168,8 +168,8 @@ enum Kind {
     Threads,
 }
 
-/// One element handed over by a queue of 64, from one end to the other: between two coroutines of
-/// this worker, or between two threads, which share this core.
+/// Measures one element passed through a queue of 64, from one end to the other: between two
+/// coroutines of this worker, or between two threads, which share this core.
 fn queue_between(kind: Kind, elements: usize) -> f64 {
     let queue = Arc::new(Queue::new(64));
     let (into, out) = (queue.clone(), queue);
@@ -189,7 +189,7 @@ fn queue_between(kind: Kind, elements: usize) -> f64 {
     nanos_each(begin.elapsed(), elements)
 }
 
-/// Resident memory of the process for each coroutine that waits.
+/// Measures resident memory of the process per waiting coroutine.
 fn parked_bytes(coroutines: usize) -> f64 {
     let gate = Arc::new(Semaphore::new(0));
     let parked = Arc::new(Semaphore::new(0));

@@ -19,7 +19,7 @@ use measure::{Measurement, now};
 
 const SERVICE: &str = "echo.EchoService";
 const METHOD: &str = "Echo";
-/// What brpc calls a request that cannot be understood.
+/// brpc's code for a request that cannot be decoded.
 const EREQUEST: i32 = 1003;
 
 /// Both EchoRequest and EchoResponse.
@@ -66,7 +66,7 @@ fn serve(arguments: &Arguments) {
     server.wait();
 }
 
-/// `common/push.hpp` says what this and the client agree on.
+/// Serves pushes, by the rules of `common/push.hpp`, which the client follows too.
 fn serve_pushes(arguments: &Arguments) {
     const PUSHED: usize = 64;
     common::pin_to_core(arguments.get("core"));
@@ -146,14 +146,14 @@ fn closed_loop(arguments: &Arguments) {
     MEASUREMENT.take().expect("the measurement").print();
 }
 
-/// One of the calls in flight: each answer starts the next.
+/// Keeps one call in flight: each response starts the next.
 fn one_slot(client: &Client, bytes: usize) {
     let request = Echo { message: vec![b'x'; bytes] };
     let mut start = now();
     loop {
-        let answer =
+        let response =
             client.call(SERVICE, METHOD, &request.encode_to_vec(), &CallOptions::default());
-        let right = answer
+        let right = response
             .ok()
             .and_then(|response| Echo::decode(&response.body()[..]).ok())
             .is_some_and(|echo| echo.message.len() == bytes);
@@ -161,7 +161,7 @@ fn one_slot(client: &Client, bytes: usize) {
         let done = MEASUREMENT.with_borrow_mut(|measurement| {
             let measurement = measurement.as_mut().expect("it is there until all slots ended");
             if right {
-                measurement.answered(start, end);
+                measurement.responded(start, end);
             } else {
                 measurement.failed();
             }

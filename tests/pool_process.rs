@@ -12,7 +12,7 @@ use fastrpc::rt;
 
 const WORKERS: usize = 1;
 
-/// Forks; in the child, runs `f` and ends with whether it was right.
+/// Forks; the child runs `f` and exits with whether it returned true.
 fn in_child(f: impl FnOnce() -> bool) -> libc::pid_t {
     // SAFETY: the child runs what the test is about, and ends without unwinding.
     let child = unsafe { libc::fork() };
@@ -32,7 +32,7 @@ fn a_forked_child_gets_errors_and_never_hangs() {
     common::init();
     let pool = ThreadPool::new(2).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    // So that forks come at any moment of a thread's life.
+    // So that forks happen at any moment of a thread's life.
     for _ in 0..2 {
         let stop = stop.clone();
         pool.post(move || {
@@ -90,7 +90,7 @@ fn a_job_may_fork_and_its_child_ends_with_it() {
     assert_eq!(pool.run(|| 5).unwrap(), 5);
 }
 
-/// What has not been used is as good in the child as in the parent.
+/// An unused pool works in the child as in the parent.
 #[test]
 fn a_pool_that_has_not_begun_works_in_the_child() {
     if !alone("a_pool_that_has_not_begun_works_in_the_child") {

@@ -1,4 +1,4 @@
-//! Processes behind one address: killed, crashing, stubborn, stopped.
+//! Processes that share one address: killed, crashing, ignoring SIGTERM, stopped.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -60,7 +60,7 @@ fn parent_process() {
             server.wait();
         }
         server.run_until_signal(LONG).unwrap();
-        // What a service manager sends as well comes late.
+        // A second signal, as service managers send it, comes late.
         std::thread::sleep(Duration::from_millis(50));
         0
     });
@@ -111,7 +111,7 @@ impl Parent {
         parent
     }
 
-    /// The next line that contains `text`.
+    /// Returns the next line that contains `text`.
     fn line(&self, text: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(LONG);
@@ -126,7 +126,7 @@ impl Parent {
         kill(self.child.id() as i32, signal);
     }
 
-    /// How the parent ended.
+    /// Returns how the parent ended.
     fn end(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the parent ends", || {
@@ -136,14 +136,14 @@ impl Parent {
         status.unwrap()
     }
 
-    /// A new connection, and the process at its other end.
+    /// Makes a new connection, and returns it with the process at its other end.
     fn connect(&self) -> Result<(Client, i32), String> {
         let client = client(&self.addr);
         let pid = call(&client, "Pid", b"").map_err(|(_, text)| text)?;
         Ok((client, String::from_utf8(pid).unwrap().parse().unwrap()))
     }
 
-    /// How many of `count` connections came to which process.
+    /// Returns how many of `count` connections reached which process.
     fn spread(&self, count: usize) -> BTreeMap<i32, usize> {
         let mut found = BTreeMap::new();
         for _ in 0..count {
@@ -152,7 +152,7 @@ impl Parent {
         found
     }
 
-    /// One connection to each of the two processes.
+    /// Makes one connection to each of the two processes.
     fn connect_to_both(&self) -> BTreeMap<i32, Client> {
         let mut clients = BTreeMap::new();
         eventually("there are two processes", || {
@@ -180,7 +180,7 @@ fn is_gone(pid: i32) -> bool {
     !fs::exists(format!("/proc/{pid}")).unwrap()
 }
 
-/// Whether it has ended, whoever is to wait for it.
+/// Whether it has ended, reaped or not.
 fn has_ended(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
 }
@@ -219,7 +219,7 @@ fn a_signal_stops_all_after_their_calls() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let mut parent = Parent::start("");
         let clients = parent.connect_to_both();
-        let (tx, answers) = mpsc::channel();
+        let (tx, responses) = mpsc::channel();
         for client in clients.values() {
             let (tx, options) = (tx.clone(), CallOptions::default());
             client.call_async("echo.EchoService", "Sleep", b"500", &options, move |outcome| {
@@ -239,7 +239,7 @@ fn a_signal_stops_all_after_their_calls() {
         }
         parent.signal(signal);
         for _ in 0..2 {
-            assert_eq!(answers.recv_timeout(LONG).unwrap().unwrap(), b"500");
+            assert_eq!(responses.recv_timeout(LONG).unwrap().unwrap(), b"500");
         }
         parent.line(&format!("stopped by {signal}"));
         assert!(parent.end().success());

@@ -215,7 +215,7 @@ fn spawning_beyond_memory_is_an_error() {
     // A guard of 1 MiB is below each.
     assert!((60..=80).contains(&spawned), "{spawned} stacks of 256 KiB in 100 MiB");
     assert_eq!(on_first().spawn(|| 1).unwrap().join().unwrap(), 1, "and it goes on");
-    // The other worker has no stack yet, and can have none.
+    // The other worker has no stack yet, and none can be allocated.
     let error = Builder::new().worker(1).spawn(|| 1).unwrap().join().unwrap_err();
     assert!(error.is_not_started(), "{error}");
 }
@@ -288,7 +288,7 @@ fn an_idle_process_hardly_wakes() {
     let before = context_switches();
     std::thread::sleep(Duration::from_secs(2));
     let wakes = context_switches() - before;
-    // This thread's own sleep is one of them. Idle stacks are given back meanwhile, once a second
+    // This thread's own sleep is one of them. Idle stacks are released meanwhile, once a second
     // on each worker, and the kernel may let one worker wait for another's unmapping. A poll every
     // 10 ms would be 800.
     assert!(wakes < 100, "{wakes} wakeups in two seconds");
@@ -307,7 +307,7 @@ fn an_idle_process_hardly_wakes() {
     }
 }
 
-/// Voluntary context switches of all threads of this process.
+/// Counts voluntary context switches of all threads of this process.
 fn context_switches() -> u64 {
     std::fs::read_dir("/proc/self/task")
         .unwrap()
@@ -341,7 +341,7 @@ fn a_parked_coroutine_takes_at_most_nine_kib() {
     for handle in handles {
         assert!(handle.join_by(soon()).expect("ends").unwrap().is_err());
     }
-    // And the stacks are given back in time.
+    // And the stacks are released in time.
     common::eventually("memory is given back", || {
         resident() < before + ((2 * 64 * 10 + 4096) << 10)
     });

@@ -1,4 +1,4 @@
-//! `measure.hpp` for the Rust client.
+//! The Rust counterpart of `measure.hpp`.
 
 use std::time::Duration;
 
@@ -39,20 +39,20 @@ impl Measurement {
         }
     }
 
-    /// A call that began at `start` was answered by `now`.
-    pub(crate) fn answered(&mut self, start: u64, now: u64) {
+    /// Records a call that began at `start` and whose response had arrived by `now`.
+    pub(crate) fn responded(&mut self, start: u64, now: u64) {
         if self.state == State::Measuring {
             self.calls += 1;
             self.histogram.record(now - start);
         }
     }
 
-    /// A call ended in an error or in an answer that is not the request's echo.
+    /// Records a call that ended in an error or in a response that does not echo the request.
     pub(crate) fn failed(&mut self) {
         self.errors += 1;
     }
 
-    /// After each answer: whether the interval is over.
+    /// Returns whether the interval is over. To be called after each response.
     pub(crate) fn done(&mut self, now: u64) -> bool {
         match self.state {
             State::WarmUp if now >= self.begin => {
@@ -91,7 +91,7 @@ impl Measurement {
     }
 }
 
-/// Nanoseconds of the monotonic clock.
+/// Returns the monotonic clock in nanoseconds.
 pub(crate) fn now() -> u64 {
     read_clock(libc::CLOCK_MONOTONIC)
 }
@@ -112,7 +112,7 @@ fn cpu_clock(pid: libc::pid_t) -> libc::clockid_t {
     clock
 }
 
-/// 128 buckets to each power of two: no percentile is off by more than 0.8 %.
+/// Counts in 128 buckets per power of two: no percentile is off by more than 0.8 %.
 struct Histogram {
     counts: Vec<u32>,
     total: u64,

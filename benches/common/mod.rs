@@ -1,11 +1,11 @@
-//! What the Rust programs of the benchmark do as the C++ ones do: `arguments.hpp`, `setup.hpp`
-//! say why.
+//! What the Rust programs of the benchmark share; `arguments.hpp` and `setup.hpp` do the same for
+//! the C++ programs and explain why.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::str::FromStr;
 
-/// `--name value` or `--name=value`, each with its default.
+/// Options of the command line, `--name value` or `--name=value`, each with a default.
 pub(crate) struct Arguments(HashMap<String, String>);
 
 impl Arguments {
@@ -32,8 +32,8 @@ impl Arguments {
     }
 }
 
-/// Runs this process on that core alone; -1 is anywhere. Before the first thread is started, so
-/// that all of them inherit it.
+/// Pins this process to `core`; -1 means any core. To be called before the first thread is started,
+/// so that all threads inherit it.
 pub(crate) fn pin_to_core(core: i64) {
     let Ok(core) = usize::try_from(core) else { return };
     // SAFETY: all zeroes is the empty set.

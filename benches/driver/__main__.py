@@ -164,7 +164,7 @@ def select_workloads(options):
 
 
 def select_suites(options, bin_dir, native):
-    """Those that can be measured; the others are named."""
+    """Returns the suites that can be measured; prints the names of the others."""
     suites = []
     for suite in wanted_of(options, known_suites(bin_dir, native)):
         if suite.missing:
@@ -241,7 +241,7 @@ def run_micro(program, settings):
 
 
 class Progress:
-    """One line that is rewritten on a terminal; elsewhere a line for each tenth of the way."""
+    """Progress: one line that is rewritten on a terminal; elsewhere a line for each tenth."""
 
     def __init__(self, total, each):
         self.total = total

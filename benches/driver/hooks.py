@@ -1,4 +1,4 @@
-"""Hooks: client libraries as they come, by coroutines of one worker and by threads."""
+"""Hooks: client libraries as they come, in coroutines of one worker and in threads."""
 
 import servers
 from run import run_client

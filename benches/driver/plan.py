@@ -1,4 +1,4 @@
-"""What is measured: the workloads, the contenders, and the figures we mean to reach."""
+"""What is measured: the workloads, the contenders, and the targets."""
 
 import contextlib
 import dataclasses
@@ -33,7 +33,7 @@ class Workload:
     def __str__(self):
         return f"{self.size_text}, {self.shape}"
 
-    # What a suite has as well.
+    # A suite has these as well.
     seconds = 0
 
     def environment(self, _):
@@ -59,7 +59,7 @@ WORKLOADS = [Workload(bytes, *shape) for bytes in (16, 4096) for shape in SHAPES
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """Two commands. The server takes --core and prints `port N` when it can be called; the client
+    """Two commands. The server takes --core and prints `port N` when it accepts calls; the client
     takes the options of benches/common/setup.hpp and prints one line of JSON."""
 
     name: str
@@ -72,7 +72,7 @@ class Contender:
 
 
 def contenders(bin_dir, native):
-    """All that are known; `native` is the Rust program, or None."""
+    """All known contenders; `native` is the Rust program, or None."""
 
     def programs(server, client):
         return (str(bin_dir / server),), (str(bin_dir / client),)
@@ -116,7 +116,7 @@ class Result:
         return statistics.median(values) if values else None
 
     def ratio(self, other, key):
-        """The median of the rounds' ratios: what drifts from round to round drops out."""
+        """The median of the rounds' ratios: what drifts from round to round cancels out."""
         if other is None:
             return None
         pairs = [(a[key], b[key]) for a, b in zip(self.samples, other.samples) if a and b]

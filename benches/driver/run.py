@@ -31,7 +31,7 @@ class Settings:
     realtime: bool
 
     def prepare(self):
-        """In the child, before exec: it must not outlive us, whatever ends us."""
+        """Runs in the child, before exec: it must not outlive us, however we end."""
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         # Some hold a thousand connections.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -55,7 +55,7 @@ def run_once(contender, workload, settings):
 
 @contextlib.contextmanager
 def serving(command, settings):
-    """A server of ours, which says its port: its process, and the port."""
+    """Runs a server of ours, which prints its port. Yields its process and the port."""
     with tempfile.TemporaryFile() as log:
         server = subprocess.Popen([*command, "--core", str(settings.server_core)],
                                   stdout=subprocess.PIPE, stderr=log,
@@ -72,7 +72,7 @@ def serving(command, settings):
 
 
 def run_client(command, settings, options):
-    """The figures that a client of ours prints, with `calls_per_second` and `other_load`."""
+    """The figures that a client of ours prints, with `calls_per_second` and `other_load` added."""
     options = {"core": settings.client_core, "warmup": settings.warmup,
                "seconds": settings.seconds, **options}
     command = [*command]
@@ -82,7 +82,7 @@ def run_client(command, settings, options):
 
 
 def figures_of(command, settings, seconds):
-    """The same of any program whose last line is one of JSON and which takes about `seconds`."""
+    """The same for any program whose last line is JSON and which takes about `seconds`."""
     before = _Usage([settings.server_core, settings.client_core])
     try:
         client = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
@@ -122,7 +122,7 @@ def _tail(output):
 
 
 class _Usage:
-    """What else ran on our two cores: it is the first suspect when figures are odd."""
+    """What else ran on our two cores: the first suspect when figures are odd."""
 
     def __init__(self, cores):
         self.cores = set(cores)

@@ -1,4 +1,4 @@
-"""Servers that are not ours, as private instances in folders of their own."""
+"""Third-party servers, as private instances in folders of their own."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ http {{
 
 @contextlib.contextmanager
 def nginx(settings):
-    """One worker, without a master beside it: its process, and the port."""
+    """Runs one worker, without a master process. Yields its process and the port."""
     with _folder() as folder:
         port = _free_port()
         config = folder / "nginx.conf"
@@ -76,7 +76,7 @@ def mariadb(settings):
 
 @contextlib.contextmanager
 def _started(command, folder, settings, port):
-    """A server on its core, which takes connections; it is killed at the end."""
+    """Starts a server on its core, waits until it accepts connections, and kills it at the end."""
 
     def prepare():
         settings.prepare()

@@ -1,4 +1,4 @@
-"""What is measured beside the echo: a suite's entries take turns, and it has columns of its own."""
+"""What is measured beside the echo: a suite has entries that alternate, and columns of its own."""
 
 import contextlib
 import dataclasses
@@ -9,8 +9,8 @@ import typing
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One of those that take turns. `run` gets what the suite's `environment` gave and the
-    settings, and answers the figures of one round."""
+    """One of the entries that alternate. `run` takes the value of the suite's `environment` and the
+    settings, and returns the figures of one round."""
 
     name: str
     title: str
@@ -41,14 +41,14 @@ class Ratio:
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """Told apart by its name alone: "http, hello" belongs to the group "http"."""
+    """Identified by its name alone: "http, hello" belongs to the group "http"."""
 
     name: str
     entries: tuple = dataclasses.field(default=(), compare=False)
     columns: tuple = dataclasses.field(default=(), compare=False)
     ratios: tuple = dataclasses.field(default=(), compare=False)
     chart: Column = dataclasses.field(default=None, compare=False)
-    # A context manager made with the settings: servers that stay for all rounds, say.
+    # A context manager made from the settings: for example servers that run during all rounds.
     environment: typing.Callable = dataclasses.field(default=contextlib.nullcontext, compare=False)
     # Programs without which there is nothing to compare, by name.
     needs: tuple = dataclasses.field(default=(), compare=False)

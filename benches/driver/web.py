@@ -1,4 +1,4 @@
-"""HTTP: hello from our server and from nginx, asked by wrk."""
+"""HTTP: hello from our server and from nginx, requested by wrk."""
 
 import pathlib
 import time
@@ -63,5 +63,5 @@ def _ask(pid, port, settings):
 
 
 def cpu_seconds(pid):
-    """CPU time of a process; its clock as clock_getcpuclockid(3) has it."""
+    """CPU time of a process, by the clock id that clock_getcpuclockid(3) returns."""
     return time.clock_gettime((~pid << 3) | 2)

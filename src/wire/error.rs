@@ -195,13 +195,13 @@ mod tests {
             Error::output_too_large(1),
         ];
         for error in all {
-            let answers = [
+            let predicates = [
                 error.is_wrong_protocol(),
                 error.is_too_large(),
                 error.is_malformed(),
                 error.is_unsupported(),
             ];
-            assert_eq!(answers.iter().filter(|yes| **yes).count(), 1, "{error}");
+            assert_eq!(predicates.iter().filter(|yes| **yes).count(), 1, "{error}");
         }
         assert_eq!(Error::attachment(-1, 0, 7).correlation_id(), Some(7));
         assert_eq!(Error::meta().correlation_id(), None);

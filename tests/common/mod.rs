@@ -49,7 +49,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Returns the kernel's number of the calling thread.
+/// Returns the kernel's id of the calling thread.
 pub fn thread_id() -> libc::pid_t {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::gettid() }
@@ -59,7 +59,7 @@ pub fn thread_id() -> libc::pid_t {
 pub const ALONE: &str = "FASTRPC_TEST_ALONE";
 
 /// Returns whether the calling test runs in a process of its own. If not, runs it again in one and
-/// checks that it ended well.
+/// checks that it succeeds.
 pub fn alone(test: &str) -> bool {
     if is_alone(ALONE) {
         return true;
@@ -90,7 +90,7 @@ pub fn run_alone(test: &str, key: &str) -> Output {
 /// Does the same with a value of its own.
 pub fn run_alone_with(test: &str, key: &str, value: &str) -> Output {
     let program = std::env::current_exe().expect("knows itself");
-    // Where the machine cannot run it by itself, the program that does.
+    // The emulator to run under, where the machine cannot run the program itself.
     let emulator = std::env::var("FASTRPC_TEST_EMULATOR").unwrap_or_default();
     let mut words: Vec<_> = emulator.split_whitespace().map(OsString::from).collect();
     words.push(program.into());

@@ -1,4 +1,4 @@
-//! What a test process takes of the machine: descriptors and memory.
+//! The resources of a test process: descriptors and memory.
 
 /// Lets this process open `wanted` fds.
 pub fn raise_fd_limit(wanted: u64) {

@@ -28,7 +28,7 @@ fn run_returns_the_result_of_a_pool_thread() {
     assert!(name.as_ref().unwrap().starts_with("pool-"), "{name:?}");
     let (there, sum) = (pool.clone(), in_coroutine(move || pool.run(|| 3 + 4).unwrap()));
     assert_eq!(sum, 7);
-    // A job is counted a moment after its answer.
+    // A job is counted shortly after its result is available.
     eventually("both are counted", || there.stats().finished == 2);
 }
 
@@ -39,7 +39,7 @@ fn a_waiting_coroutine_leaves_its_worker_to_others() {
     in_coroutine(move || {
         let gate = Arc::new(Gate::default());
         let opener = gate.clone();
-        // Runs only if `run` parks, for it was born on the same worker.
+        // Runs only if `run` parks, since it was spawned on the same worker.
         let other = rt::spawn(move || opener.open()).unwrap();
         pool.run(|| gate.pass()).unwrap();
         other.join().unwrap();
@@ -121,7 +121,7 @@ fn a_deadline_drops_what_has_not_begun_and_leaves_what_has() {
             .unwrap_err();
         assert!(error.is_timeout(), "{error}");
     }
-    // The place is taken: this one cannot begin.
+    // The slot is taken: this one cannot begin.
     let (dropped, watch) = mpsc::channel::<()>();
     let error = pool.run_by(Deadline::after(Duration::from_millis(5)), || drop(dropped));
     assert!(error.unwrap_err().is_timeout());
@@ -174,7 +174,7 @@ fn a_canceled_coroutine_waits_for_what_has_begun() {
             at_gate.pass();
             lent = 8;
         });
-        // Canceled it is: only `run` could not be left.
+        // It is canceled: only `run` could not be interrupted.
         (result.map(|()| lent), rt::sleep(LONG).is_err())
     })
     .unwrap();
@@ -259,7 +259,7 @@ fn bad_options_are_refused() {
     assert_eq!(with(|o| o.queue_size = 0).unwrap_err(), invalid);
     assert_eq!(with(|o| o.name = "a\0b".into()).unwrap_err(), invalid);
     init();
-    // No such stack can be had: an error, and the job is gone.
+    // No such stack can be allocated: an error, and the job is dropped.
     let pool = with(|o| o.stack_size = 1 << 60).unwrap();
     assert!(pool.run(|| ()).unwrap_err().is_not_started());
     assert!(pool.post(|| ()).unwrap_err().is_not_started());

@@ -18,7 +18,7 @@ pub fn strict(threads: usize) -> ThreadPool {
     ThreadPool::with_options(options).unwrap()
 }
 
-/// What jobs block on without the library's knowledge: opened once, for all.
+/// Blocks jobs without the library's knowledge: opened once, for all.
 #[derive(Default)]
 pub struct Gate {
     state: Mutex<(bool, usize)>,
@@ -40,12 +40,12 @@ impl Gate {
         assert!(left.0, "the gate stays shut");
     }
 
-    /// Whether `count` have come to the gate.
+    /// Whether `count` jobs have reached the gate.
     pub fn has_seen(&self, count: usize) -> bool {
         self.state.lock().unwrap().1 >= count
     }
 
-    /// Blocks the thread until `count` have come to the gate.
+    /// Blocks the thread until `count` jobs have reached the gate.
     pub fn wait_for(&self, count: usize) {
         let state = self.state.lock().unwrap();
         let state =

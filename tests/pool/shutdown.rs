@@ -82,7 +82,7 @@ fn a_job_cannot_wait_for_its_own_pool() {
     let error = pool.run(move || there.shutdown(Deadline::NEVER)).unwrap().unwrap_err();
     assert!(error.is_own_job(), "{error}");
     assert_eq!(pool.run(|| 4).unwrap(), 4, "nothing was shut");
-    // The last owner is a job: it does not wait, and the threads end.
+    // The last owner is a job: dropping it there does not wait, and the threads exit.
     let (there, gate) = (pool.clone(), Arc::new(Gate::default()));
     let at_gate = gate.clone();
     let job = pool.submit(move || {
@@ -156,7 +156,7 @@ fn a_pool_without_jobs_ends_at_once() {
     in_coroutine(|| drop(ThreadPool::new(1).unwrap()));
 }
 
-/// Jobs, waiters and a shutdown at any moment: each job runs or is refused, and all ends.
+/// Jobs, waiters and a shutdown at any moment: each job runs or is rejected, and all waits end.
 #[test]
 fn shutdown_at_any_moment_loses_no_job() {
     init();

@@ -60,8 +60,8 @@ fn two_threads_serve_a_hundred_jobs_that_wait_for_our_client() {
 #[test]
 fn every_wait_of_ours_lets_another_job_run() {
     init();
-    // With one thread and one place, the second job can only run while the first waits.
-    let gives_way = |name: &str, wait: &(dyn Fn() + Sync), end: &(dyn Fn() + Sync)| {
+    // With one thread and one slot, the second job can only run while the first waits.
+    let releases_slot = |name: &str, wait: &(dyn Fn() + Sync), end: &(dyn Fn() + Sync)| {
         let pool = pool_of(1, 1, Duration::from_secs(10));
         std::thread::scope(|scope| {
             let first = scope.spawn(|| pool.run(wait));
@@ -72,24 +72,24 @@ fn every_wait_of_ours_lets_another_job_run() {
         assert_eq!((pool.stats().peak_threads, pool.stats().blocked), (2, 0), "{name}");
     };
     let semaphore = Semaphore::new(0);
-    gives_way("permit", &|| semaphore.acquire_by(1, soon()).unwrap(), &|| semaphore.release(1));
+    releases_slot("permit", &|| semaphore.acquire_by(1, soon()).unwrap(), &|| semaphore.release(1));
     let queue = Queue::new(1);
-    gives_way("value", &|| queue.pop_by(soon()).unwrap(), &|| queue.push(()).unwrap());
+    releases_slot("value", &|| queue.pop_by(soon()).unwrap(), &|| queue.push(()).unwrap());
     let mutex = Mutex::new(());
     let guard = std::sync::Mutex::new(Some(mutex.lock().unwrap()));
     let unlock = || drop(guard.lock().unwrap().take());
-    gives_way("lock", &|| drop(mutex.lock_by(soon()).unwrap()), &unlock);
+    releases_slot("lock", &|| drop(mutex.lock_by(soon()).unwrap()), &unlock);
     let (ours, theirs) = UnixStream::pair().unwrap();
     let wait = || assert!(rt::wait_fd(ours.as_raw_fd(), Interest::Read, soon()).is_ok());
-    gives_way("fd", &wait, &|| (&theirs).write_all(b"x").unwrap());
-    gives_way("sleep", &|| rt::sleep(Duration::from_millis(100)).unwrap(), &|| ());
+    releases_slot("fd", &wait, &|| (&theirs).write_all(b"x").unwrap());
+    releases_slot("sleep", &|| rt::sleep(Duration::from_millis(100)).unwrap(), &|| ());
     let coroutine = || rt::spawn(|| rt::sleep(Duration::from_millis(100))).unwrap().join();
-    gives_way("join", &|| coroutine().unwrap().unwrap(), &|| ());
+    releases_slot("join", &|| coroutine().unwrap().unwrap(), &|| ());
     let other = strict(1);
     let in_other = || other.run(|| std::thread::sleep(Duration::from_millis(100))).unwrap();
-    gives_way("another pool", &in_other, &|| ());
+    releases_slot("another pool", &in_other, &|| ());
     let gate = Gate::default();
-    gives_way("a marked call", &|| pool::blocking(|| gate.pass()), &|| gate.open());
+    releases_slot("a marked call", &|| pool::blocking(|| gate.pass()), &|| gate.open());
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn jobs_beyond_the_thread_limit_are_queued() {
     assert_eq!(pool.stats().peak_threads, 3);
 }
 
-/// A job that comes back from its wait does not wait for a place: who runs may need what it holds.
+/// A job whose wait has ended does not wait for a slot: the running job may need what it holds.
 #[test]
 fn a_job_whose_wait_ended_continues_at_once() {
     init();
@@ -143,7 +143,7 @@ fn a_job_whose_wait_ended_continues_at_once() {
     let at_gate = gate.clone();
     let second = pool.submit(move || at_gate.pass()).unwrap();
     gate.wait_for(1);
-    // The only place is taken by the second, which ends when the first does.
+    // The only slot is taken by the second, which ends when the first does.
     back.release(1);
     first.join().unwrap();
     second.join().unwrap();
@@ -164,9 +164,9 @@ fn blocking_nests_and_is_harmless_elsewhere() {
     assert_eq!((stats.blocked, pool.run(|| pool.stats().running).unwrap()), (0, 1));
 }
 
-/// A handler hands its call to the pool, and the job answers it.
+/// A handler moves its call to the pool, and the job responds to it.
 #[test]
-fn a_call_is_answered_from_a_pool_thread() {
+fn a_pool_thread_responds_to_a_call() {
     init();
     let pool = Arc::new(ThreadPool::new(2).unwrap());
     let server = Server::new(ServerOptions::default());
@@ -184,13 +184,13 @@ fn a_call_is_answered_from_a_pool_thread() {
     let addr = server.listen("127.0.0.1:0").unwrap().to_string();
     let client = Client::new(&addr, ClientOptions::default()).unwrap();
     for i in 0..50_u8 {
-        let answer = client.call("s", "Pooled", &[i], &CallOptions::default()).unwrap();
-        assert_eq!(answer.body()[..], [i]);
+        let response = client.call("s", "Pooled", &[i], &CallOptions::default()).unwrap();
+        assert_eq!(response.body()[..], [i]);
     }
     eventually("the jobs have ended", || pool.stats().finished == 50);
 }
 
-/// Waits and returns of many jobs, with few places: all of them end, and the counts come home.
+/// Many jobs wait and continue, with few slots: all of them end, and the counters return to zero.
 #[test]
 fn the_counters_return_to_zero() {
     init();

@@ -519,7 +519,7 @@ fn data_that_arrived_in_time_is_read_although_one_poll_does_not_return_all() {
     in_time(700, Duration::from_secs(2));
 }
 
-/// `count` streams get their bytes well before the deadline of `within`, and their worker runs
+/// Sends `count` streams their bytes well before the deadline of `within`, while their worker runs
 /// something else until after it.
 fn in_time(count: usize, within: Duration) {
     use std::io::Write;

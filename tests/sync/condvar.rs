@@ -43,19 +43,19 @@ pub(crate) fn notify_one_wakes_one(mix: Mix) {
         eventually("they are woken", || woken() >= n);
         assert_eq!(woken(), n);
     }
-    // Whoever had been woken too many would have come by now.
+    // A surplus wakeup would have arrived by now.
     go(mix, || rt::sleep(SHORT).unwrap()).join();
     assert_eq!(woken(), 3);
     shared.changed.notify_all();
     join_all(tasks);
     assert_eq!(woken(), WAITERS);
-    // A notification with nobody there is not kept.
+    // A notification without waiters is not stored.
     shared.changed.notify_one();
     let mut state = shared.state.lock().unwrap();
     assert!(shared.changed.wait_by(&mut state, soon()).unwrap_err().is_timeout());
 }
 
-/// Of those who wait, some keep giving up and take nothing then. One always waits, so each
+/// Of the waiters, some keep giving up and consume nothing then. One always waits, so each
 /// notification must end in one `Ok`.
 pub(crate) fn loses_no_notification_to_those_who_gave_up(mix: Mix) {
     const ROUNDS: usize = 1000;
@@ -127,7 +127,7 @@ pub(crate) fn wait_is_canceled_with_the_lock_held(mix: Mix) {
         }
     });
     eventually("all wait", || shared.state.lock().unwrap().waiting == 1);
-    // The lock is taken while the wait ends, so that getting it back has to wait.
+    // The lock is held while the wait ends, so that relocking has to wait.
     let held = shared.state.lock().unwrap();
     task.cancel();
     go(mix, || rt::sleep(SHORT).unwrap()).join();

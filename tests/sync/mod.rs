@@ -51,7 +51,7 @@ pub(crate) struct Task<T> {
 }
 
 impl<T> Task<T> {
-    /// What the task returned. Fails the test if it panicked or takes too long.
+    /// Returns the task's result. Fails the test if the task panicked or takes too long.
     pub(crate) fn join(self) -> T {
         match self.result.recv_timeout(LONG) {
             Ok(Ok(value)) => value,
@@ -106,8 +106,8 @@ pub(crate) fn late() -> Deadline {
     Deadline::after(LONG)
 }
 
-/// Runs a wait that must end by the deadline it is given, and sees that it does: not early, and not
-/// absurdly late (the machine may be busy).
+/// Runs a wait that must end by the deadline it is given, and checks that it does: not early, and
+/// not absurdly late (the machine may be busy).
 pub(crate) fn must_time_out<R>(wait: impl FnOnce(Deadline) -> R) -> R {
     let start = Instant::now();
     let result = wait(Deadline::at(start + SHORT));
@@ -132,7 +132,7 @@ impl Random {
         self.0 % n
     }
 
-    /// A deadline that is missed now and then: up to 200 us from now, or already over.
+    /// Returns a deadline that is missed now and then: up to 200 us from now, or already over.
     pub(crate) fn tight(&mut self) -> Deadline {
         Deadline::after(Duration::from_micros(self.below(200)))
     }

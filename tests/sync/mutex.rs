@@ -162,7 +162,7 @@ pub(crate) fn wait_is_canceled(mix: Mix) {
         let lock = lock.clone();
         move || {
             let first = lock.lock().map(drop);
-            // And what is free can be had all the same.
+            // And a free lock is still taken.
             let other = Mutex::new(()).lock().map(drop);
             (first, other)
         }

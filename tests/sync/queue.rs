@@ -110,7 +110,7 @@ pub(crate) fn loses_nothing_to_those_who_gave_up(mix: Mix) {
     assert_eq!(pushed, popped);
 }
 
-/// The same, and the queue is closed in the midst of it: what was pushed with success is popped.
+/// The same, while the queue is closed: every value that was pushed successfully is popped.
 pub(crate) fn loses_nothing_at_close(mix: Mix) {
     for round in 0..100 {
         let queue = Arc::new(Queue::new(1 + round % 3));

@@ -132,8 +132,8 @@ pub(crate) fn times_out(mix: Mix) {
     permits.try_acquire(1).unwrap();
 }
 
-/// Who wants many is first in line and gives up; the one behind gets what is there without any
-/// release.
+/// The first in line requests many permits and gives up; the next takes what is available without
+/// any release.
 pub(crate) fn serves_the_next_when_the_first_gives_up(mix: Mix) {
     let permits = Arc::new(Semaphore::new(1));
     let many = go(Mix::Coroutines, {

@@ -20,8 +20,8 @@ pub fn text(text: impl Into<String>) -> Text {
 
 impl Calls for Implementation {
     fn echo(&self, request: Text, call: &Call) -> Result<Response<Text>, Error> {
-        let answer = Response::from(request);
-        Ok(answer.with_attachment(call.attachment()).with_compress(call.compress()))
+        let response = Response::from(request);
+        Ok(response.with_attachment(call.attachment()).with_compress(call.compress()))
     }
 
     fn count(&self, request: Text, _call: &Call) -> Result<Response<Count>, Error> {

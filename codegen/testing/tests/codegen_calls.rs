@@ -229,16 +229,16 @@ fn the_question_mark_converts_errors() {
     let front = Server::new(ServerOptions::default());
     front.add_service(OtherServer::new(Relay(calls))).unwrap();
     let relay = OtherClient::new(support::client(&front));
-    let answered = |count| {
+    let outcome = |count| {
         let error = relay.echo(&Count { count }, &plain()).unwrap_err();
         assert!(error.is_remote(), "{error}");
         (error.code(), error.text().to_owned())
     };
-    assert_eq!(answered(0), (Code::EINTERNAL, "the disk is full".to_owned()));
-    assert_eq!(answered(1), (Code::new(5), "five".to_owned()));
-    assert_eq!(answered(2).0, Code::ECANCELED);
-    assert_eq!(answered(3), (Code::EINTERNAL, "zero".to_owned()));
-    assert_eq!(answered(4), (Code::new(2042), "no way".to_owned()));
+    assert_eq!(outcome(0), (Code::EINTERNAL, "the disk is full".to_owned()));
+    assert_eq!(outcome(1), (Code::new(5), "five".to_owned()));
+    assert_eq!(outcome(2).0, Code::ECANCELED);
+    assert_eq!(outcome(3), (Code::EINTERNAL, "zero".to_owned()));
+    assert_eq!(outcome(4), (Code::new(2042), "no way".to_owned()));
 }
 
 #[test]

@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(ids.assign(e, &mut pending), 3);
         let taken = [1, 2, 3, u32::MAX, 0].map(|id| ids.take(id));
         assert_eq!(taken, [Some(d), Some(b), Some(e), Some(c), None]);
-        assert_eq!(ids.take(2), None, "an answer comes once");
+        assert_eq!(ids.take(2), None, "a response arrives once");
     }
 
     #[test]

@@ -23,10 +23,10 @@ struct Case {
     log_id: i64,
     request_id: &'static [u8],
     user_fields: &'static [(&'static [u8], &'static [u8])],
-    answer: Answer,
+    reply: Reply,
 }
 
-enum Answer {
+enum Reply {
     Echo,
     Error(i32, &'static str),
     Nothing,
@@ -56,7 +56,7 @@ fn responses_decode_as_recorded() {
     for case in cases() {
         let name = case.name;
         let bytes = recorded(name, "response");
-        if let Answer::Nothing = case.answer {
+        if let Reply::Nothing = case.reply {
             assert!(bytes.is_empty(), "{name}");
             continue;
         }
@@ -64,8 +64,8 @@ fn responses_decode_as_recorded() {
         check_common(&frame, &case);
         assert!(frame.meta.request.is_none(), "{name}");
         let response = frame.meta.response.as_ref().unwrap();
-        match case.answer {
-            Answer::Error(code, text) => {
+        match case.reply {
+            Reply::Error(code, text) => {
                 assert_eq!(response.code, code, "{name}");
                 assert_eq!(response.text_lossy(), text, "{name}");
                 assert!(frame.body.is_empty() && frame.attachment.is_empty(), "{name}");
@@ -104,10 +104,10 @@ fn requests_encode_as_recorded() {
 #[test]
 fn responses_encode_as_recorded() {
     for case in cases() {
-        let (code, text) = match case.answer {
-            Answer::Nothing => continue,
-            Answer::Error(code, text) => (code, text),
-            Answer::Echo => (0, ""),
+        let (code, text) = match case.reply {
+            Reply::Nothing => continue,
+            Reply::Error(code, text) => (code, text),
+            Reply::Echo => (0, ""),
         };
         let recorded = recorded(case.name, "response");
         let frame = only_frame(&recorded, case.name);
@@ -164,7 +164,7 @@ fn cases() -> Vec<Case> {
         log_id: 0,
         request_id: b"",
         user_fields: &[],
-        answer: Answer::Echo,
+        reply: Reply::Echo,
     };
     let equal_letters = |name, id, start: &[u8], letter, compress| {
         let message = echo_message(&[start, &[letter; 500]].concat());
@@ -179,20 +179,16 @@ fn cases() -> Vec<Case> {
         equal_letters("04-gzip", 11, b"gz", b'a', Compress::Gzip),
         equal_letters("05-zlib", 14, b"zl", b'b', Compress::Zlib),
         equal_letters("06-snappy", 17, b"sn", b'c', Compress::Snappy),
-        Case {
-            method: "Fail",
-            answer: Answer::Error(2042, failed),
-            ..plain("07-handler-error", 20)
-        },
+        Case { method: "Fail", reply: Reply::Error(2042, failed), ..plain("07-handler-error", 20) },
         Case {
             service: "echo.Absent",
-            answer: Answer::Error(Code::ENOMETHOD.number(), absent),
+            reply: Reply::Error(Code::ENOMETHOD.number(), absent),
             ..plain("08-no-such-service", 23)
         },
         Case {
             method: "Slow",
             message: echo_message(b"late"),
-            answer: Answer::Nothing,
+            reply: Reply::Nothing,
             ..plain("09-timeout", 26)
         },
         Case { request_id: b"req-0123456789", ..plain("10-request-id", 29) },

@@ -41,7 +41,7 @@ fn responses_and_pushes_are_decoded_and_written_as_they_were_sent() {
         }
     }
     assert!(written == bytes, "our responses differ from the recorded ones");
-    assert!(!ids.is_sorted(), "the old server answers out of order");
+    assert!(!ids.is_sorted(), "the old server responds out of order");
     ids.sort();
     assert_eq!(ids, [1].into_iter().chain(1..=252).collect::<Vec<_>>());
     assert_eq!(pushes, 5);

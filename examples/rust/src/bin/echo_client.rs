@@ -63,7 +63,7 @@ fn slow_echoes(echo: &EchoServiceClient<Client>, count: usize) -> io::Result<usi
             rt::spawn(move || {
                 let request = EchoRequest { message: i.to_string() };
                 let outcome = echo.slow_echo(&request, &CallOptions::new());
-                outcome.is_ok_and(|answer| answer.body().response == request.message)
+                outcome.is_ok_and(|response| response.body().response == request.message)
             })
         })
         .collect();
@@ -71,7 +71,7 @@ fn slow_echoes(echo: &EchoServiceClient<Client>, count: usize) -> io::Result<usi
 }
 
 fn says_hello(outcome: &Outcome) -> bool {
-    matches!(outcome, Ok(answer) if answer.body().response == "hello")
+    matches!(outcome, Ok(response) if response.body().response == "hello")
 }
 
 fn fails(as_expected: impl Fn(&Error) -> bool) -> impl Fn(&Outcome) -> bool {
@@ -94,7 +94,7 @@ impl Report {
         let start = Instant::now();
         let outcome = call();
         let said = match &outcome {
-            Ok(answer) => format!("'{}'", answer.body().response),
+            Ok(response) => format!("'{}'", response.body().response),
             Err(error) => format!("error {}: {}", error.code().number(), error.text()),
         };
         self.line(what, start, expected(&outcome), &said);

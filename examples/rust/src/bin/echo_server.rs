@@ -23,8 +23,8 @@ struct Echo;
 
 impl EchoService for Echo {
     fn echo(&self, request: EchoRequest, call: &Call) -> Result<Response<EchoResponse>, Error> {
-        let answer = Response::new(EchoResponse { response: request.message });
-        Ok(answer.with_attachment(call.attachment()))
+        let response = Response::new(EchoResponse { response: request.message });
+        Ok(response.with_attachment(call.attachment()))
     }
 
     fn slow_echo(
