@@ -81,7 +81,7 @@ MICRO = {
     "yield_ns": "yield, two coroutines in turns, ns",
     "yield_100_ns": "yield, 100 coroutines in turns, ns",
     "yield_alone_ns": "yield, one coroutine, ns",
-    "timer_ns": "timer added and cancelled, ns",
+    "timer_ns": "timer added and canceled, ns",
     "timer_million_ns": "the same beside 1,000,000 armed ones, ns",
     "timer_bytes": "an armed timer, bytes",
     "queue_ns": "queue of 64, coroutine to coroutine, ns an element",

@@ -240,7 +240,7 @@ static void calls_are_canceled(void) {
   cancel_what_was_kept();
   RETURNS(FASTRPC_OK, fastrpc_coroutine_join(coroutine, -1, NULL));
   fastrpc_coroutine_free(coroutine);
-  /* Still cancelled, and then as new. */
+  /* Still canceled, and then as new. */
   CHECK(call_with_cancellation(client) == FASTRPC_ECANCELED);
   fastrpc_cancellation_reset(&cancellation);
   CHECK(cancellation.state == NULL);

@@ -122,7 +122,7 @@ struct CountDown : XTimer::ICallBack {
   XAtomic32* runs;
 };
 
-void timers_call_back_and_are_cancelled() {
+void timers_call_back_and_are_canceled() {
   XAtomic32 alive, runs;
   XTimer timer;
   CHECK(timer.start());
@@ -349,7 +349,7 @@ int main() {
   RUN(mutexes_and_semaphores_work_in_threads_and_coroutines);
   RUN(a_monitor_stays_notified);
   RUN(a_thread_runs_until_it_is_stopped);
-  RUN(timers_call_back_and_are_cancelled);
+  RUN(timers_call_back_and_are_canceled);
   RUN(addresses_are_read_and_written);
   RUN(sockets_say_what_the_original_said);
   RUN(sockets_wait_until_all_is_through);

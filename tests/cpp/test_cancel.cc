@@ -72,7 +72,7 @@ void start_cancel_may_race_with_the_answer() {
 }
 
 // The server never answers by itself, so that only StartCancel() ends the call, whenever it comes.
-void the_done_of_a_cancelled_call_may_destroy_its_controller() {
+void the_done_of_a_canceled_call_may_destroy_its_controller() {
   fastrpc::queue<Closure*> kept(1000);
   Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
   echo::EchoRequest request;
@@ -125,13 +125,13 @@ void a_callback_of_notify_on_cancel_may_throw() {
   CHECK(f.lives());
 }
 
-void cancelling_its_coroutine_ends_a_synchronous_call() {
+void canceling_its_coroutine_ends_a_synchronous_call() {
   fastrpc::queue<Closure*> kept(4);
   Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
   auto call = fastrpc::spawn([&f] { return f.call(); });
   Closure* done = kept.pop();
   call.cancel();
-  CHECK(call.join() == std::to_string(ECANCELED) + ": the call was cancelled");
+  CHECK(call.join() == std::to_string(ECANCELED) + ": the call was canceled");
   done->Run();
 }
 
@@ -314,7 +314,7 @@ void start_cancel_may_race_with_the_answer_of_a_synchronous_call() {
 }
 
 // Here, too, only StartCancel() ends the call, whenever it comes.
-void the_end_of_a_cancelled_call_may_destroy_its_controller() {
+void the_end_of_a_canceled_call_may_destroy_its_controller() {
   fastrpc::queue<Closure*> kept(2000);
   Fixture f([&kept](auto&, auto&, Closure* done) { kept.push(done); });
   echo::EchoRequest request;
@@ -345,9 +345,9 @@ int main() {
   RUN(start_cancel_while_it_connects);
   RUN(start_cancel_may_race_with_the_answer);
   RUN(start_cancel_may_race_with_the_answer_of_a_synchronous_call);
-  RUN(the_done_of_a_cancelled_call_may_destroy_its_controller);
-  RUN(the_end_of_a_cancelled_call_may_destroy_its_controller);
+  RUN(the_done_of_a_canceled_call_may_destroy_its_controller);
+  RUN(the_end_of_a_canceled_call_may_destroy_its_controller);
   RUN(a_callback_of_notify_on_cancel_may_throw);
-  RUN(cancelling_its_coroutine_ends_a_synchronous_call);
+  RUN(canceling_its_coroutine_ends_a_synchronous_call);
   google::protobuf::ShutdownProtobufLibrary();
 }

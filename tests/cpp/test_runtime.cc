@@ -185,7 +185,7 @@ void locals_are_destroyed_with_their_coroutine() {
   CHECK_EQ(alive, 0);
 }
 
-void cancelling_ends_waits_with_an_error() {
+void canceling_ends_waits_with_an_error() {
   auto sleeper = fastrpc::spawn([] {
     try {
       fastrpc::sleep_for(100s);
@@ -263,7 +263,7 @@ void a_condition_is_told_between_a_thread_and_a_coroutine() {
   CHECK_EQ(turn, 200);
 }
 
-void timers_run_once_or_are_cancelled() {
+void timers_run_once_or_are_canceled() {
   fastrpc::WaitGroup ran(1);
   auto start = std::chrono::steady_clock::now();
   auto timer = fastrpc::after(10ms, [&ran] {
@@ -391,11 +391,11 @@ int main() {
   RUN(locks_work_between_threads_and_coroutines);
   RUN(a_queue_hands_over_between_a_thread_and_a_coroutine);
   RUN(locals_are_destroyed_with_their_coroutine);
-  RUN(cancelling_ends_waits_with_an_error);
+  RUN(canceling_ends_waits_with_an_error);
   RUN(the_original_spelling_runs_inline_in_a_coroutine);
   RUN(locks_and_queues_keep_their_time);
   RUN(a_condition_is_told_between_a_thread_and_a_coroutine);
-  RUN(timers_run_once_or_are_cancelled);
+  RUN(timers_run_once_or_are_canceled);
   RUN(fds_wake_those_who_wait);
   RUN(coroutines_have_names_numbers_and_stacks);
   RUN(the_log_goes_where_it_is_sent);

@@ -274,7 +274,7 @@ void a_handle_stops_its_timer() {
   CHECK(ended);
 }
 
-void a_handle_can_be_let_go_or_cancelled() {
+void a_handle_can_be_let_go_or_canceled() {
   fastrpc::queue<int> ran(8);
   fastrpc::after(1ms, [&ran] { ran.push(1); }).detach();
   CHECK_EQ(ran.pop(), 1);
@@ -328,6 +328,6 @@ int main() {
   RUN(exceptions_are_logged_and_the_job_goes_on);
   RUN(closures_that_give_something_are_jobs_too);
   RUN(a_handle_stops_its_timer);
-  RUN(a_handle_can_be_let_go_or_cancelled);
+  RUN(a_handle_can_be_let_go_or_canceled);
   RUN(many_timers_come_and_go);
 }

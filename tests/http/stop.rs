@@ -124,7 +124,7 @@ fn at_the_deadline_it_is_cut_off() {
             .route("GET", "/forever", |_| {
                 let slept = rt::sleep(LONG * 100);
                 assert!(slept.is_err(), "the stop cancels it");
-                "cancelled"
+                "canceled"
             })
             .unwrap()
             .route_deferred("GET", "/never", |_, responder| std::mem::forget(responder))

@@ -281,7 +281,7 @@ fn close_ends_everything() {
 }
 
 #[test]
-fn calls_are_cancelled() {
+fn calls_are_canceled() {
     let (_server, addr) = server(ServerOptions::default());
     let client = Arc::new(client(&addr));
     let (tx, rx) = mpsc::channel();
@@ -293,7 +293,7 @@ fn calls_are_cancelled() {
     let error = rx.recv_timeout(LONG).unwrap();
     assert!(error.is_canceled() && error.code() == libc::ECANCELED, "{error:?}");
     handle.cancel();
-    // A coroutine that is cancelled while it waits for an answer.
+    // A coroutine that is canceled while it waits for an answer.
     let (tx, rx) = mpsc::channel();
     let local = addr.clone();
     let waiting = rt::spawn(move || {

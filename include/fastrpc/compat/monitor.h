@@ -10,7 +10,7 @@
 // Once notified it stays so. Between threads and coroutines.
 class Monitor {
  public:
-  // Throws a fastrpc::Error if the coroutine is cancelled.
+  // Throws a fastrpc::Error if the coroutine is canceled.
   void Wait() {
     std::unique_lock<fastrpc::mutex> lock(mutex_);
     notified_.wait(lock, [this] { return m_has_notify.load(); });

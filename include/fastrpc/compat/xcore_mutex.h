@@ -10,7 +10,7 @@ namespace xcore {
 // Not recursive. May be held while a coroutine waits.
 class XMutex {
  public:
-  // False if the coroutine is cancelled.
+  // False if the coroutine is canceled.
   bool lock() { return mutex_.lock(std::nothrow).ok(); }
   bool trylock() { return mutex_.try_lock(); }
   void unlock() { mutex_.unlock(); }

@@ -11,7 +11,7 @@ class XSemaphore {
  public:
   explicit XSemaphore(uint32 init_count = 0) : semaphore_(init_count) {}
 
-  // Throws a fastrpc::Error if the coroutine is cancelled.
+  // Throws a fastrpc::Error if the coroutine is canceled.
   void wait() { semaphore_.acquire(); }
   // Waits for `msec` milliseconds at most. Whether it got one.
   bool trywait(uint32 msec = 0) {

@@ -45,7 +45,7 @@ class XTimer {
     return job != 0 ? id : 0;
   }
 
-  // No run begins from now on. Gives how many were cancelled: 0 or 1. May be called by the run.
+  // No run begins from now on. Gives how many were canceled: 0 or 1. May be called by the run.
   uint32 cancel(uint32 id) {
     return cancel_if([id](uint32 each, void*) { return each == id; });
   }
@@ -110,10 +110,10 @@ class XTimer {
       for (const auto& [id, job] : registry_->jobs)
         if (wanted(id, job.ptr)) jobs.push_back(job.job);
     }
-    uint32 cancelled = 0;
+    uint32 canceled = 0;
     for (unsigned job : jobs)
-      if (timers != nullptr) cancelled += timers->DelJob(job);
-    return cancelled;
+      if (timers != nullptr) canceled += timers->DelJob(job);
+    return canceled;
   }
 
   std::shared_ptr<Registry> registry_ = std::make_shared<Registry>();

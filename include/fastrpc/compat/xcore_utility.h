@@ -8,7 +8,7 @@
 namespace xcore {
 
 // Suspends the coroutine, or blocks the thread, for `msec` milliseconds. Ends early in a coroutine
-// that is cancelled.
+// that is canceled.
 inline void sleep(uint32 msec) {
   (void)fastrpc::sleep_for(std::chrono::milliseconds(msec), std::nothrow);
 }

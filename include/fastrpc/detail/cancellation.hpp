@@ -1,4 +1,4 @@
-// Machinery of CliController: cancelling a call, by any thread, while it begins or ends.
+// Machinery of CliController: canceling a call, by any thread, while it begins or ends.
 #pragma once
 
 #include <google/protobuf/service.h>
@@ -17,7 +17,7 @@ inline void notify_canceled(google::protobuf::Closure* callback) {
   (void)run_logged("the callback of NotifyOnCancel", [callback] { callback->Run(); });
 }
 
-// Whether a controller is cancelled, what its call is ended by, and who is told.
+// Whether a controller is canceled, what its call is ended by, and who is told.
 class Cancellation {
  public:
   using Closure = google::protobuf::Closure;
