@@ -23,23 +23,23 @@
 
 namespace fastrpc {
 
-// What a call on bytes returns. Its texts live as long as it does. Moves, does not copy.
+// The response of a call on bytes. Its views live as long as it does. Movable, not copyable.
 class Response {
  public:
-  // Takes over a C object.
+  // Takes ownership of a C object.
   explicit Response(fastrpc_response* handle) : handle_(handle) {}
 
   [[nodiscard]] std::string_view body() const { return part(fastrpc_response_body); }
   // Returns the bytes sent beside the response.
   [[nodiscard]] std::string_view attachment() const { return part(fastrpc_response_attachment); }
-  // Returns who answered, such as "10.0.0.7:8997".
+  // Returns the address of the server that responded, such as "10.0.0.7:8997".
   [[nodiscard]] std::string peer() const {
     return detail::copied_text([this](char* buffer, std::size_t size) {
       return fastrpc_response_peer(capi(), buffer, size);
     });
   }
 
-  // Returns the C object, which stays the response's.
+  // Returns the C object, which the response keeps.
   [[nodiscard]] fastrpc_response* capi() const { return handle_.get(); }
 
  private:
@@ -52,10 +52,10 @@ class Response {
   detail::Handle<fastrpc_response, fastrpc_response_free> handle_;
 };
 
-// One connection to a server, with any number of calls in flight. It connects at the first call
-// and again whenever the connection broke; the calls in flight then fail at once. Any thread and
-// any coroutine may call; destroying it ends the calls in flight, and must not race with a call.
-// Moves, does not copy.
+// One connection to a server, with any number of calls in flight. It connects on the first call and
+// reconnects after the connection breaks, upon which the calls in flight fail at once. Any thread
+// and any coroutine may call; destroying it fails the calls in flight, and must not race with a
+// call. Movable, not copyable.
 class Client {
  public:
   // `host`: an address or a name, or "unix:/path".
@@ -73,8 +73,8 @@ class Client {
     return Client(handle);
   }
 
-  // Calls a method and waits for the answer: suspends the coroutine or blocks the thread. Fails
-  // with FASTRPC_EREMOTE if the server answered with an error, and as fastrpc_client_call() says.
+  // Calls a method and waits for the response: suspends the coroutine or blocks the thread. Fails
+  // with FASTRPC_EREMOTE if the server responded with an error, and as fastrpc_client_call() does.
   Response call(std::string_view service, std::string_view method, std::string_view body,
                 const CallOptions& options = {}) const {
     return call(service, method, body, options, std::nothrow).value();
@@ -96,7 +96,7 @@ class Client {
   }
 
   // Calls a method and returns at once; `done(Result<Response>)` runs in a coroutine, exactly once
-  // unless this fails. An exception that leaves it is logged.
+  // unless this function fails. An exception that leaves it is logged.
   template <typename F>
   void call_async(std::string_view service, std::string_view method, std::string_view body,
                   const CallOptions& options, F done) const {
@@ -127,10 +127,10 @@ class Client {
   }
 
   // Runs `handler(name, body)` with the type and the bytes of each message that the server pushes,
-  // two string views, in the order in which they came, one after the other, in a coroutine. A
-  // server that speaks baidu_std learns by the next call that pushes are taken. Replaces the
-  // handler before. An exception that leaves it is logged. One that runs when the client is
-  // destroyed goes on to its end: what it uses must live on.
+  // two string views, in order of arrival, one at a time, in a coroutine. With baidu_std, the next
+  // call tells the server that this client accepts pushes. Replaces the previous handler. An
+  // exception that leaves it is logged. A handler that is running when the client is destroyed runs
+  // to completion: what it uses must outlive it.
   template <typename F>
   void on_push(F handler) {
     on_push(std::move(handler), std::nothrow).value();
@@ -149,9 +149,10 @@ class Client {
                                               detail::delete_user<F>, error.out()));
   }
 
-  // Runs `handler(error)` each time that a connection, once made, is lost, in a coroutine: after
-  // the calls in flight have failed, and in turn with the handler of pushes. Closing or destroying
-  // the client is no loss. Replaces the handler before. An exception that leaves it is logged.
+  // Runs `handler(error)` in a coroutine each time an established connection is lost: after the
+  // calls in flight have failed, and never concurrently with the push handler. Closing or
+  // destroying the client does not count as a loss. Replaces the previous handler. An exception
+  // that leaves it is logged.
   template <typename F>
   void on_close(F handler) {
     on_close(std::move(handler), std::nothrow).value();
@@ -180,7 +181,7 @@ class Client {
     return error.check(fastrpc_client_connect(capi(), detail::nanoseconds(time), error.out()));
   }
 
-  // Returns whether there is a connection at this moment.
+  // Returns whether the client is connected at the moment.
   [[nodiscard]] bool is_connected() const { return fastrpc_client_is_connected(capi()); }
   // Returns the server's address, as it was given.
   [[nodiscard]] std::string address() const {
@@ -188,7 +189,7 @@ class Client {
       return fastrpc_client_address(capi(), buffer, size);
     });
   }
-  // Returns what it has done, and is doing.
+  // Returns the counters.
   [[nodiscard]] ClientStats stats() const {
     fastrpc_client_stats c;
     c.size = sizeof c;
@@ -196,10 +197,10 @@ class Client {
     return detail::from_c(c);
   }
 
-  // Ends it for good: calls in flight fail.
+  // Closes the client for good: calls in flight fail.
   void close() { fastrpc_client_close(capi()); }
 
-  // Returns the C object, which stays the client's.
+  // Returns the C object, which the client keeps.
   [[nodiscard]] fastrpc_client* capi() const { return handle_.get(); }
 
  private:

@@ -1,4 +1,4 @@
-// How a client connects, its bounds, and what it counts; what a call says beside its request.
+// Options and counters of a client; options of a call.
 #pragma once
 
 #include <fastrpc/compression.hpp>
@@ -23,63 +23,60 @@ inline const fastrpc_client_options& client_defaults() {
 
 }  // namespace detail
 
-// What a client speaks. Servers speak all of them, on each port.
+// Wire protocol of a client. Servers detect it per connection, on every port.
 enum class Protocol : std::int32_t {
   // The protocol of brpc.
   baidu_std = FASTRPC_PROTOCOL_BAIDU_STD,
   // The HTTP-like frames of the original fastrpc. They carry no attachments, log ids or
-  // compression, and an old server answers no call that fails: it runs out of time.
+  // compression, and an old server does not respond to a call that fails: the call times out.
   original = FASTRPC_PROTOCOL_ORIGINAL,
 };
 
-// How a client connects, and its bounds. Defaults are the library's: fastrpc.h says what they are,
-// at fastrpc_client_options. A time below 0 never passes.
+// Limits and timeouts of a client. The defaults are those of fastrpc_client_options in fastrpc.h. A
+// negative duration means no timeout.
 struct ClientOptions {
-  // How long a call may take that does not say.
+  // Timeout of calls that do not set their own.
   std::chrono::nanoseconds timeout = detail::from_c(detail::client_defaults().timeout);
-  // How long one attempt to connect may take.
+  // Timeout of one connection attempt.
   std::chrono::nanoseconds connect_timeout =
       detail::from_c(detail::client_defaults().connect_timeout);
   Protocol protocol = static_cast<Protocol>(detail::client_defaults().protocol);
-  // Calls in flight, and bytes of requests that were not handed to the kernel yet; a call beyond
-  // fails with FASTRPC_ELIMIT.
+  // Maximum calls in flight, and bytes of requests not yet written to the socket; a call beyond
+  // them fails with FASTRPC_ELIMIT.
   std::size_t max_in_flight = detail::client_defaults().max_in_flight;
   std::size_t max_unsent = detail::client_defaults().max_unsent;
-  // Bytes of the largest response; a larger one breaks the connection.
+  // Maximum size of a response in bytes; a larger one breaks the connection.
   std::size_t max_frame = detail::client_defaults().max_frame;
-  // How long the client waits after a first failed attempt to connect, doubled with each further
-  // one, and how long at most.
+  // Reconnect delay after the first failed attempt, doubled with each further one, and its maximum.
   std::chrono::nanoseconds backoff_min = detail::from_c(detail::client_defaults().backoff_min);
   std::chrono::nanoseconds backoff_max = detail::from_c(detail::client_defaults().backoff_max);
-  // Pushed messages, and bytes of them, that may wait for their handler; what comes beyond is
-  // dropped.
+  // Maximum pushed messages, and bytes of them, queued for the handler; further ones are dropped.
   std::size_t max_pushes = detail::client_defaults().max_pushes;
   std::size_t max_push_bytes = detail::client_defaults().max_push_bytes;
-  // How long the server may take not one byte while requests wait for it; then the connection
-  // breaks.
+  // How long the server may accept no byte while requests are queued, before the connection breaks.
   std::chrono::nanoseconds write_stall = detail::from_c(detail::client_defaults().write_stall);
-  // How long the server's machine may acknowledge nothing; then the connection breaks.
+  // How long the server's host may acknowledge nothing before the connection breaks.
   std::chrono::nanoseconds peer_timeout = detail::from_c(detail::client_defaults().peer_timeout);
-  // The worker that the connection lives on, from 0; below 0 that of the coroutine that makes the
-  // client, or, made by a plain thread, one after the other.
+  // The worker that owns the connection, from 0; negative for the worker of the coroutine that
+  // creates the client, or round robin if a plain thread does.
   std::int64_t worker = detail::client_defaults().worker;
 };
 
-// What a client has done, and is doing.
+// Counters of a client.
 struct ClientStats {
-  // Calls that wait for their answer.
+  // Calls in flight.
   std::uint64_t in_flight = 0;
-  // Answers that no call waited for, late ones mostly, and pushes that no handler was for.
+  // Responses without a matching call, mostly late ones, and pushes without a handler.
   std::uint64_t unmatched = 0;
-  // Connections made, and attempts that failed.
+  // Connections established, and failed attempts.
   std::uint64_t connects = 0;
   std::uint64_t failed_connects = 0;
-  // Pushed messages dropped because too many waited for their handler.
+  // Pushed messages dropped because the handler's queue was full.
   std::uint64_t dropped_pushes = 0;
 };
 
-// Ends a call from elsewhere: see CallOptions::cancellation. One call at a time uses it. It must
-// live until that call has ended. Does not move.
+// Cancels a call from elsewhere: see CallOptions::cancellation. Used by one call at a time; it must
+// outlive that call. Neither movable nor copyable.
 class Cancellation {
  public:
   Cancellation() = default;
@@ -87,12 +84,12 @@ class Cancellation {
   Cancellation& operator=(const Cancellation&) = delete;
   ~Cancellation() { reset(); }
 
-  // Ends the call with FASTRPC_ECANCELED, unless it has ended; one that begins later fails with it
-  // at once, until reset(). The server is not told. Any thread, several times.
+  // Cancels the call with FASTRPC_ECANCELED, unless it has ended; one that begins later fails with
+  // it at once, until reset(). The server is not notified. May be called by any thread, repeatedly.
   void cancel() { fastrpc_cancellation_cancel(&state_); }
   // Returns whether cancel() was called, since the last reset(). Any thread.
   [[nodiscard]] bool is_canceled() const { return fastrpc_cancellation_is_canceled(&state_); }
-  // Makes it fit for another call; not during a call.
+  // Prepares it for another call. Must not be called during a call.
   void reset() { fastrpc_cancellation_reset(&state_); }
 
   // Returns the C object.
@@ -102,9 +99,9 @@ class Cancellation {
   fastrpc_cancellation state_{};
 };
 
-// What a call says beside its request.
+// Options of a call.
 struct CallOptions {
-  // How long the call may take; without it, as long as the client's options say.
+  // Timeout of the call; the client's by default.
   std::optional<std::chrono::nanoseconds> timeout;
   // A number for the server's logs, 0 for none.
   std::int64_t log_id = 0;
@@ -114,7 +111,7 @@ struct CallOptions {
   std::string attachment;
   // How the request is compressed.
   Compression compression = Compression::none;
-  // What the call may be ended by; NULL for nothing.
+  // Cancels the call; may be NULL.
   Cancellation* cancellation = nullptr;
 };
 
@@ -138,13 +135,13 @@ inline fastrpc_client_options to_c(const ClientOptions& options) {
   return c;
 }
 
-// How long a call may take: 0 means "not set" to the C ABI.
+// Returns a timeout in nanoseconds, at least 1: 0 means "not set" to the C ABI.
 template <typename Rep, typename Period>
 std::int64_t call_timeout(std::chrono::duration<Rep, Period> time) {
   return std::max<std::int64_t>(nanoseconds(time), 1);
 }
 
-// Points into `options`.
+// Converts the options; the result points into `options`.
 inline fastrpc_call_options to_c(const CallOptions& options) {
   fastrpc_call_options c;
   fastrpc_call_options_init(&c, sizeof c);

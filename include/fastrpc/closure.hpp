@@ -1,10 +1,11 @@
-// Closures of 2016: a function or method with some of its arguments, and coroutines that run them.
+// The closures of the original (2016): a function or method with some of its arguments, and
+// coroutines that run them.
 //
 //   Closure<void, int>* closure = NewClosure(this, &Server::Add, 1);  // void Add(int, int)
 //   closure->Run(2);
 //   AsynRun(&work, 7);  // in a new coroutine
 //
-// Today lambdas do the same: see fastrpc/coroutine.hpp.
+// New code uses lambdas: see fastrpc/coroutine.hpp.
 #pragma once
 
 #include <fastrpc/coroutine.hpp>
@@ -15,12 +16,12 @@
 
 namespace fastrpc {
 
-// Something to run with arguments. Whoever has the pointer owns it: run it, which frees one of
-// NewClosure(), or delete it. Not thread-safe.
+// A callable with some arguments bound. The holder of the pointer owns it: run it, which frees one
+// made by NewClosure(), or delete it. Not thread-safe.
 template <typename R, typename... Args>
 class Closure {
  public:
-  // Deletes a closure at the end of a scope, if it is one that runs once.
+  // Deletes a self-deleting closure at the end of a scope.
   class AutoDeleter {
    public:
     explicit AutoDeleter(Closure* closure) : closure_(closure) {}
@@ -39,9 +40,9 @@ class Closure {
   Closure& operator=(const Closure&) = delete;
   virtual ~Closure() = default;
 
-  // Calls the function. One of NewClosure() is gone afterwards, also when an exception leaves it.
+  // Calls the function. A closure made by NewClosure() is freed afterwards, even if it throws.
   virtual R Run(Args... arguments) = 0;
-  // Whether Run() frees it.
+  // Returns whether Run() frees the closure.
   [[nodiscard]] virtual bool IsSelfDelete() const = 0;
 };
 
@@ -100,15 +101,15 @@ auto make_closure(F function, Given&&... given) {
 
 }  // namespace detail
 
-// A closure that frees itself when it has run. `function` is anything that can be called; `given`
-// are its first arguments, copied or moved into the closure, and moved on to the function.
+// Returns a closure that frees itself after it has run. `function` is any callable; `given` are its
+// first arguments, copied or moved into the closure, and moved on to the function.
 template <typename F, typename... Given,
           std::enable_if_t<!detail::FirstIsMethod<Given...>::value, int> = 0>
 [[nodiscard]] auto NewClosure(F function, Given&&... given) {
   return detail::make_closure<true, detail::SignatureFor<void, F, Given...>>(
       std::move(function), std::forward<Given>(given)...);
 }
-// The same for a method of `*object`, which must live until the closure has run or is deleted.
+// Does the same for a method of `*object`, which must outlive the closure.
 template <typename Object, typename Method, typename... Given,
           std::enable_if_t<detail::kIsMethod<Method>, int> = 0>
 [[nodiscard]] auto NewClosure(Object object, Method method, Given&&... given) {
@@ -117,7 +118,7 @@ template <typename Object, typename Method, typename... Given,
       std::forward<Given>(given)...);
 }
 
-// A closure that can run any number of times, and is to be deleted.
+// Returns a closure that can run any number of times; the caller deletes it.
 template <typename F, typename... Given,
           std::enable_if_t<!detail::FirstIsMethod<Given...>::value, int> = 0>
 [[nodiscard]] auto NewPermanentClosure(F function, Given&&... given) {
@@ -133,7 +134,7 @@ template <typename Object, typename Method, typename... Given,
 }
 
 // Runs a function or method in a new coroutine, with arguments as NewClosure() takes them. An
-// exception that leaves it is logged. Throws an Error if no coroutine can be made.
+// exception that leaves it is logged. Throws an Error if the coroutine cannot be created.
 template <typename... Given>
 void AsynRun(Given&&... given) {
   auto* closure = NewClosure(std::forward<Given>(given)...);
@@ -143,8 +144,8 @@ void AsynRun(Given&&... given) {
 }
 
 // Runs `work`, a callable or a pointer to a Closure (whose Run() is called), in a new coroutine and
-// returns true; or, in a coroutine, runs it right here and returns false. An exception that leaves
-// a new coroutine is logged.
+// returns true; or, in a coroutine, runs it directly and returns false. An exception that leaves a
+// new coroutine is logged.
 template <typename Work>
 bool ProcessWithNewCro(Work work) {
   auto run = [work = std::move(work)]() mutable {

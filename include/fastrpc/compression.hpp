@@ -1,4 +1,4 @@
-// How messages are compressed on their way.
+// Compression of messages on the wire.
 #pragma once
 
 #include <fastrpc/fastrpc.h>

@@ -1,12 +1,12 @@
-// Coroutines: plain blocking code, a real stack each, bound to one thread for life.
+// Stackful coroutines: plain blocking code, each pinned to one worker thread.
 //
 //   auto coroutine = fastrpc::spawn([] { return fetch("http://..."); });
 //   fastrpc::sleep_for(100ms);  // the other coroutines of this worker run meanwhile
 //   std::string page = coroutine.join();
 //
-// A coroutine runs on a worker of the runtime: that of the coroutine that spawned it, or, spawned
-// by a plain thread, one after the other. Its stack is fixed in size: see SpawnOptions. Functions
-// that wait say so; they suspend a coroutine and block a plain thread.
+// A coroutine runs on a worker of the runtime: that of the coroutine that spawned it, or, if a
+// plain thread spawned it, one chosen round robin. Its stack has a fixed size: see SpawnOptions.
+// Functions that wait say so; they suspend a coroutine and block a plain thread.
 #pragma once
 
 #include <fastrpc/detail/outcome.hpp>
@@ -23,25 +23,26 @@ inline const fastrpc_spawn_options& spawn_defaults() {
 }
 }  // namespace detail
 
-// How a coroutine is made. The defaults are those of the C ABI's fastrpc_spawn_options.
+// Options of a coroutine. The defaults are those of the C ABI's fastrpc_spawn_options.
 struct SpawnOptions {
-  // For messages.
+  // Name for log messages.
   std::string_view name = {detail::spawn_defaults().name, detail::spawn_defaults().name_size};
-  // Bytes; 0 takes the runtime's default.
+  // Stack size in bytes; 0 for the runtime's default.
   std::size_t stack_size = detail::spawn_defaults().stack_size;
-  // From 0; -1 takes the spawning coroutine's own, or, in a thread, one after the other.
+  // Worker index, from 0; -1 for the worker of the spawning coroutine, or round robin in a plain
+  // thread.
   std::int64_t worker = detail::spawn_defaults().worker;
 };
 
-// Owns the result of a coroutine. Destroying it neither ends the coroutine nor waits: that is
-// detach(). Not thread-safe.
+// Owns the result of a coroutine. Destroying it detaches the coroutine: it neither cancels it nor
+// waits. Not thread-safe.
 template <typename T>
 class [[nodiscard]] Coroutine {
  public:
   Coroutine() = default;
 
-  // Waits for the end. Returns the result, or rethrows the exception that left the function; if
-  // nobody joins, that is logged. Throws an Error if the wait was canceled, or if it was joined
+  // Waits until the coroutine has finished. Returns its result, or rethrows its exception; without
+  // a join, the exception is logged. Throws an Error if the wait was canceled, or if it was joined
   // before.
   T join() {
     wait(detail::kNever).value();
@@ -52,7 +53,7 @@ class [[nodiscard]] Coroutine {
     return outcome_->take(std::nothrow);
   }
 
-  // Waits for the end, but no longer than that. Returns whether it has ended.
+  // Waits for at most `time`. Returns whether the coroutine has finished.
   template <typename Rep, typename Period>
   [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> time) {
     return detail::check_timed(wait_status(detail::nanoseconds(time)));
@@ -62,13 +63,14 @@ class [[nodiscard]] Coroutine {
     return detail::check(wait_status(detail::nanoseconds(time)));
   }
 
-  // Makes its waits fail from now on, with Status::canceled. Nothing is unwound.
+  // Cancels the coroutine: its waits fail from now on with Status::canceled. Its stack is not
+  // unwound.
   void cancel() { cancel(std::nothrow).value(); }
   Result<void> cancel(std::nothrow_t) {
     return detail::check(fastrpc_coroutine_cancel(handle_.get()));
   }
 
-  // Lets it run on with nobody to join it.
+  // Detaches the coroutine, which keeps running.
   void detach() { *this = Coroutine(); }
 
   [[nodiscard]] bool joinable() const { return handle_ != nullptr; }
@@ -102,7 +104,7 @@ inline fastrpc_spawn_options to_c(const SpawnOptions& options) {
   return c;
 }
 
-// Says what spawn() and its kin want, where they get something else.
+// Rejects, with a readable message, what spawn() and spawn_detached() cannot run.
 template <typename F>
 constexpr void check_coroutine_function() {
   static_assert(std::is_invocable_v<F&>,
@@ -114,7 +116,8 @@ constexpr void check_coroutine_function() {
 
 }  // namespace detail
 
-// Runs `function()` in a new coroutine. Returns a Coroutine<T> for its result, a T. Never suspends.
+// Runs `function()` in a new coroutine. Returns a Coroutine<T> for its result of type T. Never
+// suspends.
 template <typename F>
 auto spawn(const SpawnOptions& options, F function, std::nothrow_t) {
   detail::check_coroutine_function<F>();
@@ -146,8 +149,8 @@ auto spawn(F function) {
   return spawn(SpawnOptions{}, std::move(function), std::nothrow).value();
 }
 
-// Runs `function()` in a new coroutine that nobody joins. An exception that leaves it is logged.
-// Never suspends.
+// Runs `function()` in a new, detached coroutine. An exception that leaves it is logged. Never
+// suspends.
 template <typename F>
 Result<void> spawn_detached(const SpawnOptions& options, F function, std::nothrow_t) {
   detail::check_coroutine_function<F>();
@@ -170,7 +173,7 @@ void spawn_detached(F function) {
   spawn_detached(SpawnOptions{}, std::move(function), std::nothrow).value();
 }
 
-// Lets the other coroutines of this worker run, or, in a plain thread, the other threads.
+// Yields to the other coroutines of this worker, or, in a plain thread, to other threads.
 inline Result<void> yield(std::nothrow_t) {
   return detail::check(fastrpc_yield());
 }
@@ -178,7 +181,8 @@ inline void yield() {
   yield(std::nothrow).value();
 }
 
-// Waits. Fails with Status::canceled if the coroutine is canceled.
+// Suspends the coroutine, or blocks the thread, for that time. Fails with Status::canceled if the
+// coroutine is canceled.
 template <typename Rep, typename Period>
 Result<void> sleep_for(std::chrono::duration<Rep, Period> time, std::nothrow_t) {
   return detail::check(fastrpc_sleep(detail::nanoseconds(time)));
@@ -205,7 +209,7 @@ namespace this_coroutine {
   return fastrpc_is_coroutine();
 }
 
-// Returns its number; 0 in a plain thread.
+// Returns its id; 0 in a plain thread.
 [[nodiscard]] inline std::uint64_t id() {
   return fastrpc_current_id();
 }
@@ -217,16 +221,16 @@ namespace this_coroutine {
   return text;
 }
 
-// Returns the number of its worker, from 0; -1 in a plain thread.
+// Returns the index of its worker, from 0; -1 in a plain thread.
 [[nodiscard]] inline std::int64_t worker() {
   return fastrpc_worker_index();
 }
 
 }  // namespace this_coroutine
 
-// One T per coroutine, and per plain thread, made lazily and destroyed when its coroutine or thread
-// ends. Mirrors thread_local, which all coroutines of a worker share. For variables that live as
-// long as the program:
+// Coroutine-local storage: one T per coroutine, and per plain thread, created lazily and destroyed
+// when the coroutine or thread ends; unlike thread_local, which all coroutines of a worker share.
+// For variables with static storage duration:
 //
 //   static fastrpc::coroutine_local<Session> session;
 //   session->user = "ann";
@@ -238,7 +242,7 @@ class coroutine_local {
   coroutine_local& operator=(const coroutine_local&) = delete;
   ~coroutine_local() { fastrpc_key_free(key_); }
 
-  // Access the caller's, and make it if it is not there.
+  // Access the caller's value, creating it on first use.
   [[nodiscard]] T& operator*() {
     if (T* value = get()) return *value;
     auto value = std::make_unique<T>();
@@ -247,7 +251,7 @@ class coroutine_local {
   }
   [[nodiscard]] T* operator->() { return &**this; }
 
-  // Returns the caller's, or NULL if it is not there.
+  // Returns the caller's value, or NULL if there is none yet.
   [[nodiscard]] T* get() const { return static_cast<T*>(fastrpc_key_get(key_)); }
 
  private:

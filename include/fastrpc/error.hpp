@@ -6,9 +6,9 @@
 //   if (n.error().is_timeout()) retry();
 //   std::cerr << n.error().text();
 //
-// A wait that is given a time returns false, or nothing, once the time has passed; with
-// std::nothrow that is an error whose is_timeout() is true, so that `if (result)` means success.
-// Errors and results are values: not thread-safe, and none of their functions suspends.
+// A wait with a timeout returns false, or nothing, when it times out; with std::nothrow that is an
+// error whose is_timeout() is true, so that `if (result)` means success. Errors and results are
+// values: not thread-safe, and none of their functions suspends.
 #pragma once
 
 #include <fastrpc/detail/handle.hpp>
@@ -27,7 +27,7 @@
 
 namespace fastrpc {
 
-// What kind of failure it was: the FASTRPC_E numbers of the C ABI, with which it compares.
+// The kind of a failure. Compares with the FASTRPC_E numbers of the C ABI.
 enum class Status : fastrpc_status {
   ok = FASTRPC_OK,
   invalid_argument = FASTRPC_EINVAL,
@@ -36,20 +36,20 @@ enum class Status : fastrpc_status {
   canceled = FASTRPC_ECANCELED,
   // The queue, client, server or file descriptor is closed.
   closed = FASTRPC_ECLOSED,
-  // It cannot be done without waiting, and the caller did not want to wait.
+  // The operation would have to wait, and the caller asked not to.
   would_block = FASTRPC_EAGAIN,
-  // The runtime was started before fork(): nothing of it works in the child.
+  // The runtime was started before fork(): it does not work in the child.
   forked = FASTRPC_EFORKED,
   busy = FASTRPC_EBUSY,
-  // Too late, too early, or done before.
+  // The object is not in a state that allows this: too early, too late, or done before.
   bad_state = FASTRPC_ESTATE,
   // A system call failed; Error::code() is its errno.
   io = FASTRPC_EIO,
-  // An exception left the function that was run; Error::text() is its what().
+  // The function threw an exception; Error::text() is its what().
   exception = FASTRPC_EEXCEPTION,
   // The server could not be reached.
   connect = FASTRPC_ECONNECT,
-  // The server answered with an error; Error::code() is its number.
+  // The server responded with an error; Error::code() is its number.
   remote = FASTRPC_EREMOTE,
   // A limit set in the options was reached.
   limit = FASTRPC_ELIMIT,
@@ -57,7 +57,7 @@ enum class Status : fastrpc_status {
   internal = FASTRPC_EINTERNAL,
 };
 
-// The codes of RPC errors that the library itself sends or finds. Services add their own.
+// RPC error codes that the library itself sends or reports. Services add their own.
 enum class Code : std::int32_t {
   // The server has no such service, or the service no such method.
   no_service = FASTRPC_CODE_ENOSERVICE,
@@ -67,13 +67,13 @@ enum class Code : std::int32_t {
   bad_response = FASTRPC_CODE_ERESPONSE,
   timed_out = FASTRPC_CODE_ERPCTIMEDOUT,
   canceled = FASTRPC_CODE_ECANCELED,
-  // There is no connection, or it broke.
+  // The connection broke, or could not be established.
   failed_socket = FASTRPC_CODE_EFAILEDSOCKET,
   // The connection was closed on purpose.
   closed = FASTRPC_CODE_ECLOSE,
   // Too many calls are in flight, or too many bytes unsent.
   overcrowded = FASTRPC_CODE_EOVERCROWDED,
-  // The handler did not answer, or an exception left it.
+  // The handler did not respond, or threw an exception.
   internal = FASTRPC_CODE_EINTERNAL,
   // The server is stopping.
   stopping = FASTRPC_CODE_ELOGOFF,
@@ -95,7 +95,7 @@ constexpr bool operator!=(std::int32_t a, Code b) {
   return !(a == b);
 }
 
-// Says what a status means, in a few English words.
+// Returns a short English description of a status.
 [[nodiscard]] inline std::string_view to_string(Status status) {
   return fastrpc_status_text(static_cast<fastrpc_status>(status));
 }
@@ -114,7 +114,8 @@ class Error : public std::exception {
   Error(fastrpc_status status, std::int32_t code, std::string text)
       : Error(static_cast<Status>(status), code, std::move(text)) {}
 
-  // Makes what a service answers with. `code`: a number of the service's own, none of Code.
+  // Returns an error for a service to respond with. `code`: a number of the service's own, none of
+  // Code.
   [[nodiscard]] static Error service(std::int32_t code, std::string text) {
     Error error(Status::remote, code, std::move(text));
     error.is_service_ = true;
@@ -133,9 +134,10 @@ class Error : public std::exception {
   [[nodiscard]] bool is_closed() const noexcept { return status_ == Status::closed; }
   [[nodiscard]] bool is_would_block() const noexcept { return status_ == Status::would_block; }
   [[nodiscard]] bool is_connect() const noexcept { return status_ == Status::connect; }
-  // Returns whether the server answered with it: the service, or the library there.
+  // Returns whether the server responded with it: the service, or the library there.
   [[nodiscard]] bool is_remote() const noexcept { return status_ == Status::remote; }
-  // Returns whether the service chose it, with a code of its own: the call was understood and run.
+  // Returns whether the service itself responded with it, by a code of its own: the call was
+  // dispatched.
   [[nodiscard]] bool is_service_error() const noexcept { return is_service_; }
 
  private:
@@ -147,7 +149,7 @@ class Error : public std::exception {
 
 namespace detail {
 
-// Throws; in a program without exceptions, says why and ends it.
+// Throws the error; in a program without exceptions, prints it and aborts.
 [[noreturn]] inline void raise(const Error& error) {
 #if FASTRPC_HAS_EXCEPTIONS
   throw error;
@@ -168,7 +170,7 @@ class [[nodiscard]] Result {
 
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
-  // From what converts to a T: a literal for a std::string, say.
+  // Accepts what converts to a T, such as a literal for a std::string.
   template <typename U,
             std::enable_if_t<std::is_convertible_v<U&&, T> && !std::is_same_v<std::decay_t<U>, T> &&
                                  !std::is_base_of_v<Error, std::decay_t<U>> &&
@@ -180,7 +182,7 @@ class [[nodiscard]] Result {
   [[nodiscard]] bool ok() const noexcept { return has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
 
-  // Return the value; throw the error if there is none.
+  // Return the value, or throw the error.
   [[nodiscard]] T& value() & {
     check();
     return **this;
@@ -202,7 +204,7 @@ class [[nodiscard]] Result {
     return has_value() ? std::move(**this) : static_cast<T>(std::forward<U>(other));
   }
 
-  // Access the value, which must be there.
+  // Access the value; has_value() must be true.
   [[nodiscard]] T& operator*() & noexcept {
     assert(has_value());
     return *std::get_if<0>(&state_);
@@ -218,7 +220,7 @@ class [[nodiscard]] Result {
   [[nodiscard]] T* operator->() noexcept { return &**this; }
   [[nodiscard]] const T* operator->() const noexcept { return &**this; }
 
-  // Returns the error, which must be there.
+  // Returns the error; has_value() must be false.
   [[nodiscard]] const Error& error() const noexcept {
     assert(!has_value());
     return *std::get_if<1>(&state_);
@@ -246,12 +248,12 @@ class [[nodiscard]] Result<void> {
   [[nodiscard]] bool ok() const noexcept { return has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
 
-  // Throws the error if there is one.
+  // Throws the error, if there is one.
   void value() const {
     if (!has_value()) detail::raise(error());
   }
 
-  // Returns the error, which must be there.
+  // Returns the error; has_value() must be false.
   [[nodiscard]] const Error& error() const noexcept {
     assert(!has_value());
     return *std::get_if<1>(&state_);
@@ -268,7 +270,7 @@ inline Result<void> check(fastrpc_status status) {
   return Error(status);
 }
 
-// Tag of constructors that leave the C object out, for those of make(..., std::nothrow).
+// Tag of constructors that create no C object, used by make(..., std::nothrow).
 struct Empty {};
 
 // Makes a C object by its _new function.
@@ -280,7 +282,7 @@ Result<void> make(Owner& owner, Args... arguments) {
   return check(status);
 }
 
-// The place for a call's error object: `slot.check(fastrpc_x(..., slot.out()))`.
+// Out-parameter for the error object of a C call: `slot.check(fastrpc_x(..., slot.out()))`.
 class ErrorSlot {
  public:
   fastrpc_error** out() { return &error_; }
@@ -303,7 +305,7 @@ class ErrorSlot {
   fastrpc_error* error_ = nullptr;
 };
 
-// Ends a wait that was given a time: true, false when the time has passed, or an exception.
+// Converts the status of a timed wait: returns true, or false on a timeout; throws otherwise.
 inline bool check_timed(fastrpc_status status) {
   if (status == FASTRPC_ETIMEDOUT || status == FASTRPC_EAGAIN) return false;
   check(status).value();

@@ -1,4 +1,4 @@
-// All of fastrpc that needs no protobuf. What needs it is in rpc_server.hpp and rpc_client.hpp.
+// Includes every header that does not need protobuf; rpc_server.hpp and rpc_client.hpp do.
 #pragma once
 
 #include <fastrpc/client.hpp>

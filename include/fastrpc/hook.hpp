@@ -6,8 +6,7 @@
 //     redisContext* redis = redisConnect("127.0.0.1", 6379);  // other coroutines run meanwhile
 //   });
 //
-// Each coroutine has its own switch; new ones begin with RuntimeOptions::hook. To switch never
-// suspends.
+// Each coroutine has its own switch, initially RuntimeOptions::hook. Switching never suspends.
 #pragma once
 
 #include <fastrpc/error.hpp>
@@ -18,8 +17,8 @@
 namespace fastrpc::hook {
 
 // Turns the hooks of the calling coroutine on, until it ends or turns them off. Fails in a plain
-// thread, and with a library that was built without hooks: Status::bad_state, and a text that says
-// what to do.
+// thread, and with a library built without hooks: Status::bad_state, with a text that says what to
+// do.
 inline Result<void> enable(std::nothrow_t) {
   detail::ErrorSlot error;
   return error.check(fastrpc_hook_enable(error.out()));
@@ -41,30 +40,29 @@ inline void disable() {
   return fastrpc_hook_is_enabled();
 }
 
-// Returns a text for people: which functions are hooked in this process, and which loaded objects
-// bypass the hooks.
+// Returns a human-readable report: which functions are hooked in this process, and which loaded
+// objects bypass the hooks.
 [[nodiscard]] inline std::string report() {
-  // The text may grow by what is loaded meanwhile.
+  // The text may grow meanwhile, as objects are loaded.
   std::string text(fastrpc_hook_report(nullptr, 0), '\0');
   fastrpc_hook_report(text.data(), text.size() + 1);
   return text;
 }
 
-// Returns how many waits have begun so far while their coroutine held a pthread mutex or
-// reader-writer lock, which nobody else could take meanwhile. Each pair of call sites is logged
-// once.
+// Returns how many waits were entered by a coroutine that held a pthread mutex or reader-writer
+// lock, blocking others from it. Each pair of call sites is logged once.
 [[nodiscard]] inline std::uint64_t waits_with_locks() {
   return fastrpc_hook_waits_with_locks();
 }
 
 // Returns how often a coroutine locked one that another coroutine of its worker held across a wait,
-// and was suspended where it would have blocked for ever. Each pair of call sites is logged once.
+// and was suspended instead of deadlocking the worker. Each pair of call sites is logged once.
 [[nodiscard]] inline std::uint64_t deadlocks_averted() {
   return fastrpc_hook_deadlocks_averted();
 }
 
-// Keeps the hooks of the calling coroutine on, or off, as long as it lives; then they are as
-// before. In a plain thread it does nothing.
+// Turns the hooks of the calling coroutine on, or off, and restores the previous setting when it is
+// destroyed. Does nothing in a plain thread.
 class [[nodiscard]] Guard {
  public:
   explicit Guard(bool on = true) : before_(is_enabled()) { set(on); }

@@ -1,4 +1,4 @@
-// HTTP requests and responses, as the handlers of Server::route() get them.
+// HTTP requests and responses, as passed to the handlers of Server::route().
 //
 //   fastrpc::Server server("", 8080);
 //   server.route("GET", "/hello/:name", [](http::Request& request, http::Response& response) {
@@ -8,7 +8,8 @@
 //
 // A handler runs in a coroutine of its own; on one worker thread unless the runtime is configured
 // for more. The response is sent when it returns, or later, if it was deferred. An exception that
-// leaves it is logged and answered with 500; if a part of the response is out, the connection ends.
+// leaves it is logged, and the response is 500; if part of the response was already sent, the
+// connection is closed.
 #pragma once
 
 #include <fastrpc/detail/address.hpp>
@@ -32,25 +33,26 @@ using Headers = detail::HttpFields<fastrpc_http_header_at>;
 using Queries = detail::HttpFields<fastrpc_http_query_at>;
 using FormFields = detail::HttpFields<detail::http_form_at>;
 
-// A request. Lives as long as its handler runs, or as what it was deferred to; so do the texts and
-// ranges that its functions return. Used by one thread at a time. Texts that are not there are
-// empty.
+// A request. Valid while its handler runs, or, if deferred, as long as the Deferred lives; so are
+// the views and ranges that its functions return. Used by one thread at a time. Missing values are
+// returned as empty views.
 class Request {
  public:
   explicit Request(fastrpc_http_exchange* exchange) : exchange_(exchange) {}
 
   // Returns the method, such as "GET".
   [[nodiscard]] std::string_view method() const { return text(fastrpc_http_method); }
-  // Returns the path, percent-encoded as it came.
+  // Returns the path as received, percent-encoded.
   [[nodiscard]] std::string_view path() const { return text(fastrpc_http_path); }
-  // Returns what follows the question mark, percent-encoded as it came.
+  // Returns the query string (what follows the question mark) as received, percent-encoded.
   [[nodiscard]] std::string_view query_string() const { return text(fastrpc_http_query_string); }
-  // Returns the request line and the header fields as they came, with the empty line at their end.
+  // Returns the request line and the header fields as received, with the empty line that ends them.
   [[nodiscard]] std::string_view head() const { return text(fastrpc_http_head); }
   // Returns 11 for HTTP/1.1, 10 for HTTP/1.0.
   [[nodiscard]] int version() const { return fastrpc_http_version(exchange_); }
 
-  // Returns a header field, whatever the case of its name; of several with one name, by its index.
+  // Returns a header field; names are case-insensitive. `index` selects among several with one
+  // name.
   [[nodiscard]] std::string_view header(std::string_view name, std::size_t index = 0) const {
     std::size_t size = 0;
     const char* value = fastrpc_http_header(exchange_, name.data(), name.size(), index, &size);
@@ -63,7 +65,7 @@ class Request {
   // Returns all header fields, their names in lower case.
   [[nodiscard]] Headers headers() const { return Headers(exchange_); }
 
-  // Returns what stood in the path in the place of ":name" or "*name", decoded.
+  // Returns the path segment matched by ":name", or the rest matched by "*name", percent-decoded.
   [[nodiscard]] std::string_view param(std::string_view name) const {
     return named(fastrpc_http_param, name);
   }
@@ -71,18 +73,18 @@ class Request {
     return has(fastrpc_http_param, name);
   }
 
-  // Returns a parameter behind the question mark, decoded: the first of its name.
+  // Returns a query parameter, percent-decoded: the first of its name.
   [[nodiscard]] std::string_view query(std::string_view name) const {
     return named(fastrpc_http_query, name);
   }
-  // Returns whether there is such a parameter, with or without a value.
+  // Returns whether there is such a query parameter, with or without a value.
   [[nodiscard]] bool has_query(std::string_view name) const {
     return has(fastrpc_http_query, name);
   }
-  // Returns all parameters behind the question mark, decoded, in the order in which they came.
+  // Returns all query parameters, percent-decoded, in order.
   [[nodiscard]] Queries queries() const { return Queries(exchange_); }
 
-  // Returns a cookie as it came: the first of its name.
+  // Returns a cookie as received: the first of its name.
   [[nodiscard]] std::string_view cookie(std::string_view name) const {
     return named(fastrpc_http_cookie, name);
   }
@@ -96,20 +98,20 @@ class Request {
       return fastrpc_http_peer(exchange_, buffer, size);
     });
   }
-  // Returns the number of its connection, which the server gives no other.
+  // Returns the id of its connection, unique within the server.
   [[nodiscard]] std::uint64_t connection_id() const {
     return fastrpc_http_connection_id(exchange_);
   }
 
-  // Returns the bytes of the body, if the client said so beforehand.
+  // Returns the Content-Length, if the client sent one.
   [[nodiscard]] std::optional<std::uint64_t> content_length() const {
     std::int64_t length = fastrpc_http_content_length(exchange_);
     if (length < 0) return std::nullopt;
     return static_cast<std::uint64_t>(length);
   }
-  // Returns the whole body; read the first time this is called. Fails when it does not come, is
-  // malformed or too large: the client is answered accordingly, whatever the handler answers. May
-  // suspend.
+  // Returns the whole body, which the first call reads. Fails if it does not arrive, is malformed
+  // or too large: the library then sends the matching error response, whatever the handler sets.
+  // May suspend.
   [[nodiscard]] std::string_view body() { return body(std::nothrow).value(); }
   Result<std::string_view> body(std::nothrow_t) {
     const std::uint8_t* bytes = nullptr;
@@ -119,8 +121,8 @@ class Request {
     if (!read) return read.error();
     return detail::view(bytes, size);
   }
-  // Reads some of the body; returns 0 at its end. While it is not read, the client is held up.
-  // Fails as body() does. May suspend.
+  // Reads part of the body; returns 0 at its end. A body that is not read holds the client back
+  // (back-pressure). Fails as body() does. May suspend.
   std::size_t read(void* buffer, std::size_t size) {
     return read(buffer, size, std::nothrow).value();
   }
@@ -145,8 +147,7 @@ class Request {
     if (error != nullptr) return detail::ErrorSlot::take(fastrpc_error_status(error), error);
     return std::string_view(value, size);
   }
-  // Returns all parameters of such a body, in the order in which they came. Fails and may suspend
-  // as form() does.
+  // Returns all parameters of such a body, in order. Fails and may suspend as form() does.
   [[nodiscard]] FormFields form_fields() { return form_fields(std::nothrow).value(); }
   Result<FormFields> form_fields(std::nothrow_t) {
     if (auto read = form({}, std::nothrow); !read) return read.error();
@@ -175,9 +176,8 @@ class Request {
   fastrpc_http_exchange* exchange_;
 };
 
-// The response: 200 without a body unless something else is set. Lives as long as its request. Used
-// by one thread at a time. What sets something fails with FASTRPC_ESTATE once a part of the
-// response is out.
+// The response: 200 without a body by default. Valid as long as its request. Used by one thread at
+// a time. Setters fail with FASTRPC_ESTATE once part of the response was sent.
 class Response {
  public:
   explicit Response(fastrpc_http_exchange* exchange) : exchange_(exchange) {}
@@ -187,8 +187,8 @@ class Response {
   Result<void> status(int number, std::nothrow_t) {
     return detail::check(fastrpc_http_set_status(exchange_, number));
   }
-  // Adds a header field. Fails if it cannot be sent: a line break in it, say. Content-Length,
-  // Transfer-Encoding and Date are the library's and ignored.
+  // Adds a header field. Fails if it is not valid, as with a line break in it. Content-Length,
+  // Transfer-Encoding and Date are set by the library and ignored here.
   Response& header(std::string_view name, std::string_view value) {
     return done(header(name, value, std::nothrow));
   }
@@ -197,7 +197,7 @@ class Response {
     return error.check(fastrpc_http_add_header(exchange_, name.data(), name.size(), value.data(),
                                                value.size(), error.out()));
   }
-  // Sets the body. Its type is for header("Content-Type", ...).
+  // Sets the body. Set its type by header("Content-Type", ...).
   Response& body(std::string_view bytes) { return done(body(bytes, std::nothrow)); }
   Result<void> body(std::string_view bytes, std::nothrow_t) {
     return detail::check(fastrpc_http_set_body(exchange_, detail::bytes_of(bytes), bytes.size()));
@@ -212,36 +212,36 @@ class Response {
   }
   Response& text(std::string_view text) { return body("text/plain; charset=utf-8", text); }
   Response& html(std::string_view text) { return body("text/html; charset=utf-8", text); }
-  // Sets a body of JSON that somebody encoded.
+  // Sets a JSON body, already encoded.
   Response& json(std::string_view text) { return body("application/json", text); }
-  // Sends the client elsewhere, with status 302.
+  // Redirects the client, with status 302.
   Response& redirect(std::string_view location) { return status(302).header("Location", location); }
-  // Sets the whole response, head and body, sent as it is. One that is malformed, or does not end
-  // where it says, is logged and becomes a 500.
+  // Sets the whole response, head and body, sent verbatim. One that is malformed, or whose length
+  // does not match, is logged and becomes a 500.
   Response& raw(std::string_view bytes) { return done(raw(bytes, std::nothrow)); }
   Result<void> raw(std::string_view bytes, std::nothrow_t) {
     return detail::check(fastrpc_http_set_raw(exchange_, detail::bytes_of(bytes), bytes.size()));
   }
 
-  // Says how many bytes will be written in all, if that is known; otherwise they are sent in
-  // chunks.
+  // Sets the total size of what will be written, if known; otherwise the chunked encoding is used.
   Response& length(std::uint64_t bytes) { return done(length(bytes, std::nothrow)); }
   Result<void> length(std::uint64_t bytes, std::nothrow_t) {
     return detail::check(fastrpc_http_set_length(exchange_, bytes));
   }
-  // Sends a part of the body, and before the first the status and the fields. May suspend, while
-  // the client takes nothing. Fails when the client is gone or takes nothing for too long.
+  // Sends part of the body; the first call sends the status and the header fields before it. May
+  // suspend while the client reads nothing. Fails if the client disconnects, or reads nothing for
+  // too long.
   void write(std::string_view bytes) { write(bytes, std::nothrow).value(); }
   Result<void> write(std::string_view bytes, std::nothrow_t) {
     detail::ErrorSlot error;
     return error.check(
         fastrpc_http_write(exchange_, detail::bytes_of(bytes), bytes.size(), error.out()));
   }
-  // Returns whether the connection was found to be gone.
+  // Returns whether the connection is known to be closed.
   [[nodiscard]] bool is_canceled() const { return fastrpc_http_is_canceled(exchange_); }
 
-  // Lets the response be sent later, and by any thread. In the handler only, once; request and
-  // response are to be used through what it returns from then on.
+  // Defers the response, to be sent later and by any thread. Call it in the handler only, once;
+  // from then on use request and response through the returned Deferred.
   [[nodiscard]] Deferred defer();
   Result<Deferred> defer(std::nothrow_t);
 
@@ -254,9 +254,9 @@ class Response {
   fastrpc_http_exchange* exchange_;
 };
 
-// A request that is answered later: by send(). Destroyed without it, the answer is 500, or the
-// connection ends if a part of the response is out. Moves, does not copy. Used by one thread at a
-// time.
+// A deferred response: sent by send(). If it is destroyed without send(), the response is 500, or
+// the connection is closed if part of the response was already sent. Movable, not copyable. Used by
+// one thread at a time.
 class Deferred {
  public:
   explicit Deferred(fastrpc_http_exchange* exchange)
@@ -264,7 +264,7 @@ class Deferred {
 
   [[nodiscard]] http::Request& request() { return request_; }
   [[nodiscard]] http::Response& response() { return response_; }
-  // Sends the response that was set, or the end of what was written.
+  // Sends the response that was set, or ends the one being written.
   void send() { send(std::nothrow).value(); }
   Result<void> send(std::nothrow_t) {
     return detail::check(fastrpc_http_send(exchange_.release()));

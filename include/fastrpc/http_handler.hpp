@@ -11,31 +11,31 @@ namespace fastrpc {
 
 class CASyncSvr;
 
-// A request of HTTP. Belongs to the library, until `done` was run.
+// An HTTP request. Owned by the library, and valid until `done` has run.
 struct HttpRequest {
-  // Has read the head and, by parse_form_body(), reads the body.
+  // Parser that has read the head; parse_form_body() reads the body.
   CHttpParser* ps = nullptr;
-  // The request: its head as it came, and its body, without the framing of chunks.
+  // The head as received, followed by the body without chunk framing.
   char* data = nullptr;
   int data_len = 0;
   unsigned cli_flow = 0;
   CASyncSvr* svr = nullptr;
-  // The whole answer, status line, fields and body: CHttpResponseMaker makes one. One that is
-  // malformed or empty, or does not end where it says, is logged and becomes a 500.
+  // The whole response, status line, header fields and body, as made by CHttpResponseMaker. One
+  // that is malformed or empty, or whose length does not match, is logged and becomes a 500.
   std::string response;
 };
 
-// Handles requests of HTTP, each in a coroutine of its own. What rpc_server.hpp says of `done` and
-// of exceptions holds here too; an exception is answered with 500.
+// Handles HTTP requests, each in a coroutine of its own. The rules for `done` and exceptions in
+// rpc_server.hpp apply; an exception results in a 500.
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
 
-  // Once, when the handler is registered; which fails if an exception leaves it.
+  // Called once, when the handler is registered; registration fails if it throws.
   virtual void Init(CASyncSvr* /*svr*/) {}
-  // Answers by `request->response` and `done`, at once or later, on any thread.
+  // Responds by setting `request->response` and running `done`, at once or later, on any thread.
   virtual void OnRec(HttpRequest* /*request*/, google::protobuf::Closure* done) { done->Run(); }
-  // Once, when the server is destroyed and no handler runs any more. An exception is logged.
+  // Called once, when the server is destroyed and no handler runs any more. An exception is logged.
   virtual void Finish(CASyncSvr* /*svr*/) {}
 };
 

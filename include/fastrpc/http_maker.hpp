@@ -1,4 +1,4 @@
-// Writes messages of HTTP/1.1: the original's CHttpResponseMaker, CHttpGetMaker, CHttpPostMaker.
+// Writes HTTP/1.1 messages: the original's CHttpResponseMaker, CHttpGetMaker, CHttpPostMaker.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace fastrpc {
 
 namespace detail {
 
-// Copies text and a NUL into a buffer. Gives the bytes of the text, or -1 if it does not fit.
+// Copies text and a NUL into a buffer. Returns the length of the text, or -1 if it does not fit.
 inline int copy_text(std::string_view text, char* buffer, int size) {
   if (buffer == nullptr || size <= 0 || text.size() >= static_cast<std::size_t>(size)) return -1;
   std::memcpy(buffer, text.data(), text.size());
@@ -18,8 +18,7 @@ inline int copy_text(std::string_view text, char* buffer, int size) {
   return static_cast<int>(text.size());
 }
 
-// Removes what would end a line of the head, so that a value cannot add fields or a body of its own
-// (header injection).
+// Removes line breaks, so that a value cannot add fields or a body of its own (header injection).
 inline std::string strip_line_breaks(std::string_view text) {
   auto ends = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
   std::string line(text);
@@ -50,7 +49,7 @@ inline std::string html_escape(std::string_view text) {
   return escaped;
 }
 
-// Percent-encodes what cannot stand in a first line at all. The rest is the caller's.
+// Percent-encodes what is never allowed in a start line. The rest is up to the caller.
 inline std::string escape_unprintable(std::string_view text) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string escaped;
@@ -86,8 +85,8 @@ class CHttpResponseMaker {
  public:
   virtual ~CHttpResponseMaker() = default;
 
-  // Writes an answer with status 200 and a NUL into a buffer. Gives its bytes without the NUL, or
-  // -1 if it does not fit.
+  // Writes a response with status 200 and a NUL into a buffer. Returns its length without the NUL,
+  // or -1 if it does not fit.
   static int make(const char* content, int content_size, char* buffer, int buffer_size,
                   const char* content_type) {
     if (content_size < 0 || (content == nullptr && content_size > 0)) return -1;
@@ -104,7 +103,7 @@ class CHttpResponseMaker {
     response = detail::http_response("404 Not Found", "text/html", {},
                                      "<html><body>404 page not found</body></html>");
   }
-  // Sends the client to `location`; `move_to` is what people read.
+  // Redirects the client to `location`; `move_to` is the text that people see.
   static void make_302_error(const std::string& location, const std::string& move_to,
                              std::string& response) {
     std::string line = detail::strip_line_breaks(location);
@@ -116,8 +115,8 @@ class CHttpResponseMaker {
   }
 };
 
-// Collects parameters: "a=1&b=2". Names and values are taken as they are; percent-encode them
-// before if they hold reserved characters. One thread at a time.
+// Collects parameters: "a=1&b=2". Names and values are written verbatim; percent-encode reserved
+// characters beforehand. One thread at a time.
 class CHttpParamStringMaker {
  public:
   virtual ~CHttpParamStringMaker() = default;
@@ -127,7 +126,7 @@ class CHttpParamStringMaker {
     params_ += detail::escape_unprintable(key) + "=" + detail::escape_unprintable(value);
   }
   void add_param(const std::string& key, int value) { add_param(key, std::to_string(value)); }
-  // Parameters that are one text already; they go first.
+  // Sets parameters that are already encoded as one text; they go first.
   void set_paramlines(const std::string& lines) { lines_ = detail::escape_unprintable(lines); }
   [[nodiscard]] std::string get_params() const {
     return lines_ + (lines_.empty() || params_.empty() ? "" : "&") + params_;
@@ -138,11 +137,11 @@ class CHttpParamStringMaker {
   std::string params_;
 };
 
-// Writes requests. The functions with a buffer give the bytes written without the NUL, or -1 if
+// Writes requests. The functions with a buffer return the bytes written without the NUL, or -1 if
 // the request does not fit. One thread at a time.
 class CHttpMaker : public CHttpParamStringMaker {
  public:
-  // As CHttpGetMaker does.
+  // Writes GET requests, as CHttpGetMaker does.
   int make(const std::string& host, unsigned short port, const std::string& uri, char* buffer,
            int buffer_size) {
     return GET_make(host, port, uri, buffer, buffer_size);
@@ -171,7 +170,7 @@ class CHttpMaker : public CHttpParamStringMaker {
     POST_make_string(host, port, uri, request);
     return detail::copy_text(request, buffer, buffer_size);
   }
-  // The parameters are the body.
+  // Writes POST requests; the parameters are the body.
   void POST_make_string(const std::string& host, unsigned short port, const std::string& uri,
                         std::string& request) {
     std::string params = get_params();

@@ -1,13 +1,14 @@
-// Waits on file descriptors: sockets, pipes and what else poll(2) takes.
+// Waits for file descriptors: sockets, pipes and whatever else poll(2) supports.
 //
 //   while (fastrpc::wait_readable(fd, 5s)) {
 //     ssize_t n = ::read(fd, buffer, sizeof buffer);
 //     if (n <= 0) break;
 //   }
 //
-// The coroutine suspends, a plain thread blocks. The descriptors stay yours, blocking or not; any
-// number of coroutines and threads may wait on one. Waits fail with Status::canceled when their
-// coroutine is canceled, and with Status::closed after notify_close().
+// A wait suspends the coroutine, or blocks a plain thread. The caller keeps ownership of the
+// descriptors, blocking or not; any number of coroutines and threads may wait on one. Waits fail
+// with Status::canceled when their coroutine is canceled, and with Status::closed after
+// notify_close().
 #pragma once
 
 #include <poll.h>
@@ -20,11 +21,11 @@
 
 namespace fastrpc {
 
-// What to wait for.
+// The readiness to wait for.
 enum class Interest : std::int32_t {
-  // Something to read, to accept, or the end.
+  // Data to read, a connection to accept, or end of stream.
   readable = FASTRPC_READABLE,
-  // Room to write, or the end of a connect.
+  // Space to write, or completion of a connect.
   writable = FASTRPC_WRITABLE,
   either = FASTRPC_READABLE | FASTRPC_WRITABLE,
 };
@@ -40,7 +41,7 @@ inline Result<int> wait_fd_in(int fd, Interest interest, std::int64_t timeout) {
   return ready;
 }
 
-// Throws, but for the end of the time: 0.
+// Returns T() on a timeout, throws any other error.
 template <typename T>
 T value_or_timeout(const Result<T>& waited) {
   return !waited && waited.error().is_timeout() ? T() : waited.value();
@@ -62,8 +63,7 @@ inline Result<std::size_t> poll_in(pollfd* fds, std::size_t count, std::int64_t 
 
 }  // namespace detail
 
-// Waits until `fd` is ready. Returns the POLL bits of poll(2) that hold; 0 when the time has
-// passed.
+// Waits until `fd` is ready. Returns the poll(2) event bits that are set; 0 on a timeout.
 inline int wait_fd(int fd, Interest interest) {
   return detail::wait_fd_in(fd, interest, detail::kNever).value();
 }
@@ -80,8 +80,8 @@ Result<int> wait_fd(int fd, Interest interest, std::chrono::duration<Rep, Period
   return detail::wait_fd_in(fd, interest, detail::nanoseconds(time));
 }
 
-// Waits until there is something to read, to accept, or the end. Returns false when the time has
-// passed.
+// Waits until there is data to read, a connection to accept, or end of stream. Returns false on a
+// timeout.
 inline void wait_readable(int fd) {
   wait_fd(fd, Interest::readable);
 }
@@ -97,8 +97,7 @@ Result<void> wait_readable(int fd, std::chrono::duration<Rep, Period> time, std:
   return detail::without_value(wait_fd(fd, Interest::readable, time, std::nothrow));
 }
 
-// Waits until there is room to write, or a connect has ended. Returns false when the time has
-// passed.
+// Waits until there is space to write, or a connect has completed. Returns false on a timeout.
 inline void wait_writable(int fd) {
   wait_fd(fd, Interest::writable);
 }
@@ -114,8 +113,8 @@ Result<void> wait_writable(int fd, std::chrono::duration<Rep, Period> time, std:
   return detail::without_value(wait_fd(fd, Interest::writable, time, std::nothrow));
 }
 
-// Waits until one of `fds` is ready and sets their `revents`, as poll(2). Returns how many are
-// ready; 0 when the time has passed.
+// Waits until one of `fds` is ready and sets their `revents`, like poll(2). Returns how many are
+// ready; 0 on a timeout.
 inline std::size_t poll(pollfd* fds, std::size_t count) {
   return detail::poll_in(fds, count, detail::kNever).value();
 }
@@ -132,7 +131,7 @@ Result<std::size_t> poll(pollfd* fds, std::size_t count, std::chrono::duration<R
   return detail::poll_in(fds, count, detail::nanoseconds(time));
 }
 
-// Wakes those that wait on `fd` with Status::closed. Call it before close(2). Never suspends.
+// Wakes all waiters of `fd` with Status::closed. Call it before close(2). Never suspends.
 inline void notify_close(int fd) noexcept {
   fastrpc_notify_close(fd);
 }

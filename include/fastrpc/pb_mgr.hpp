@@ -1,4 +1,4 @@
-// Messages by the name of their type, as pushes carry it.
+// Creates messages by type name, as carried by pushes.
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -9,8 +9,8 @@
 
 namespace fastrpc {
 
-// A new message of a type that is linked into the program, such as "example.News"; empty if there
-// is none. Any thread.
+// Returns a new message of a type that is linked into the program, such as "example.News"; NULL if
+// there is none. Any thread.
 inline std::unique_ptr<google::protobuf::Message> create_message(const std::string& type) {
   const auto* found =
       google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(type);
@@ -24,7 +24,7 @@ inline std::unique_ptr<google::protobuf::Message> create_message(const std::stri
 // The original's spelling.
 class PbMgr {
  public:
-  // NULL if there is no such type; the caller deletes it.
+  // Returns NULL if there is no such type. The caller deletes the message.
   static google::protobuf::Message* CreateMessage(const std::string& type) {
     return create_message(type).release();
   }

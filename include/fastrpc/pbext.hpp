@@ -7,14 +7,14 @@
 
 namespace fastrpc {
 
-// The original's name for it.
+// The original's name.
 using PbClosure = google::protobuf::Closure;
 
 namespace pbext {
 
 namespace detail {
 
-// Runs one of our closures, which it owns, as one of protobuf's.
+// Adapts a fastrpc closure, which it owns, to protobuf's interface.
 template <typename R>
 class PbCallback final : public google::protobuf::Closure {
  public:
@@ -37,14 +37,14 @@ google::protobuf::Closure* wrap(fastrpc::Closure<R>* closure) {
 
 }  // namespace detail
 
-// A callback for a call: a function, or an object and its method, and all arguments, kept and freed
-// as NewClosure() does.
+// Returns a callback for a call: a function, or an object and its method, with all arguments bound,
+// which NewClosure() describes.
 template <typename... Given>
 [[nodiscard]] google::protobuf::Closure* NewCallback(Given&&... given) {
   return detail::wrap(NewClosure(std::forward<Given>(given)...));
 }
 
-// One that can run any number of times, and is to be deleted.
+// Returns a callback that can run any number of times; the caller deletes it.
 template <typename... Given>
 [[nodiscard]] google::protobuf::Closure* NewPermanentCallback(Given&&... given) {
   return detail::wrap(NewPermanentClosure(std::forward<Given>(given)...));

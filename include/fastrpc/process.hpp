@@ -1,4 +1,4 @@
-// Several processes that serve one address.
+// Prefork: several processes that serve one address.
 //
 //   fastrpc::Prefork group("0.0.0.0", 8997);
 //   group.run([](int, int listen_fd) {
@@ -8,13 +8,13 @@
 //     server.run_until_signal();
 //   });
 //
-// The calling process serves nothing: it looks after the others. One that ends, by whatever cause,
-// is made again after 100 ms; twice as long each further time, up to 5 s, and again 100 ms once it
-// has lived for 10 s. SIGTERM or SIGINT to the parent stops all: they get a SIGTERM, and a SIGKILL
-// after `grace`. When the parent dies, so do they.
+// The calling process serves nothing: it supervises the others. A child that exits, for whatever
+// reason, is restarted after 100 ms; the delay doubles with each restart up to 5 s, and is reset
+// once the child has lived for 10 s. SIGTERM or SIGINT to the parent stops all children: they get a
+// SIGTERM, and a SIGKILL after `grace`. When the parent dies, so do the children.
 //
-// The kernel spreads TCP connections evenly by a hash of their addresses. Processes on a Unix
-// socket share one queue: who is idle takes from it.
+// The kernel balances TCP connections by a hash of their addresses. Processes on a Unix socket
+// share one accept queue, from which idle ones accept.
 #pragma once
 
 #include <fastrpc/detail/address.hpp>
@@ -35,24 +35,25 @@ inline const fastrpc_prefork_options& prefork_defaults() {
 }
 }  // namespace detail
 
-// How the processes are made. The defaults are those of the C ABI's fastrpc_prefork_options.
+// Options of a Prefork. The defaults are those of the C ABI's fastrpc_prefork_options.
 struct PreforkOptions {
-  // How many processes serve, the parent not counted. By default as many as there are processors.
+  // Number of child processes. Defaults to the number of processors.
   std::size_t processes = detail::prefork_defaults().processes;
-  // How long they have to end after a SIGTERM; more than what their servers give their calls. Below
-  // 0 without end.
+  // How long the children may take to exit after a SIGTERM; longer than the grace of their servers.
+  // Negative for no limit.
   std::chrono::nanoseconds grace = detail::from_c(detail::prefork_defaults().grace);
-  // Whether a process that ends is made again.
+  // Whether a child that exits is restarted.
   bool restart = detail::prefork_defaults().restart != 0;
-  // Connections that may wait in the queue of each process.
+  // Listen backlog of each process.
   int backlog = detail::prefork_defaults().backlog;
 };
 
-// An address, bound, and the processes that are to serve it.
+// A bound address and the processes that serve it.
 class Prefork {
  public:
-  // `host`: an address, "" for every address of this machine, or "unix:/path"; `port`: 0 takes a
-  // free one, see port(). Connections wait from here on. Throws if the address cannot be bound.
+  // `host`: an address, "" for every address of this machine, or "unix:/path"; `port`: 0 picks a
+  // free one, see port(). Connections are queued from here on. Throws if the address cannot be
+  // bound.
   Prefork(const std::string& host, int port, const PreforkOptions& options = {})
       : Prefork(make(host, port, options, std::nothrow).value()) {}
   static Result<Prefork> make(const std::string& host, int port, const PreforkOptions& options,
@@ -70,14 +71,14 @@ class Prefork {
     return Prefork(made);
   }
 
-  // Forks the processes, which call `function(index, listen_fd)`: `index` counts from 0, the socket
-  // is the function's own, the result, if it has one, is the exit status; 1 if an exception leaves
-  // it, which is logged. Blocks until all have ended. Returns the signal that the parent got; 0 if
-  // none is to be made again. A process that does not wait in RpcServer::run_until_signal() or
-  // start() dies of its SIGTERM at once.
+  // Forks the processes, which call `function(index, listen_fd)`: `index` counts from 0, the
+  // function owns the socket; its result, if it has one, is the exit status; 1 if an exception
+  // leaves it, which is logged. Blocks until all have exited. Returns the signal that the parent
+  // received; 0 if all have exited and none is to be restarted. A process that does not wait in
+  // RpcServer::run_until_signal() or start() is killed by its SIGTERM at once.
   //
-  // Once, before the first use of the runtime, and in a program that has no other threads yet; else
-  // throws.
+  // Call it once, before the first use of the runtime and while the program has no other threads;
+  // otherwise it throws.
   template <typename F>
   int run(F function) {
     return run(std::move(function), std::nothrow).value();
@@ -120,7 +121,8 @@ class Prefork {
   detail::Handle<fastrpc_prefork, fastrpc_prefork_free> handle_;
 };
 
-// Returns the number of this process among those of a Prefork, from 0; -1 in any other process.
+// Returns the index of this process among the children of a Prefork, from 0; -1 in any other
+// process.
 [[nodiscard]] inline int process_index() {
   return static_cast<int>(fastrpc_process_index());
 }

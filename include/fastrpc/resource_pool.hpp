@@ -1,12 +1,12 @@
-// A pool of things that are lent out, such as connections to a database.
+// A pool of reusable resources, such as database connections.
 //
 //   fastrpc::ResourcePool<Connection> pool;
 //   pool.add(&connection);
 //   auto lease = pool.lease();  // waits for one that is free
 //   lease->query("...");        // and goes back at the end of the scope
 //
-// The things stay yours: the pool deletes none, and must outlive its leases. Any thread and any
-// coroutine may use it; lease() waits: it suspends the coroutine, or blocks the thread.
+// The pool does not own the resources: it deletes none, and must outlive its leases. Any thread and
+// any coroutine may use it; lease() waits: it suspends the coroutine, or blocks the thread.
 #pragma once
 
 #include <fastrpc/detail/original_resource_pool.hpp>
@@ -19,11 +19,11 @@
 
 namespace fastrpc {
 
-// Lends out what was put in: the last that came back first, to whoever has waited longest.
+// Leases the most recently returned resource (LIFO) to the longest waiter (FIFO).
 template <typename T>
 class ResourcePool : public detail::OriginalResourcePool<ResourcePool<T>, T> {
  public:
-  // Gives a thing back to its pool.
+  // Deleter that returns a resource to its pool.
   class Return {
    public:
     explicit Return(ResourcePool* pool = nullptr) : pool_(pool) {}
@@ -33,10 +33,10 @@ class ResourcePool : public detail::OriginalResourcePool<ResourcePool<T>, T> {
     ResourcePool* pool_;
   };
 
-  // A thing that goes back at the end of the scope.
+  // A leased resource, returned to the pool at the end of the scope.
   using Lease = std::unique_ptr<T, Return>;
 
-  // Puts a thing in. Returns false for NULL.
+  // Adds a resource. Returns false for NULL.
   bool add(T* resource) {
     if (resource == nullptr) return false;
     {
@@ -47,10 +47,11 @@ class ResourcePool : public detail::OriginalResourcePool<ResourcePool<T>, T> {
     return true;
   }
 
-  // Waits for a thing. Never returns an empty lease; throws an Error if the coroutine is canceled.
+  // Waits for a resource. Never returns an empty lease; throws an Error if the coroutine is
+  // canceled.
   [[nodiscard]] Lease lease() { return lease(std::nothrow).value(); }
   Result<Lease> lease(std::nothrow_t) { return taken(free_.acquire(std::nothrow)); }
-  // Returns an empty lease when the time has passed.
+  // Returns an empty lease on a timeout.
   template <typename Rep, typename Period>
   [[nodiscard]] Lease lease(std::chrono::duration<Rep, Period> time) {
     return free_.try_acquire_for(time) ? take() : Lease();
@@ -59,10 +60,10 @@ class ResourcePool : public detail::OriginalResourcePool<ResourcePool<T>, T> {
   Result<Lease> lease(std::chrono::duration<Rep, Period> time, std::nothrow_t) {
     return taken(free_.try_acquire_for(time, std::nothrow));
   }
-  // Returns an empty lease unless one is free and nobody waits for it. Never suspends.
+  // Returns an empty lease unless a resource is free and has no waiters. Never suspends.
   [[nodiscard]] Lease try_lease() { return free_.try_acquire() ? take() : Lease(); }
 
-  // Returns how many are free at this moment.
+  // Returns how many resources are free at the moment.
   [[nodiscard]] std::size_t size() const { return free_.available(); }
 
  private:
@@ -71,7 +72,7 @@ class ResourcePool : public detail::OriginalResourcePool<ResourcePool<T>, T> {
     return take();
   }
 
-  // For who has a permit: there is one.
+  // Requires a permit, so that there is a resource.
   Lease take() {
     std::lock_guard<std::mutex> lock(mutex_);
     T* resource = resources_.front();
@@ -81,7 +82,7 @@ class ResourcePool : public detail::OriginalResourcePool<ResourcePool<T>, T> {
 
   std::mutex mutex_;
   std::deque<T*> resources_;
-  // As many permits as there are things.
+  // One permit per free resource.
   semaphore free_{0};
 };
 

@@ -1,4 +1,4 @@
-// The runtime as a whole: its options, its version, its log.
+// The runtime: options, version, logging.
 //
 //   fastrpc::RuntimeOptions options;
 //   options.workers = 4;
@@ -6,7 +6,7 @@
 //   fastrpc::set_log(fastrpc::LogLevel::info, [](auto level, auto target, auto text) { ... });
 //   fastrpc::log(fastrpc::LogLevel::info, "ready");
 //
-// The runtime starts by its first use and lives as long as the process. Any thread may call these
+// The runtime starts on first use and lives as long as the process. Any thread may call these
 // functions; none suspends.
 #pragma once
 
@@ -27,14 +27,14 @@ inline const fastrpc_runtime_options& runtime_defaults() {
 }
 }  // namespace detail
 
-// How the runtime is set up. The defaults are those of the C ABI's fastrpc_runtime_options.
+// Options of the runtime. The defaults are those of the C ABI's fastrpc_runtime_options.
 struct RuntimeOptions {
   // Worker threads. Coroutines of one worker never run in parallel. If the program never calls
   // configure(), the environment variable FASTRPC_WORKERS decides.
   std::size_t workers = detail::runtime_defaults().workers;
-  // Bytes of stack of a coroutine that does not say; virtual memory, used as it is touched.
+  // Default stack size of coroutines in bytes; virtual memory, committed as it is touched.
   std::size_t stack_size = detail::runtime_defaults().stack_size;
-  // Whether coroutines begin with their hooks on: see fastrpc/hook.hpp.
+  // Whether coroutines start with hooks on: see fastrpc/hook.hpp.
   bool hook = detail::runtime_defaults().hook != 0;
   // Whether waits of coroutines that hold a pthread mutex or reader-writer lock, a std::mutex for
   // example, are logged.
@@ -44,7 +44,7 @@ struct RuntimeOptions {
   bool hook_locks = detail::runtime_defaults().hook_locks != 0;
 };
 
-// Sets the runtime up. Fails with Status::bad_state once it has started.
+// Configures the runtime. Fails with Status::bad_state once it has started.
 inline Result<void> configure(const RuntimeOptions& options, std::nothrow_t) {
   fastrpc_runtime_options c = detail::runtime_defaults();
   c.workers = options.workers;
@@ -69,29 +69,29 @@ inline void configure(const RuntimeOptions& options) {
   return fastrpc_worker_count();
 }
 
-// How much a log record matters, and up to which level records are wanted.
+// Severity of a log record, and the maximum level to be logged.
 enum class LogLevel : std::int32_t {
   // No records at all.
   off = FASTRPC_LOG_OFF,
-  // Something was lost or refused, and somebody should look.
+  // Something was lost or refused, and needs attention.
   error = FASTRPC_LOG_ERROR,
-  // Something is odd, and the library went on.
+  // Something is unusual, and the library carried on.
   warn = FASTRPC_LOG_WARN,
   // Something noteworthy and normal.
   info = FASTRPC_LOG_INFO,
-  // For people who debug a program that uses the library.
+  // Details for debugging programs that use the library.
   debug = FASTRPC_LOG_DEBUG,
-  // For people who debug the library.
+  // Details for debugging the library itself.
   trace = FASTRPC_LOG_TRACE,
 };
 
-// Writes a record to where the library's own records go.
+// Writes a log record to the same sink as the library's own.
 inline void log(LogLevel level, std::string_view text) {
   fastrpc_log(static_cast<std::int32_t>(level), text.data(), text.size());
 }
 
 // Sends the library's log records up to `level` to `sink(LogLevel level, std::string_view target,
-// std::string_view text)`, which several threads call at the same time and which must not wait.
+// std::string_view text)`, which several threads may call concurrently and which must not block.
 template <typename Sink>
 Result<void> set_log(LogLevel level, Sink sink, std::nothrow_t) {
   static_assert(std::is_invocable_v<Sink&, LogLevel, std::string_view, std::string_view>,

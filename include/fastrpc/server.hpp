@@ -1,5 +1,5 @@
-// The server: methods on bytes and HTTP routes on one port. It needs no protobuf; the one with
-// protobuf services is in rpc_server.hpp.
+// The server: methods on bytes and HTTP routes on one port. It does not need protobuf;
+// rpc_server.hpp has the one with protobuf services.
 //
 //   fastrpc::Server server("0.0.0.0", 8997);
 //   server.add_method("demo.Echo", "Echo", [](fastrpc::Call& call) { call.reply(call.body()); });
@@ -10,7 +10,7 @@
 //
 // Each call and each request has a coroutine of its own; on one worker thread unless the runtime is
 // configured for more, so that handlers need no locks. An exception that leaves the handler of a
-// call is logged, and answered as error 2001 with its what(); http.hpp says the same of requests.
+// call is logged, and fails the call with code 2001 and its what(); for HTTP requests see http.hpp.
 #pragma once
 
 #include <fastrpc/call.hpp>
@@ -32,31 +32,31 @@ namespace fastrpc {
 
 namespace detail {
 
-// What a server of another layer wants to know of its life.
+// Lifecycle callbacks for the layers above.
 class ServerObserver {
  public:
   virtual ~ServerObserver() = default;
   virtual void listening() {}
-  // No handler runs any more; the server is freed next.
+  // Called when no handler runs any more, just before the server is freed.
   virtual void stopped() {}
 };
 
 }  // namespace detail
 
-// A server. Destroying it stops it at once, and waits for handlers that still run. Its functions
-// may be called by any thread. Moves, does not copy.
+// A server. Destroying it stops it at once, and waits for running handlers. Any thread may call its
+// functions. Movable, not copyable.
 class Server {
  public:
   // `host`: an address or a name, "" for every address of this machine, or "unix:/path"; `port`: 0
-  // takes a free one, see port(). Nothing is bound before listen().
+  // picks a free one, see port(). Nothing is bound before listen().
   Server(const std::string& host, int port, const ServerOptions& options = {})
       : Server(make(host, port, options, std::nothrow).value()) {}
   static Result<Server> make(const std::string& host, int port, const ServerOptions& options,
                              std::nothrow_t) {
     return make(detail::address_of(host, port), std::nullopt, options);
   }
-  // Makes a server for a socket that listens already, TCP or Unix: one that was inherited, or that
-  // a process of a prefork got. listen() makes it the server's, if it does listen.
+  // Makes a server on a socket that is already listening, TCP or Unix: inherited, or passed to a
+  // Prefork process. listen() takes ownership of it, if it is a listening socket.
   static Server from_socket(int fd, const ServerOptions& options = {}) {
     return from_socket(fd, options, std::nothrow).value();
   }
@@ -64,7 +64,7 @@ class Server {
     return make("file descriptor " + std::to_string(fd), fd, options);
   }
 
-  // Adds a method: `handler(fastrpc::Call&)` answers its calls. Fails if there is such a method.
+  // Adds a method whose calls `handler(fastrpc::Call&)` serves. Fails if the method exists already.
   template <typename F>
   void add_method(std::string_view service, std::string_view method, F handler) {
     add_method(service, method, std::move(handler), std::nothrow).value();
@@ -77,9 +77,9 @@ class Server {
                       std::unique_ptr<Method>(new Method{std::move(handler), running()}));
   }
 
-  // Adds an HTTP route: `handler(http::Request&, http::Response&)` answers its requests. `method`:
-  // such as "GET", which serves HEAD as well. `path`: begins with "/"; ":name" stands for one
-  // segment, "*name" at the end for all that is left. Fails if there is such a route.
+  // Adds an HTTP route whose requests `handler(http::Request&, http::Response&)` serves. `method`:
+  // such as "GET", which serves HEAD as well. `path`: begins with "/"; ":name" matches one segment,
+  // "*name" at the end the rest of the path. Fails if the route exists already.
   template <typename F>
   void route(std::string_view method, std::string_view path, F handler) {
     route(method, path, std::move(handler), std::nothrow).value();
@@ -92,7 +92,7 @@ class Server {
         capi(), method.data(), method.size(), path.data(), path.size(), Route::serve,
         new Route{std::move(handler), running()}, detail::delete_user<Route>, error.out()));
   }
-  // Answers the HTTP requests whose path no route has, instead of 404; one that a route has for
+  // Serves the HTTP requests whose path matches no route, instead of 404; a path with a route for
   // other methods stays 405. Fails if there is a fallback already.
   template <typename F>
   void fallback(F handler) {
@@ -104,7 +104,7 @@ class Server {
     return fallback(Route::serve, std::unique_ptr<Route>(new Route{std::move(handler), running()}));
   }
 
-  // Sends a message to a client by the number of its connection: see Connection.
+  // Pushes a message to a client by its connection id: see Connection.
   template <typename Message, detail::EnableIfMessage<Message> = 0>
   void push(std::uint64_t connection, const Message& message) const {
     push(connection, message, std::nothrow).value();
@@ -133,7 +133,7 @@ class Server {
                                                bytes.size(), error.out()));
   }
 
-  // Closes a connection by its number, once what was sent on it has left: see Connection.
+  // Closes a connection by its id, once its write queue is flushed: see Connection.
   void close_connection(std::uint64_t connection) const {
     close_connection(connection, std::nothrow).value();
   }
@@ -142,10 +142,10 @@ class Server {
     return error.check(fastrpc_server_close_connection(capi(), connection, error.out()));
   }
 
-  // Runs `handler(id)` once for each connection that has ended, in a coroutine: as soon as the
-  // client closed its side, whatever calls are still in flight, or when the connection broke or
-  // was closed. With several workers, several at the same time. Replaces the handler before. An
-  // exception that leaves it is logged.
+  // Runs `handler(id)` in a coroutine once for each connection that has ended: as soon as the
+  // client closes its side, even with calls in flight, or when the connection breaks or is closed.
+  // With several workers, runs may overlap. Replaces the previous handler. An exception that leaves
+  // it is logged.
   template <typename F>
   void on_close(F handler) {
     on_close(std::move(handler), std::nothrow).value();
@@ -159,7 +159,7 @@ class Server {
                                                detail::delete_user<Handler>, error.out()));
   }
 
-  // Binds and serves in the background.
+  // Binds the address and serves in the background.
   void listen() { listen(std::nothrow).value(); }
   Result<void> listen(std::nothrow_t) {
     auto bound = bind();
@@ -171,8 +171,8 @@ class Server {
   void wait() const { wait(std::nothrow).value(); }
   Result<void> wait(std::nothrow_t) const { return detail::check(fastrpc_server_wait(capi())); }
 
-  // Binds unless it listens already, and serves until SIGINT or SIGTERM; then lets the calls in
-  // flight end, for at most `grace`. Returns the signal, 0 if the server was stopped otherwise.
+  // Binds unless it is listening already, and serves until SIGINT or SIGTERM; then drains the calls
+  // in flight for at most `grace`. Returns the signal, or 0 if the server was stopped otherwise.
   template <typename Rep, typename Period>
   int run_until_signal(std::chrono::duration<Rep, Period> grace) {
     return run_until_signal(grace, std::nothrow).value();
@@ -193,8 +193,8 @@ class Server {
     return run_until_signal(kDefaultGrace, std::nothrow);
   }
 
-  // Stops for good; calls in flight have `grace` to end, and fail with code 2003 after it. Returns
-  // what became of them.
+  // Stops for good: drains the calls in flight for at most `grace`, then fails the rest with code
+  // 2003. Returns their outcome.
   template <typename Rep, typename Period>
   StopReport stop(std::chrono::duration<Rep, Period> grace) {
     return stop(grace, std::nothrow).value();
@@ -218,7 +218,7 @@ class Server {
       return fastrpc_server_address(capi(), buffer, size);
     });
   }
-  // Returns what it has done, and is doing.
+  // Returns the counters.
   [[nodiscard]] ServerStats stats() const {
     fastrpc_server_stats c;
     c.size = sizeof c;
@@ -226,17 +226,17 @@ class Server {
     return detail::from_c(c);
   }
 
-  // Returns the C object, which stays the server's.
+  // Returns the C object, which the server keeps.
   [[nodiscard]] fastrpc_server* capi() const { return state_->handle.get(); }
 
  protected:
-  // How long stop() and run_until_signal() let calls end that are not told.
+  // Grace period of stop() and run_until_signal() without an argument.
   static constexpr std::chrono::seconds kDefaultGrace{10};
 
   [[nodiscard]] const std::shared_ptr<detail::RunningHandlers>& running() const {
     return state_->running;
   }
-  // The address that it was asked to listen on, for messages.
+  // The address passed to the constructor, for messages.
   [[nodiscard]] const std::string& requested_address() const { return state_->address; }
   [[nodiscard]] bool has_given_socket() const { return state_->given_socket; }
   void observe(std::shared_ptr<detail::ServerObserver> observer) {
@@ -259,7 +259,7 @@ class Server {
   }
 
  private:
-  // The server, and its end.
+  // Owns the C server, and stops it at the end.
   struct State {
     State() = default;
     State(const State&) = delete;
@@ -301,7 +301,7 @@ class Server {
   Result<void> bind() {
     detail::ErrorSlot error;
     if (has_given_socket()) {
-      // Once only: it is the library's then.
+      // Once only: the library owns it afterwards.
       int fd = std::exchange(state_->socket, std::nullopt).value_or(-1);
       return error.check(fastrpc_server_listen_fd(capi(), fd, error.out()));
     }

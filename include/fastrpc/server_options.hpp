@@ -1,4 +1,4 @@
-// The bounds of a server, and what it counts.
+// Limits, timeouts and counters of a server.
 #pragma once
 
 #include <fastrpc/detail/options.hpp>
@@ -17,87 +17,86 @@ inline const fastrpc_server_options& server_defaults() {
 
 }  // namespace detail
 
-// The bounds of a server. Defaults are the library's: fastrpc.h says what they are, at
-// fastrpc_server_options. A time below 0 never passes. The first four are for all connections,
-// those that begin with http_ for connections that speak HTTP, the others for those that speak RPC.
+// Limits and timeouts of a server. The defaults are those of fastrpc_server_options in fastrpc.h. A
+// negative duration means no timeout. The first four apply to all connections, those that begin
+// with http_ to HTTP connections, the others to RPC connections.
 struct ServerOptions {
-  // Connections open at once; one more is closed at once.
+  // Maximum number of open connections; one accepted beyond it is closed at once.
   std::size_t max_connections = detail::server_defaults().max_connections;
-  // How long a peer's machine may go without acknowledging anything, before the connection counts
-  // as broken.
+  // How long the peer's host may acknowledge nothing before the connection counts as broken.
   std::chrono::nanoseconds peer_timeout = detail::from_c(detail::server_defaults().peer_timeout);
-  // How long a connection may take from its first byte on until its protocol is known, and how long
-  // a new one may send nothing, before it is closed.
+  // How long detecting the protocol may take from the first byte on, and how long a new connection
+  // may send nothing, before it is closed.
   std::chrono::nanoseconds detect_timeout =
       detail::from_c(detail::server_defaults().detect_timeout);
   std::chrono::nanoseconds first_byte_timeout =
       detail::from_c(detail::server_defaults().first_byte_timeout);
 
-  // Bytes of the largest request; a peer that announces more is closed.
+  // Maximum size of a request in bytes; the connection of a peer that announces more is closed.
   std::size_t max_frame = detail::server_defaults().max_frame;
-  // Unanswered calls of a connection, and bytes of their requests, beyond which it is not read for
-  // a while.
+  // Calls in flight per connection, and bytes of their requests, above which reading pauses
+  // (back-pressure).
   std::size_t max_in_flight = detail::server_defaults().max_in_flight;
   std::size_t max_in_flight_bytes = detail::server_defaults().max_in_flight_bytes;
-  // Bytes of responses that a connection may leave untaken, beyond which it is not read for a
-  // while.
+  // Bytes of unsent responses per connection above which reading pauses.
   std::size_t max_unsent = detail::server_defaults().max_unsent;
-  // How long a peer may take not one byte while responses wait for it; then it is closed.
+  // How long a peer may accept no byte while responses are queued, before the connection is closed.
   std::chrono::nanoseconds write_stall = detail::from_c(detail::server_defaults().write_stall);
-  // By when the head of a frame that has begun must be whole, and how long its body may pause; else
-  // the peer is closed.
+  // How long the header of a frame may take once it has begun, and how long its body may pause,
+  // before the connection is closed.
   std::chrono::nanoseconds frame_timeout = detail::from_c(detail::server_defaults().frame_timeout);
-  // How long a peer without calls in flight may send nothing; then it is closed.
+  // How long a peer without calls in flight may send nothing before the connection is closed.
   std::chrono::nanoseconds idle_timeout = detail::from_c(detail::server_defaults().idle_timeout);
 
-  // Bytes, and fields, of the largest head of a request; beyond, the answer is 431.
+  // Maximum size of a request's head in bytes, and in header fields; beyond, the response is 431.
   std::size_t http_max_head = detail::server_defaults().http_max_head;
   std::size_t http_max_fields = detail::server_defaults().http_max_fields;
-  // Bytes of a request's target; beyond, the answer is 414.
+  // Maximum size of a request target in bytes; beyond, the response is 414.
   std::size_t http_max_target = detail::server_defaults().http_max_target;
-  // Bytes of the largest body of a request; beyond, the answer is 413.
+  // Maximum size of a request body in bytes; beyond, the response is 413.
   std::uint64_t http_max_body = detail::server_defaults().http_max_body;
-  // By when a head that has begun must be whole, and how long a body may pause; else the answer is
-  // 408.
+  // How long a head may take once it has begun, and how long a body may pause; beyond, the response
+  // is 408.
   std::chrono::nanoseconds http_head_timeout =
       detail::from_c(detail::server_defaults().http_head_timeout);
   std::chrono::nanoseconds http_body_timeout =
       detail::from_c(detail::server_defaults().http_body_timeout);
-  // How long a connection may be idle; then it is closed.
+  // How long a keep-alive connection may be idle before it is closed.
   std::chrono::nanoseconds http_idle_timeout =
       detail::from_c(detail::server_defaults().http_idle_timeout);
-  // How long a client may take not one byte of a response; then it is closed.
+  // How long a client may accept no byte of a response before the connection is closed.
   std::chrono::nanoseconds http_write_stall =
       detail::from_c(detail::server_defaults().http_write_stall);
 
-  // How long the destructor of a Server waits for handlers that still run.
+  // How long the destructor of a Server waits for running handlers.
   std::chrono::nanoseconds destructor_grace = std::chrono::seconds(5);
 };
 
-// What a server has done, and is doing.
+// Counters of a server.
 struct ServerStats {
-  // Connections open, accepted since the start, and closed at once because there were too many.
+  // Connections that are open, were accepted since the start, and were rejected because too many
+  // were open.
   std::uint64_t connections = 0;
   std::uint64_t accepted = 0;
   std::uint64_t rejected = 0;
-  // Calls that wait for their answer, that were received, and that were answered with an error.
+  // Calls in flight, received since the start, and failed with an error response.
   std::uint64_t in_flight = 0;
   std::uint64_t calls = 0;
   std::uint64_t errors = 0;
-  // Connections closed because of what the peer sent, or did not take.
+  // Connections closed because of what the peer sent, or failed to read.
   std::uint64_t bad_peers = 0;
   // Bytes read and written.
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
 };
 
-// What became of the calls of a server that was stopped.
+// Outcome of the calls in flight when a server was stopped.
 struct StopReport {
-  // Calls that were in flight and ended by themselves.
+  // Calls in flight that completed within the grace period.
   std::uint64_t finished = 0;
-  // Calls that were in flight when the grace was over, answered with code 2003.
+  // Calls still in flight after the grace period; they failed with code 2003.
   std::uint64_t canceled = 0;
-  // Calls that came after the stop had begun, answered with code 2003.
+  // Calls received while draining; they failed with code 2003.
   std::uint64_t refused = 0;
 };
 

@@ -1,10 +1,10 @@
-// The thread pool of 2016.
+// The thread pool of the original (2016).
 //
 //   fastrpc::TPMgr pool(4);
 //   int n = pool.TPRun(&slow_and_blocking, text);
 //   pool.TPAsynRun(this, &Service::Write, record);
 //
-// Today's is in fastrpc/thread_pool.hpp.
+// New code uses fastrpc/thread_pool.hpp.
 #pragma once
 
 #include <fastrpc/thread_pool.hpp>
@@ -18,7 +18,7 @@ namespace fastrpc {
 
 namespace detail {
 
-// Whether it is an object, or a pointer to one, and a method of it with arguments.
+// Whether the arguments are an object, or a pointer to one, a method of it, and its arguments.
 template <typename Object = void, typename Method = void, typename... Args>
 constexpr bool kIsMethodCall = std::is_invocable_v<Method, Object, Args...>;
 
@@ -31,8 +31,8 @@ auto call_method(Object&& object, Method&& method, Args&&... args) {
                      std::forward<Args>(args)...);
 }
 
-// Calls what TPRun() was given: a function with arguments, an object with a method and arguments,
-// or a pointer to a Closure.
+// Calls the job passed to TPRun(): a function with arguments, an object with a method and
+// arguments, or a pointer to a Closure.
 template <typename First, typename... Rest>
 auto call_job(First&& first, Rest&&... rest) {
   if constexpr (std::is_invocable_v<First, Rest...>) {
@@ -45,8 +45,8 @@ auto call_job(First&& first, Rest&&... rest) {
   }
 }
 
-// The same with what was kept for the one call: for functions that take references, and for those
-// that take what only moves.
+// Calls a job with its stored arguments, once: as lvalues for functions that take references, or
+// moved for those that take move-only types.
 template <typename... Stored>
 void call_stored(Stored&... stored) {
   if constexpr (kIsCall<Stored&...> || sizeof...(Stored) == 1) {
@@ -63,10 +63,10 @@ void call_stored(Stored&... stored) {
 // may use it.
 class TPMgr {
  public:
-  // `n`: jobs that run at a time, at least 1.
+  // `n`: maximum number of concurrent jobs, at least 1.
   explicit TPMgr(int n) : pool_(static_cast<std::size_t>(n > 0 ? n : 0)) {}
 
-  // Runs a job and waits for its end, as ThreadPool::run().
+  // Runs a job and waits until it has finished, as ThreadPool::run() does.
   template <typename... Args>
   auto TPRun(Args&&... args) {
     return pool_.run([&] { return detail::call_job(std::forward<Args>(args)...); });
@@ -76,7 +76,7 @@ class TPMgr {
     return TPRun(std::forward<Args>(args)...);
   }
 
-  // Runs a job later, as ThreadPool::post(), with copies of the arguments.
+  // Queues a job, as ThreadPool::post() does, with copies of the arguments.
   template <typename... Args>
   void TPAsynRun(Args&&... args) {
     pool_.post([stored = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]() mutable {
@@ -88,7 +88,7 @@ class TPMgr {
     TPAsynRun(std::forward<Args>(args)...);
   }
 
-  // Returns the pool in today's spelling.
+  // Returns the underlying ThreadPool.
   [[nodiscard]] ThreadPool& pool() { return pool_; }
 
  private:
