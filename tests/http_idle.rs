@@ -51,7 +51,7 @@ fn idle_connections_keep_no_deep_stacks() {
     }
 }
 
-/// Touches so many bytes of the stack.
+/// Touches this many bytes of the stack.
 fn deep(bytes: usize) -> usize {
     let part = [1u8; 1024];
     std::hint::black_box(&part);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::HeaderMap;
 use super::body_channel::BodyChannel;
 
-/// The body of a request, read as it is needed: while it is not read the client is held up.
+/// The body of a request, read on demand: while the handler does not read, the client is not read from.
 /// Reading suspends the coroutine, blocks a plain thread. It can be read until the request is
 /// answered; what is not read until then is thrown away.
 pub struct Body {

@@ -8,7 +8,7 @@ use super::request::AskedFor;
 use super::{Request, Responder, Response};
 use crate::rt;
 
-/// What answers the requests of a route.
+/// The handler of a route.
 pub(super) enum Handler {
     /// It returns the answer.
     Now(Box<dyn Fn(Request) -> Response + Send + Sync>),

@@ -14,7 +14,7 @@ use crate::wire::http1::{
     self, Framing, RawResponse, ResponseHead, encode_chunk, encode_head, encode_last_chunk, tokens,
 };
 
-/// What of a request matters to its answer.
+/// What its response needs to know of a request.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
     pub(super) version: Version,

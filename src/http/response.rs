@@ -61,7 +61,7 @@ impl Response {
         Response::typed("text/html; charset=utf-8", text.into())
     }
 
-    /// 200 with JSON that somebody encoded.
+    /// 200 with encoded JSON.
     pub fn json(text: impl Into<Cow<'static, str>>) -> Response {
         Response::typed("application/json", text.into())
     }

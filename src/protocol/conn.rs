@@ -1,4 +1,4 @@
-//! A server's connection, as its protocol and the server have it.
+//! A server's connection: what protocols use of it, and its lifecycle.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -96,7 +96,7 @@ impl Conn {
         &self.peer
     }
 
-    /// What bytes come from and go to.
+    /// Returns the stream that carries the connection.
     ///
     /// # Panics
     /// After the protocol has returned.
@@ -453,7 +453,7 @@ impl Conn {
         }
     }
 
-    /// The server goes on to know of it while handlers run.
+    /// Leaves the server, or stays in its table until the last handler has ended.
     fn leave(self: &Arc<Self>) {
         self.drop_requests();
         let local = self.local();

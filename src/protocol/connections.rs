@@ -24,7 +24,7 @@ pub(crate) struct Connections {
     changed: Notify,
 }
 
-/// The place of a connection among those that may be open.
+/// A permit of the limit on open connections.
 pub(crate) struct Admitted(Arc<Connections>);
 
 pub(crate) type OnClose = Arc<dyn Fn(u64) + Send + Sync>;

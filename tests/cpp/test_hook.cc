@@ -123,8 +123,8 @@ void semaphores_suspend() {
 std::mutex log_lock;
 std::string logged;
 
-// A std::mutex held in a wait is told of once for each pair of places, and the next coroutine that
-// wants it waits for it.
+// A std::mutex held in a wait is reported once for each pair of call sites, and the next coroutine
+// that wants it waits for it.
 void locks_held_in_waits_are_told_of() {
   fastrpc::set_log(fastrpc::LogLevel::warn,
                    [](fastrpc::LogLevel, std::string_view, std::string_view text) {

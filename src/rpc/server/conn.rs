@@ -24,7 +24,7 @@ pub(super) struct RpcConn {
     counters: Arc<Counters>,
     /// A [`Format`].
     format: AtomicU8,
-    /// For those who are not on the home worker.
+    /// The size of the write queue, for other threads.
     pub(super) unsent: Unsent,
     inbox: Mutex<Inbox>,
     local: Pinned<ConnState>,
