@@ -68,7 +68,7 @@ impl Options {
         self
     }
 
-    /// Sets whether waits of coroutines that hold a lock of pthreads are logged.
+    /// Sets whether waits of coroutines that hold a pthread lock are logged.
     #[must_use]
     pub fn lock_check(mut self, on: bool) -> Self {
         self.lock_check = on;
