@@ -30,6 +30,17 @@ class Locked {
   ~Locked() { pthread_mutex_unlock(&lock); }
 };
 
+// As allocators must: a child has no thread that could unlock what another one held at the fork.
+void acquire() {
+  pthread_mutex_lock(&lock);
+}
+void release() {
+  pthread_mutex_unlock(&lock);
+}
+[[gnu::constructor]] void keep_over_forks() {
+  pthread_atfork(acquire, release, release);
+}
+
 }  // namespace
 
 unsigned long locking_allocator_calls() {
